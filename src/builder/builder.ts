@@ -1,0 +1,63 @@
+import type { Image } from "../images/mod.ts";
+import type { Digest } from "../oci/mod.ts";
+import type { RegistryAuth } from "../registry-client/mod.ts";
+import type { Filters, ProgressSink } from "../wire/mod.ts";
+
+/**
+ * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
+ *
+ * A *vertex* is one step: a source, a process, a copy. Its result is a committed snapshot. Only what the target needs is in
+ * the graph, vertices without a dependency between them run at the same time, and one that two builds share runs once.
+ * The cache is by content: a vertex's key is made from its operation and its inputs' keys or content digests.
+ */
+export interface Builder {
+  /** Throws "invalid" with file and line for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
+  build(context: BuildContext, options: BuildOptions): Promise<Image>;
+  /** Forgets cache entries that nothing runs on. Filters: id, until, … */
+  prune(filter: Filters, all: boolean): Promise<{ deleted: string[]; reclaimed: number }>;
+}
+
+/** The files of a build: an unpacked directory that belongs to this build and is deleted with it. */
+export interface BuildContext {
+  readonly directory: string;
+  /** Path of the Dockerfile inside the context. */
+  readonly dockerfile: string;
+  /** The Dockerfile itself when it is not in the context (stdin, `-f` outside). */
+  readonly dockerfileText?: string;
+}
+
+export interface BuildOptions {
+  readonly tags: readonly string[];
+  readonly args: Readonly<Record<string, string | null>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string;
+  readonly platform?: string;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly quiet: boolean;
+  readonly networkMode: string;
+  readonly extraHosts: readonly string[];
+  readonly cacheFrom: readonly string[];
+  readonly shmSize: number;
+  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+  readonly resources: {
+    readonly memory: number;
+    readonly memorySwap: number;
+    readonly cpuShares: number;
+    readonly cpuQuota: number;
+    readonly cpuPeriod: number;
+    readonly cpusetCpus: string;
+    readonly cpusetMems: string;
+  };
+  readonly cgroupParent?: string;
+  readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
+  readonly progress: ProgressSink;
+  readonly signal: AbortSignal;
+}
+
+/** What a finished vertex left behind. */
+export interface VertexResult {
+  /** Committed snapshot; undefined for an empty root (FROM scratch). */
+  readonly snapshot?: string;
+  readonly key: Digest;
+}

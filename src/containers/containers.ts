@@ -1,0 +1,131 @@
+import type { HijackedSocket } from "../http/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
+import type {
+  ContainerCreateAnswer,
+  ContainerCreateBody,
+  ContainerInspect,
+  ContainerSummary,
+  ExecCreateBody,
+  ExecInspect,
+  ExecStartBody,
+  FilesystemChange,
+  Filters,
+  TopAnswer,
+  UpdateBody,
+  WaitAnswer,
+} from "../wire/mod.ts";
+
+/**
+ * The lifecycle of a container: `created → running ⇄ paused → exited → (running | removing) → gone`, plus `dead`.
+ * `transition` (transition.ts) is the only place that says which step is legal. Every step runs under the id's lock; `list`
+ * and `inspect` read rows and take no lock. A `ref` is an id, a name, or an unambiguous id prefix; every method throws
+ * "not-found" `No such container: REF` for one that matches nothing.
+ */
+export interface Containers extends Lifecycle, Execs, Files, Monitor {}
+
+export interface Lifecycle {
+  create(request: CreateContainer): Promise<ContainerCreateAnswer>;
+  /** Throws "not-modified" when it runs already. */
+  start(ref: string): Promise<void>;
+  /** `timeout` in seconds, -1 waits for ever, undefined is the container's own (10). Throws "not-modified" when it does not run. */
+  stop(ref: string, options: StopOptions): Promise<void>;
+  restart(ref: string, options: StopOptions): Promise<void>;
+  /** `signal` as a user writes it: "KILL", "SIGTERM", "9". */
+  kill(ref: string, signal: string): Promise<void>;
+  pause(ref: string): Promise<void>;
+  unpause(ref: string): Promise<void>;
+  rename(ref: string, name: string): Promise<void>;
+  update(ref: string, body: UpdateBody): Promise<{ Warnings: readonly string[] }>;
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+  ): Promise<void>;
+  /** Blocks until the condition holds. */
+  wait(ref: string, until: WaitCondition, signal: AbortSignal): Promise<WaitAnswer>;
+  prune(filter: Filters): Promise<{ ContainersDeleted: readonly string[]; SpaceReclaimed: number }>;
+}
+
+export interface CreateContainer {
+  readonly body: ContainerCreateBody;
+  /** Without the slash; undefined makes one up. */
+  readonly name?: string;
+  readonly platform?: string;
+}
+
+export interface StopOptions {
+  readonly signal?: string;
+  readonly timeout?: number;
+}
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+export interface Execs {
+  createExec(ref: string, body: ExecCreateBody): Promise<{ Id: string }>;
+  /** Starts it; when not detached, `connect` is called once the process runs and owns the stream until the process ends or the client leaves. */
+  startExec(execId: string, body: ExecStartBody, connect?: StreamConnect): Promise<void>;
+  inspectExec(execId: string): ExecInspect;
+  resizeExec(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+}
+
+/** Called with whether the stream is a terminal's (raw) or framed; gives the connection to serve. */
+export type StreamConnect = (kind: "raw" | "multiplexed") => Promise<HijackedSocket>;
+
+export interface Files {
+  changes(ref: string): Promise<FilesystemChange[]>;
+  commit(ref: string, options: CommitOptions): Promise<{ Id: string }>;
+  export(ref: string, signal: AbortSignal): Bytes;
+}
+
+export interface CommitOptions {
+  readonly repo?: string;
+  readonly tag?: string;
+  readonly comment?: string;
+  readonly author?: string;
+  readonly pause: boolean;
+  readonly changes: readonly string[];
+}
+
+export interface Monitor {
+  /** Filters as Docker has them: id, name, label, exited, status, ancestor, before, since, volume, network, publish, expose, health, is-task. */
+  list(options: {
+    readonly all: boolean;
+    readonly limit: number;
+    readonly size: boolean;
+    readonly filter: Filters;
+  }): Promise<ContainerSummary[]>;
+  inspect(ref: string, size: boolean): Promise<ContainerInspect>;
+  /** Docker's frames (or raw bytes for a terminal). */
+  logs(ref: string, options: LogOptions): Promise<{ readonly kind: "raw" | "multiplexed"; readonly bytes: Bytes }>;
+  attach(ref: string, options: AttachOptions): Promise<AttachSession>;
+  resize(ref: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
+  top(ref: string, psArgs: string): Promise<TopAnswer>;
+}
+
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  /** Nanoseconds since 1970; 0 means from the start / no end. */
+  readonly since: bigint;
+  readonly until: bigint;
+  /** undefined is all. */
+  readonly tail?: number;
+  readonly details: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly logs: boolean;
+  readonly stream: boolean;
+  readonly detachKeys?: string;
+}
+
+/** Ready to be connected: output from the moment `attach` returned is buffered until `serve` runs. */
+export interface AttachSession {
+  readonly kind: "raw" | "multiplexed";
+  serve(socket: HijackedSocket): Promise<void>;
+}

@@ -1,0 +1,1 @@
+export { EngineError, type ErrorKind, isKind, kindOf, messageOf, wrap } from "./errors.ts";

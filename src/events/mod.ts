@@ -1,0 +1,1 @@
+export { createEvents, type EngineEvent, type EventFilter, type Events, eventsMigrations } from "./events.ts";

@@ -1,0 +1,171 @@
+import type { Duplex } from "node:stream";
+
+/**
+ * The kernel and other programs: the only module that uses FFI and spawns processes. Everything above asks through
+ * these interfaces, which are small so that a test can put a recording twin in their place.
+ */
+export interface Host {
+  readonly mounts: Mounts;
+  readonly processes: Processes;
+  readonly cgroups: Cgroups;
+  /** Files below a root that somebody hostile may have written: no path leaves it. */
+  rooted(root: string): RootedFs;
+  readonly workers: Workers;
+}
+
+/** What to mount, as mount(8) and the OCI runtime spec name it. The word every module shares. */
+export interface Mount {
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface MountInfo {
+  readonly target: string;
+  readonly type: string;
+  readonly source: string;
+}
+
+/** mount(2) and umount2(2) by FFI, well under a millisecond each, which is why they may be synchronous. */
+export interface Mounts {
+  /** Options are mount(8)'s: known words become flags, the rest is data. Throws "internal" with errno's name. */
+  mount(mount: Mount, target: string): void;
+  /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
+  unmount(target: string, mode?: "detach"): void;
+  /** From /proc/self/mountinfo, unescaped. */
+  list(): MountInfo[];
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** The whole environment; the daemon's own is not inherited beyond PATH unless this is left out. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string | Uint8Array;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunResult {
+  /** 128+n when signal n ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface SpawnOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Extra file descriptors by number (3 and up), and what stdin, stdout and stderr are. */
+  readonly stdio: readonly ("pipe" | "ignore" | number)[];
+  /** In a session of its own, so that it survives the daemon. */
+  readonly detached?: boolean;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** 128+n when signal n ended it. */
+  readonly exited: Promise<number>;
+  /** The parent's end of each "pipe" of `stdio`, by its number. */
+  readonly pipes: ReadonlyMap<number, Duplex>;
+  kill(signal: number): void;
+}
+
+export interface Processes {
+  /** Runs to the end and collects its output (at most 16 MiB). Throws "unavailable" naming the Debian package when the program is missing. */
+  run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  spawn(argv: readonly string[], options: SpawnOptions): Child;
+  /** Connects to a SOCK_SEQPACKET unix socket (conmon's attach socket); long paths work. */
+  connectSeqpacket(path: string): Promise<PacketSocket>;
+  /** Resolves when a process that need not be our child has ended (pidfd_open(2)); at once if there is none. */
+  ended(pid: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** A packet socket: message boundaries are kept. */
+export interface PacketSocket extends Disposable {
+  /** One message a time; ends when the peer closes. Reading is what keeps the peer from stalling. */
+  readonly packets: AsyncIterable<Uint8Array>;
+  /** Resolves when the kernel took the packet (back-pressure). */
+  write(packet: Uint8Array): Promise<void>;
+  /** Half-close: no more writes. */
+  end(): void;
+}
+
+/** What of cgroups differs between v1 and v2; paths are relative to the hierarchy's root, such as "/berth/ab12". */
+export interface Cgroups {
+  readonly version: "v1" | "hybrid" | "v2";
+  /** Controllers that can limit something here. */
+  readonly controllers: ReadonlySet<string>;
+  /** Pids of a cgroup and its descendants; empty when it is gone. */
+  pids(path: string): number[];
+  /** True when the kernel's OOM killer has killed in this cgroup. */
+  oomKilled(path: string): boolean;
+  /** Removes it and its empty descendants in every hierarchy; no error when it is gone. */
+  remove(path: string): void;
+  /** Counters as `stats` needs them: bytes, nanoseconds, counts. */
+  usage(path: string): CgroupUsage;
+}
+
+export interface CgroupUsage {
+  readonly cpu: {
+    readonly totalNs: number;
+    readonly userNs: number;
+    readonly systemNs: number;
+    readonly periods: number;
+    readonly throttledPeriods: number;
+    readonly throttledNs: number;
+  };
+  readonly memory: { readonly usage: number; readonly limit: number; readonly stats: Readonly<Record<string, number>> };
+  readonly pids: { readonly current: number; readonly limit: number };
+  readonly io: readonly {
+    readonly major: number;
+    readonly minor: number;
+    readonly op: "read" | "write";
+    readonly bytes: number;
+  }[];
+}
+
+/** Small files below a root, every path resolved with openat2(RESOLVE_IN_ROOT): symlinks cannot lead out. */
+export interface RootedFs {
+  /** Whole content of a regular file, at most `limit` bytes (default 1 MiB); undefined when there is no such file. */
+  readFile(path: string, limit?: number): Uint8Array | undefined;
+  stat(path: string): RootedStat | undefined;
+  /** The real host path of an existing directory or file inside the root, symlinks resolved inside it; undefined when absent. Racy by nature: only for a root whose container does not run. */
+  resolve(path: string): string | undefined;
+  /** mkdir -p; new directories get this mode and owner. Throws "invalid" when a component is not a directory. */
+  mkdirs(path: string, options?: { mode?: number; uid?: number; gid?: number }): void;
+}
+
+export interface RootedStat {
+  readonly type: "file" | "directory" | "symlink" | "other";
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
+
+/**
+ * Heavy work off the main thread: a job is a named function that every worker thread knows (they are listed in
+ * `src/worker.ts`); its input and output cross by structured clone. Workers run at a lower CPU priority than the main
+ * thread, so that `ps` answers while they are busy.
+ */
+export interface Workers extends AsyncDisposable {
+  /** Runs the job in a free worker. An abort reaches the job through its context and rejects this promise. */
+  run<I, O>(job: Job<I, O>, input: I, options?: JobOptions): Promise<O>;
+}
+
+export interface Job<I, O> {
+  readonly name: string;
+  run(input: I, context: JobContext): O | Promise<O>;
+}
+
+export interface JobOptions {
+  readonly signal?: AbortSignal;
+  /** Called with what the job passes to `context.report`. */
+  readonly onReport?: (message: unknown) => void;
+}
+
+export interface JobContext {
+  /** Throws an AbortError once the caller has aborted; jobs call it between files. Cheap. */
+  check(): void;
+  report(message: unknown): void;
+}

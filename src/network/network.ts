@@ -1,0 +1,68 @@
+import type { EndpointConfig, Filters, NetworkCreateBody, NetworkInspect, PortMap } from "../wire/mod.ts";
+
+/**
+ * Bridges, addresses, ports, NAT.
+ *
+ * A *sandbox* is a network namespace with loopback up, made for one holder (a container id, a build step), bound at a
+ * path that an OCI runtime joins. An *endpoint* is a holder's leg in one network: a veth pair, addresses, published
+ * ports. Rows come first; `recover` brings the kernel to what the rows say (bridge, nft table, ports), and `sweep` removes
+ * what no row knows. The default network is called `bridge`; `host` and `none` exist by name and have no endpoints in the
+ * kernel.
+ *
+ * The nft table is rendered whole at start (`renderNftTable`) and changed by elements afterwards: the thousandth port
+ * costs what the first did. Names of everything in the kernel carry the daemon's tag, so two daemons never touch.
+ */
+export interface Networks {
+  create(body: NetworkCreateBody): Promise<{ id: string; warning: string }>;
+  /** By id, name or unambiguous id prefix. Throws "not-found": `network NAME not found`. */
+  get(idOrName: string): NetworkInspect;
+  /** Filters: name, id, driver, type, label, scope, dangling. */
+  list(filter: Filters): NetworkInspect[];
+  /** Throws "forbidden" for predefined ones and while endpoints are active. */
+  remove(idOrName: string): Promise<void>;
+  openSandbox(holder: string): Promise<Sandbox>;
+  /** Takes down what is left of the holder: endpoints, ports, veths, the namespace. No error when nothing is. */
+  closeSandbox(holder: string): Promise<void>;
+  /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */
+  connect(idOrName: string, request: EndpointRequest): Promise<Endpoint>;
+  disconnect(idOrName: string, holder: string): Promise<void>;
+  endpoints(holder: string): Endpoint[];
+  /** Brings kernel state back to what the rows of these live holders say, removes the rest. */
+  recover(liveHolders: ReadonlySet<string>): Promise<void>;
+  /** Removes every bridge, veth, namespace, nft table of this daemon if no endpoint is left; on clean shutdown. */
+  shutdown(): Promise<void>;
+}
+
+export interface Sandbox {
+  /** Path of the network namespace, such as /run/berth/netns/ID. */
+  readonly path: string;
+}
+
+export interface EndpointRequest {
+  readonly holder: string;
+  /** The container's name, for DNS and error texts. */
+  readonly name: string;
+  readonly hostname?: string;
+  readonly config?: EndpointConfig;
+  readonly macAddress?: string;
+  /** Ports to publish on this endpoint, as HostConfig.PortBindings has them, ranges not yet resolved ("8000-8010", "" for an ephemeral one). */
+  readonly ports?: PortMap;
+}
+
+export interface Endpoint {
+  readonly id: string;
+  readonly holder: string;
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly address6?: string;
+  readonly prefixLength6?: number;
+  readonly gateway6?: string;
+  readonly macAddress: string;
+  readonly aliases: readonly string[];
+  readonly config: EndpointConfig;
+  /** Resolved: every binding has its host port; both families for an empty host address, as Docker lists them. */
+  readonly ports: PortMap;
+}

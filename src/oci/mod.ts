@@ -1,0 +1,13 @@
+export { chainIds, type Digest, digestOf, hexOf, isDigest, parseDigest } from "./digest.ts";
+export {
+  type Descriptor,
+  type Healthcheck,
+  type HistoryEntry,
+  type ImageConfig,
+  type ImageRunConfig,
+  type Index,
+  type Manifest,
+  mediaTypes,
+  type Platform,
+} from "./image.ts";
+export { canonical, familiar, familiarName, parseReference, type Reference, withDefaultTag } from "./reference.ts";

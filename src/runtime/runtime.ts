@@ -1,0 +1,240 @@
+import type { Mount } from "../host/mod.ts";
+
+/**
+ * A thin wrapper over conmon and an OCI runtime (crun or runc, chosen by a probe): it knows processes, not container
+ * states. A *bundle* is a directory with a spec; a *task* is a process under a conmon, which keeps its stdio, terminal,
+ * log and exit code while the daemon is down. Exits are told once each, also those that happened while nobody listened,
+ * until `delete` (tasks) forgets them.
+ */
+export interface Runtime {
+  readonly info: RuntimeInfo;
+  /** Spawns conmon and creates the container; its process waits for `start`. Throws "invalid" with the runtime's message: `kind` of {@link createFailure} tells 126/127. */
+  create(bundle: Bundle): Promise<Task>;
+  start(id: string): Promise<void>;
+  signal(id: string, signal: number, scope: "init" | "all"): Promise<void>;
+  freeze(id: string, frozen: boolean): Promise<void>;
+  limit(id: string, resources: RuntimeResources): Promise<void>;
+  /** Starts a process in a running container. */
+  exec(request: ExecRequest): Promise<Task>;
+  /** The task's streams: one connection per task for the daemon's whole life, fan-out is the caller's business. Undefined when it has ended. */
+  attach(taskId: string): Promise<TaskStreams | undefined>;
+  resize(taskId: string, size: { rows: number; columns: number }): Promise<void>;
+  /** Removes what the runtime and conmon keep of the container (state, cgroup, files); kills what still runs. */
+  delete(id: string): Promise<void>;
+  /** Removes what is kept of an exec that has ended. */
+  deleteExec(execId: string): Promise<void>;
+  exits(signal: AbortSignal): AsyncIterable<Exit>;
+  /** What is there from an earlier daemon: running tasks, and exits that nobody has seen. */
+  recover(): Promise<RecoveredTask[]>;
+  /** Tells conmon to open a new log file, after the old one was renamed. */
+  reopenLog(id: string): Promise<void>;
+  /** A process without a monitor or a name, for build steps: ends with the daemon. Its output comes by the callback. */
+  runOnce(bundle: Bundle, io: RunOnceIo): Promise<number>;
+}
+
+export interface RuntimeInfo {
+  readonly name: "crun" | "runc";
+  readonly path: string;
+  readonly version: string;
+  readonly conmonVersion: string;
+  /** Why this one, for `info` and the log. */
+  readonly reason: string;
+}
+
+export interface Bundle {
+  readonly id: string;
+  /** An existing directory that belongs to this bundle: config.json and conmon's files go there. */
+  readonly directory: string;
+  readonly spec: RuntimeSpec;
+  readonly terminal: boolean;
+  readonly stdin: "none" | "once" | "open";
+  /** k8s-file log that conmon appends to; undefined for log driver none. */
+  readonly logPath?: string;
+  readonly size?: { readonly rows: number; readonly columns: number };
+}
+
+export interface ExecRequest {
+  readonly execId: string;
+  readonly containerId: string;
+  readonly directory: string;
+  readonly process: ProcessSpec;
+  readonly terminal: boolean;
+  readonly stdin: boolean;
+  /** Attach before it starts, so that no output is lost. */
+  readonly attach: boolean;
+  readonly size?: { readonly rows: number; readonly columns: number };
+}
+
+export interface Task {
+  /** The container's or the exec's id. */
+  readonly id: string;
+  readonly pid: number;
+  readonly monitorPid: number;
+  readonly streams?: TaskStreams;
+}
+
+export interface RecoveredTask {
+  readonly id: string;
+  readonly state: "created" | "running" | "paused" | "exited";
+  readonly pid: number;
+  readonly exit?: Exit;
+}
+
+export interface Exit {
+  readonly id: string;
+  readonly kind: "container" | "exec";
+  /** 128+n when signal n ended it. */
+  readonly code: number;
+  readonly oomKilled: boolean;
+  /** Milliseconds since 1970, from the exit file. */
+  readonly at: number;
+}
+
+export interface TaskStreams extends Disposable {
+  /** Always drained by whoever holds it: a client that does not read stalls the container. */
+  readonly output: AsyncIterable<{ readonly stream: "stdout" | "stderr"; readonly bytes: Uint8Array }>;
+  /** Splits into packets that conmon takes whole (32 KiB). */
+  write(bytes: Uint8Array): Promise<void>;
+  closeStdin(): void;
+}
+
+export interface RunOnceIo {
+  onOutput(stream: "stdout" | "stderr", bytes: Uint8Array): void;
+  readonly signal: AbortSignal;
+}
+
+export interface ProcessSpec {
+  readonly terminal?: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly additionalGids?: readonly number[];
+    readonly umask?: number;
+  };
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly capabilities?: Readonly<
+    Record<"bounding" | "effective" | "permitted" | "inheritable" | "ambient", readonly string[]>
+  >;
+  readonly rlimits?: readonly { readonly type: string; readonly hard: number; readonly soft: number }[];
+  readonly noNewPrivileges?: boolean;
+  readonly oomScoreAdj?: number;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+}
+
+/** linux.resources of the OCI runtime spec. */
+export interface RuntimeResources {
+  readonly [key: string]: unknown;
+}
+
+/** The OCI runtime spec's config.json; the parts that the engine itself reads are typed. */
+export interface RuntimeSpec {
+  readonly ociVersion: string;
+  readonly process: ProcessSpec;
+  readonly root: { readonly path: string; readonly readonly: boolean };
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly mounts: readonly {
+    readonly destination: string;
+    readonly type?: string;
+    readonly source?: string;
+    readonly options?: readonly string[];
+  }[];
+  readonly linux: Readonly<Record<string, unknown>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** What a spec is made from: already resolved and validated, no image and no Docker words left in it. `ociSpec` is pure. */
+export interface SpecInput {
+  readonly id: string;
+  /** Host path of the mounted root file system. */
+  readonly rootfs: string;
+  readonly readonlyRootfs: boolean;
+  readonly process: {
+    readonly args: readonly string[];
+    readonly env: readonly string[];
+    readonly cwd: string;
+    readonly terminal: boolean;
+    readonly uid: number;
+    readonly gid: number;
+    readonly additionalGids: readonly number[];
+    readonly size?: { readonly rows: number; readonly columns: number };
+  };
+  readonly hostname: string;
+  readonly domainname: string;
+  /** In the order to be mounted; the default ones (/proc, /dev, /sys, /dev/shm …) are added by `ociSpec` unless one has the same destination. */
+  readonly mounts: readonly (Mount & { readonly destination: string })[];
+  readonly shmSize: number;
+  readonly privileged: boolean;
+  /** Docker's words, upper case without CAP_, or ALL. */
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** "default", "unconfined", or a profile in Docker's format. */
+  readonly seccomp: "default" | "unconfined" | object;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+  /** undefined means Docker's default lists. */
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly namespaces: {
+    /** "private", "host", or a path of a namespace to join. */
+    readonly pid: string;
+    readonly ipc: string;
+    readonly uts: string;
+    readonly network: string;
+    readonly cgroup: string;
+    readonly user?: string;
+  };
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly cgroupPath: string;
+  readonly resources: {
+    readonly memory: number;
+    readonly memorySwap: number;
+    readonly memoryReservation: number;
+    readonly memorySwappiness?: number;
+    readonly oomKillDisable: boolean;
+    readonly nanoCpus: number;
+    readonly cpuShares: number;
+    readonly cpuPeriod: number;
+    readonly cpuQuota: number;
+    readonly cpusetCpus: string;
+    readonly cpusetMems: string;
+    readonly pidsLimit: number;
+    readonly blkioWeight: number;
+    readonly throttle: readonly {
+      readonly kind: "readBps" | "writeBps" | "readIOps" | "writeIOps";
+      readonly major: number;
+      readonly minor: number;
+      readonly rate: number;
+    }[];
+  };
+  readonly devices: readonly {
+    readonly hostPath: string;
+    readonly containerPath: string;
+    readonly permissions: string;
+  }[];
+  readonly deviceCgroupRules: readonly string[];
+  readonly rlimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly oomScoreAdj: number;
+  /** Path of the init binary to run as PID 1, for --init. */
+  readonly init?: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** What this host's daemon itself may do: specs are cut down to it (capabilities, hard limits, oom score). */
+  readonly limits: HostLimits;
+}
+
+export interface HostLimits {
+  /** Names such as CAP_CHOWN. */
+  readonly capabilities: ReadonlySet<string>;
+  /** Hard limit by OCI name, RLIMIT_NOFILE …; Infinity when there is none. */
+  readonly rlimits: ReadonlyMap<string, number>;
+  readonly oomScoreAdj: number;
+  readonly cgroupVersion: "v1" | "hybrid" | "v2";
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+  readonly runtime: "crun" | "runc";
+}

@@ -1,0 +1,33 @@
+import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
+
+/**
+ * Named directories that outlive containers, and who holds them. A volume with a holder is never removed. The row comes
+ * before the directory and goes before it. Anonymous volumes have a 64-digit name and the label that Docker gives them.
+ * Files: `DIR/NAME/_data`.
+ */
+export interface Volumes {
+  /** The existing volume of that name, or a new one. Throws "invalid" (name, driver or option), "conflict" (other driver). An empty name makes an anonymous one. */
+  create(options: VolumeCreateBody): Promise<VolumeInspect>;
+  /** Throws "not-found": `get NAME: no such volume`. */
+  get(name: string): VolumeInspect;
+  /** Filters: name, label, driver, dangling. */
+  list(filter: Filters): VolumeInspect[];
+  /** Throws "conflict" naming the holders while in use; "not-found" unless forced. */
+  remove(name: string, force: boolean): Promise<void>;
+  /** Marks it as held (a row per holder, usually a container id) and returns its directory. */
+  acquire(name: string, holder: string): Promise<VolumeLease>;
+  release(name: string, holder: string): void;
+  holders(name: string): string[];
+  /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root. */
+  copyUp(name: string, source: string): Promise<void>;
+  /** Removes volumes that nobody holds (anonymous only, unless `all`). */
+  prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }>;
+  sweep(): Promise<void>;
+  usage(name: string): Promise<number>;
+}
+
+export interface VolumeLease {
+  readonly directory: string;
+  /** True when nothing has been written yet, so that copy-up is due. */
+  readonly empty: boolean;
+}

@@ -1,0 +1,73 @@
+/** Docker's JSON shapes for networks and volumes. */
+export interface IpamPool {
+  readonly Subnet?: string;
+  readonly IPRange?: string;
+  readonly Gateway?: string;
+  readonly AuxiliaryAddresses?: Readonly<Record<string, string>>;
+}
+
+export interface Ipam {
+  readonly Driver: string;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly Config: readonly IpamPool[];
+}
+
+export interface NetworkCreateBody {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Scope?: string;
+  readonly Internal: boolean;
+  readonly Attachable: boolean;
+  readonly Ingress: boolean;
+  readonly ConfigOnly: boolean;
+  readonly EnableIPv4?: boolean;
+  readonly EnableIPv6: boolean;
+  readonly IPAM?: Partial<Ipam>;
+  readonly Options: Readonly<Record<string, string>>;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+export interface NetworkInspect {
+  readonly Name: string;
+  readonly Id: string;
+  readonly Created: string;
+  readonly Scope: string;
+  readonly Driver: string;
+  readonly EnableIPv4: boolean;
+  readonly EnableIPv6: boolean;
+  readonly IPAM: Ipam;
+  readonly Internal: boolean;
+  readonly Attachable: boolean;
+  readonly Ingress: boolean;
+  readonly ConfigFrom: { readonly Network: string };
+  readonly ConfigOnly: boolean;
+  readonly Containers: Readonly<Record<string, NetworkContainer>>;
+  readonly Options: Readonly<Record<string, string>>;
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
+export interface NetworkContainer {
+  readonly Name: string;
+  readonly EndpointID: string;
+  readonly MacAddress: string;
+  readonly IPv4Address: string;
+  readonly IPv6Address: string;
+}
+
+export interface VolumeInspect {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Mountpoint: string;
+  readonly CreatedAt: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Scope: string;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly UsageData?: { readonly Size: number; readonly RefCount: number };
+}
+
+export interface VolumeCreateBody {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly DriverOpts: Readonly<Record<string, string>>;
+  readonly Labels: Readonly<Record<string, string>>;
+}
