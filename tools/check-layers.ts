@@ -3,6 +3,7 @@ import { Glob } from "bun";
 
 const layers: Readonly<Record<string, number>> = {
   errors: -1,
+  flags: 0,
   oci: 0,
   wire: 0,
   async: 0,
@@ -35,8 +36,8 @@ const alsoAllowed = new Set(["events>db", "wire>oci", "http>log", "host>log", "d
 const facesTypeOnly = new Set(["api", "registry-server"]);
 const faceValues = new Set(["errors", "oci", "wire", "async", "stream", "http", "log"]);
 const besideMayUse: Readonly<Record<string, readonly string[]>> = {
-  client: ["errors", "oci", "wire", "async", "stream"],
-  cli: ["errors", "oci", "wire", "async", "stream", "client"],
+  client: ["errors", "flags", "oci", "wire", "async", "stream"],
+  cli: ["errors", "flags", "oci", "wire", "async", "stream", "client"],
 };
 
 interface Import {
