@@ -1,3 +1,4 @@
+export { configLimit, decodeConfig, requireSameLayers } from "./config.ts";
 export { chainIds, type Digest, digestOf, hexOf, isDigest, parseDigest } from "./digest.ts";
 export {
   type Descriptor,
@@ -10,4 +11,23 @@ export {
   mediaTypes,
   type Platform,
 } from "./image.ts";
+export {
+  children,
+  decodeDescriptor,
+  decodeIndex,
+  decodeManifest,
+  isIndexType,
+  isLayerType,
+  isManifestType,
+  manifestLimit,
+  requireImage,
+} from "./manifest.ts";
+export {
+  choosePlatform,
+  defaultPlatform,
+  formatPlatform,
+  matchesPlatform,
+  normalizePlatform,
+  parsePlatform,
+} from "./platform.ts";
 export { canonical, familiar, familiarName, parseReference, type Reference, withDefaultTag } from "./reference.ts";
