@@ -162,6 +162,8 @@ export interface JobOptions {
   readonly signal?: AbortSignal;
   /** Called with what the job passes to `context.report`. */
   readonly onReport?: (message: unknown) => void;
+  /** The job mostly waits for something outside (a download, a slow reader): it gets a thread beyond the pool's size. */
+  readonly waits?: boolean;
 }
 
 export interface JobContext {

@@ -1,3 +1,4 @@
+export { confined } from "./confined.ts";
 export type {
   Cgroups,
   CgroupUsage,
@@ -18,3 +19,5 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
+export { type AnyJob, serveJobs } from "./serve-jobs.ts";
+export { createWorkers, type WorkersOptions } from "./workers.ts";

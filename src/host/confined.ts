@@ -1,0 +1,56 @@
+import { closeSync, constants, openSync } from "node:fs";
+import { EngineError } from "../errors/mod.ts";
+import { cString, errno, libc } from "./libc.ts";
+
+const CLONE_FS = 0x200;
+const O_PATH = 0o10000000;
+let unshared = false;
+
+/**
+ * Runs `body` with `root` as the thread's root directory, so that no path, `..` or symlink leads out of it, and with umask 0.
+ * Only the synchronous calls that this thread makes are confined, so `body` must be synchronous, must not leave work
+ * behind, and whatever is loaded lazily must be loaded before. File descriptors opened before keep working. Worker
+ * threads only. Throws "internal" when the root cannot be entered.
+ *
+ * unshare(CLONE_FS) gives the thread a root and working directory of its own (unshare(2)); the old root is entered again
+ * through a descriptor, as chroot(2) describes.
+ */
+export function confined<T>(root: string, body: () => Sync<T>): T {
+  if (Bun.isMainThread) throw new EngineError("internal", "confined() belongs into a worker thread");
+  if (!unshared) must(libc.unshare(CLONE_FS), "unshare the root directory");
+  unshared = true;
+  const outside = openSync("/", O_PATH | constants.O_DIRECTORY);
+  try {
+    const mask = enter(root, outside);
+    try {
+      return body();
+    } finally {
+      leave(outside, mask);
+    }
+  } finally {
+    closeSync(outside);
+  }
+}
+
+type Sync<T> = T extends PromiseLike<unknown> ? never : T;
+
+function enter(root: string, outside: number): number {
+  const path = cString(root);
+  must(libc.chdir(path), `enter ${root}`);
+  if (libc.chroot(path) !== 0) {
+    const code = errno();
+    must(libc.fchdir(outside), "leave a directory");
+    throw new EngineError("internal", `Cannot chroot to ${root}: errno ${code}`);
+  }
+  return libc.umask(0);
+}
+
+/** A thread that cannot get out must not run another job: it ends. */
+function leave(outside: number, mask: number): void {
+  libc.umask(mask);
+  if (libc.fchdir(outside) !== 0 || libc.chroot(cString(".")) !== 0) process.exit(1);
+}
+
+function must(result: number, what: string): void {
+  if (result !== 0) throw new EngineError("internal", `Cannot ${what}: errno ${errno()}`);
+}

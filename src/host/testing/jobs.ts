@@ -1,0 +1,21 @@
+/** Names and types of the jobs in worker.ts beside this, for the thread that asks for them. */
+import type { ErrorKind } from "../../errors/mod.ts";
+import type { Job } from "../host.ts";
+
+function only<I, O>(name: string): Job<I, O> {
+  return {
+    name,
+    run: () => {
+      throw new Error(`${name} runs in a worker`);
+    },
+  };
+}
+
+export const testJobs = {
+  add: only<{ a: number; b: number }, number>("test.add"),
+  fail: only<{ kind: ErrorKind; message: string }, never>("test.fail"),
+  spin: only<null, never>("test.spin"),
+  exit: only<null, never>("test.exit"),
+  list: only<string, string[][]>("test.list"),
+  hold: only<Int32Array, void>("test.hold"),
+};

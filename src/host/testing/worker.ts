@@ -1,0 +1,26 @@
+/** Worker entry of this module's tests. */
+import { readdirSync } from "node:fs";
+import { EngineError } from "../../errors/mod.ts";
+import { confined } from "../confined.ts";
+import { serveJobs } from "../serve-jobs.ts";
+import { testJobs as jobs } from "./jobs.ts";
+
+serveJobs([
+  { ...jobs.add, run: ({ a, b }: { a: number; b: number }) => a + b },
+  {
+    ...jobs.fail,
+    run: ({ kind, message }: Parameters<typeof jobs.fail.run>[0]) => {
+      throw new EngineError(kind, message);
+    },
+  },
+  {
+    ...jobs.spin,
+    run: (_input: null, context) => {
+      context.report("spinning");
+      for (;;) context.check();
+    },
+  },
+  { ...jobs.exit, run: () => process.exit(3) },
+  { ...jobs.list, run: (root: string) => [confined(root, () => readdirSync("/../..")), readdirSync("/")] },
+  { ...jobs.hold, run: (state: Int32Array) => void Atomics.wait(state, 0, 0) },
+]);
