@@ -4,7 +4,6 @@ import { cString, errno, libc } from "./libc.ts";
 
 const CLONE_FS = 0x200;
 const O_PATH = 0o10000000;
-let unshared = false;
 
 /**
  * Runs `body` with `root` as the thread's root directory, so that no path, `..` or symlink leads out of it, and with umask 0.
@@ -13,12 +12,12 @@ let unshared = false;
  * threads only. Throws "internal" when the root cannot be entered.
  *
  * unshare(CLONE_FS) gives the thread a root and working directory of its own (unshare(2)); the old root is entered again
- * through a descriptor, as chroot(2) describes.
+ * through a descriptor, as chroot(2) describes. Each time anew: a thread of Bun's own pool that this thread has caused to
+ * start since shares its root (clone(2), CLONE_FS), and would be taken along.
  */
 export function confined<T>(root: string, body: () => Sync<T>): T {
   if (Bun.isMainThread) throw new EngineError("internal", "confined() belongs into a worker thread");
-  if (!unshared) must(libc.unshare(CLONE_FS), "unshare the root directory");
-  unshared = true;
+  must(libc.unshare(CLONE_FS), "unshare the root directory");
   const outside = openSync("/", O_PATH | constants.O_DIRECTORY);
   try {
     const mask = enter(root, outside);

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
@@ -114,6 +115,21 @@ test("confined sees the new root only, and only while it runs", async () => {
   expect(readdirSync("/")).toEqual(here);
   const missing = workers.run(jobs.list, join(scratch, "none"));
   expect(await missing.catch((err: unknown) => err)).toMatchObject({ kind: "internal" });
+});
+
+test("a confined thread takes no other thread of the process with it", async () => {
+  const root = join(scratch, "root2");
+  mkdirSync(root);
+  const pool = createWorkers({ size: 1, entry });
+  const state = new Int32Array(new SharedArrayBuffer(4));
+  const holding = pool.run(jobs.confinedHold, { root, state });
+  await Atomics.waitAsync(state, 0, 0).value;
+  const listings = await Promise.all(Array.from({ length: 200 }, () => readdir("/")));
+  expect(listings.filter((names) => names.length === 0)).toEqual([]);
+  Atomics.store(state, 0, 2);
+  Atomics.notify(state, 0);
+  await holding;
+  await pool[Symbol.asyncDispose]();
 });
 
 test("idle threads do not keep a process alive, in dev and in a single-file executable", async () => {

@@ -17,5 +17,6 @@ export const testJobs = {
   spin: only<null, never>("test.spin"),
   exit: only<null, never>("test.exit"),
   list: only<string, string[][]>("test.list"),
+  confinedHold: only<{ root: string; state: Int32Array }, void>("test.confined-hold"),
   hold: only<Int32Array, void>("test.hold"),
 };

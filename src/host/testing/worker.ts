@@ -1,5 +1,7 @@
 /** Worker entry of this module's tests. */
 import { readdirSync } from "node:fs";
+import { promisify } from "node:util";
+import { deflate } from "node:zlib";
 import { EngineError } from "../../errors/mod.ts";
 import { confined } from "../confined.ts";
 import { serveJobs } from "../serve-jobs.ts";
@@ -22,5 +24,17 @@ serveJobs([
   },
   { ...jobs.exit, run: () => process.exit(3) },
   { ...jobs.list, run: (root: string) => [confined(root, () => readdirSync("/../..")), readdirSync("/")] },
+  {
+    ...jobs.confinedHold,
+    run: async ({ root, state }: Parameters<typeof jobs.confinedHold.run>[0]) => {
+      confined(root, () => undefined);
+      await Promise.all(Array.from({ length: 64 }, () => promisify(deflate)(new Uint8Array(1 << 16))));
+      confined(root, () => {
+        Atomics.store(state, 0, 1);
+        Atomics.notify(state, 0);
+        Atomics.wait(state, 0, 1);
+      });
+    },
+  },
   { ...jobs.hold, run: (state: Int32Array) => void Atomics.wait(state, 0, 0) },
 ]);
