@@ -19,5 +19,6 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
+export { createProcesses } from "./processes.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";

@@ -1,0 +1,26 @@
+/** Debian's package of each program that the engine runs, for messages that say what to install. */
+const packages: Readonly<Record<string, string>> = {
+  bridge: "iproute2",
+  conmon: "conmon",
+  conntrack: "conntrack",
+  crun: "crun",
+  git: "git",
+  ip: "iproute2",
+  "mkfs.erofs": "erofs-utils",
+  nft: "nftables",
+  nsenter: "util-linux",
+  runc: "runc",
+  sysctl: "procps",
+  tini: "tini",
+  unshare: "util-linux",
+  xz: "xz-utils",
+  zstd: "zstd",
+};
+
+/** What to tell the user when a program is missing. */
+export function missingProgram(program: string): string {
+  const name = program.slice(program.lastIndexOf("/") + 1);
+  const found = packages[name];
+  const hint = found ? `install the Debian package ${found} (apt-get install ${found})` : "install it";
+  return `The program ${program} is missing: ${hint}`;
+}
