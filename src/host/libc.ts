@@ -13,6 +13,8 @@ const { symbols: libc } = dlopen("libc.so.6", {
   chroot: { args: [FFIType.ptr], returns: FFIType.i32 },
   chdir: { args: [FFIType.ptr], returns: FFIType.i32 },
   fchdir: { args: [FFIType.i32], returns: FFIType.i32 },
+  mkdirat: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  readlinkat: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr, FFIType.u64], returns: FFIType.i64 },
   umask: { args: [FFIType.u32], returns: FFIType.u32 },
   mknod: { args: [FFIType.ptr, FFIType.u32, FFIType.u64], returns: FFIType.i32 },
   utimensat: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },

@@ -19,6 +19,8 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
+export { createMounts } from "./mounts.ts";
 export { createProcesses } from "./processes.ts";
+export { rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";
