@@ -1,0 +1,51 @@
+import type { Digest, Reference } from "../oci/mod.ts";
+import type { Context } from "./context.ts";
+import { imageOf } from "./context.ts";
+import { findRow, requireRow } from "./find.ts";
+import { imageHistory } from "./history.ts";
+import type { Image, Images, ImageUser, NewImage } from "./images.ts";
+import { inspectImage } from "./inspect.ts";
+import { type ListOptions, listImages } from "./list.ts";
+import { pruneImages } from "./prune.ts";
+import { registerImage } from "./register.ts";
+import { type RemoveOptions, removeImage } from "./remove.ts";
+import { imageRootfs } from "./rootfs.ts";
+import { tagImage } from "./tag.ts";
+
+export type ImagesOptions = Omit<Context, "users">;
+
+/** Images over their rows; the tables come with `imagesMigrations`, and the collector needs `imageRoots`. */
+export function openImages(options: ImagesOptions): Images {
+  let users: (id: Digest) => readonly ImageUser[] = () => [];
+  const context: Context = { ...options, users: (id) => users(id) };
+  const images: Images = {
+    get: (refOrId) => context.db.read((q) => imageOf(q, requireRow(q, refOrId))),
+    find: (refOrId) =>
+      context.db.read((q) => {
+        const row = findRow(q, refOrId);
+        return row && imageOf(q, row);
+      }),
+    list: async (list: ListOptions) => listImages(context, list),
+    inspect: async (refOrId) => inspectImage(context, refOrId),
+    history: async (refOrId) => imageHistory(context, refOrId),
+    tag: (image: Image, name: Reference) => tagImage(context, image, name),
+    remove: (refOrId, remove: RemoveOptions) => removeImage(context, refOrId, remove),
+    prune: (filter) => pruneImages(context, filter),
+    rootfs: (image) => imageRootfs(context, image),
+    register: (request: NewImage) => registerImage(context, request),
+    onUse: (ask) => {
+      users = ask;
+    },
+  };
+  contexts.set(images, context);
+  return images;
+}
+
+/** Transfers work on the same rows as the images they are made for; nobody else gets at them. */
+const contexts = new WeakMap<Images, Context>();
+
+export function contextOf(images: Images): Context {
+  const context = contexts.get(images);
+  if (!context) throw new TypeError("createTransfer needs what openImages returned");
+  return context;
+}
