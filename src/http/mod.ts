@@ -1,1 +1,2 @@
 export type * from "./http.ts";
+export { serve } from "./serve.ts";

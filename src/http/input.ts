@@ -1,0 +1,98 @@
+import type { Readable } from "node:stream";
+import { EngineError } from "../errors/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
+
+/** A consumer that lags this many bytes behind stops the sender. */
+const highWater = 256 * 1024;
+
+/**
+ * A stream's bytes, pulled. Unlike the stream's own iterator, stopping early leaves the stream and its connection alone,
+ * so that an answer can still be written. Listening starts with the construction (`eager`) or with the first read.
+ */
+export class Input implements Bytes {
+  readonly #stream: Readable;
+  readonly #chunks: Uint8Array[] = [];
+  #queued = 0;
+  #ended = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  #listening = false;
+
+  constructor(stream: Readable, eager = false) {
+    this.#stream = stream;
+    if (eager) this.#listen();
+  }
+
+  /** True when everything the sender had to say was received. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Discards what is still to come, at most `limit` bytes of it; false when there was more or the sender went away. */
+  async drain(limit: number): Promise<boolean> {
+    let left = limit;
+    try {
+      for await (const chunk of this) {
+        left -= chunk.length;
+        if (left < 0) return false;
+      }
+      return true;
+    } catch {
+      return false; // nobody is left to be told
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    this.#listen();
+    for (;;) {
+      const chunk = this.#chunks.shift();
+      if (chunk) {
+        this.#took(chunk.length);
+        yield chunk;
+      } else if (this.#failure !== undefined) throw this.#failure;
+      else if (this.#ended) return;
+      else await this.#more();
+    }
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    if (this.#stream.readableEnded) this.#ended = true;
+    else if (this.#stream.destroyed) this.#fail();
+    this.#stream.on("data", (chunk: Uint8Array) => this.#push(chunk));
+    this.#stream.on("end", () => this.#finish());
+    this.#stream.on("error", () => this.#fail());
+    this.#stream.on("close", () => this.#fail());
+  }
+
+  #push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#queued += chunk.length;
+    if (this.#queued > highWater) this.#stream.pause();
+    this.#wake?.();
+  }
+
+  #took(length: number): void {
+    const before = this.#queued;
+    this.#queued -= length;
+    if (before > highWater && this.#queued <= highWater) this.#stream.resume();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  #fail(): void {
+    if (!this.#ended)
+      this.#failure ??= new EngineError("canceled", "The client went away in the middle of its request");
+    this.#wake?.();
+  }
+}
