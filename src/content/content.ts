@@ -1,3 +1,4 @@
+import type { Tx } from "../db/mod.ts";
 import type { Descriptor, Digest } from "../oci/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 
@@ -7,7 +8,8 @@ import type { Bytes } from "../stream/mod.ts";
  * left unfinished is deleted at the next open. A blob that no image, cache entry or lease refers to is garbage, which is
  * `gc`'s business: nothing here decides what is needed.
  *
- * Files: `DIR/blobs/sha256/HEX`, `DIR/ingest/NAME`. Table `content(digest, size, created)`; the row is the truth.
+ * Files: `DIR/blobs/sha256/HEX`, `DIR/ingest/NAME`. Table `content(digest, size, created)`; the row is the truth. Table
+ * `content_refs(parent, child)`: what a manifest or index refers to, written with `recordReferences` by whoever read it.
  */
 export interface ContentStore extends ContentReader {
   /** Starts writing a blob. `expected` is verified at commit; a blob that is already there is not a reason to fail. */
@@ -16,11 +18,16 @@ export interface ContentStore extends ContentReader {
   put(bytes: Uint8Array): Promise<Digest>;
   remove(digest: Digest): Promise<void>;
   list(): Iterable<ContentInfo>;
+  /** For gc's leases: blobs created or asked for (`info`, `open`, `read`, `path`) since this performance.now() of this process. */
+  usedSince(since: number): Digest[];
+  /** For gc: deletes, in this transaction, the rows of all blobs that no root leads to; `deleteDropped` deletes the files afterwards, unless the blob came again meanwhile. */
+  dropUnreferenced(tx: Tx, roots: Iterable<Digest>): ContentInfo[];
+  deleteDropped(dropped: readonly ContentInfo[]): Promise<void>;
 }
 
 export interface ContentReader {
   info(digest: Digest): ContentInfo | undefined;
-  /** Throws "not-found". */
+  /** Throws "not-found". `end` is the first byte that is not wanted. */
   open(digest: Digest, range?: { start: number; end: number }): Bytes;
   /** Whole content of a small blob (at most 8 MiB). Throws "not-found", "invalid" when larger. */
   read(digest: Digest): Promise<Uint8Array>;
@@ -39,6 +46,7 @@ export interface Ingest extends AsyncDisposable {
   readonly path: string;
   /** Bytes written so far. */
   readonly offset: number;
+  /** One at a time. "invalid" as soon as there is more than the expected size, "unavailable" when the disk is full. */
   write(chunk: Uint8Array): Promise<void>;
   /** Verifies size and digest ("invalid" when they differ, naming both), syncs and publishes. */
   commit(): Promise<ContentInfo>;
