@@ -1,3 +1,4 @@
+export { createCgroups } from "./cgroups.ts";
 export { confined } from "./confined.ts";
 export type {
   Cgroups,

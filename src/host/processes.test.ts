@@ -115,7 +115,7 @@ describe("spawn", () => {
     expect(
       (await caught(() => processes.spawn(["/nowhere/crun"], { stdio: ["pipe", "pipe", "pipe", "pipe"] }))).message,
     ).toContain("crun");
-    expect(readdirSync("/proc/self/fd").length).toBe(before);
+    expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before); // others may close meanwhile
   });
 });
 
