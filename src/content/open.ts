@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { KeyedLock } from "../async/mod.ts";
 import type { Db, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import { type Digest, digestOf, hexOf } from "../oci/mod.ts";
+import { type Digest, digestOf, hexOf, parseDigest } from "../oci/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { ContentInfo, ContentStore, Ingest } from "./content.ts";
 import { type Expected, FileIngest } from "./ingest.ts";
@@ -85,9 +85,9 @@ class FileContentStore implements ContentStore {
   }
 
   #deleteFile(digest: Digest): Promise<void> {
-    this.#used.delete(digest);
     return this.#lock.run(digest, async () => {
       if (this.#find(digest)) return;
+      this.#used.delete(digest);
       await rm(this.#file(digest), { force: true });
     });
   }
@@ -143,7 +143,7 @@ class FileContentStore implements ContentStore {
   }
 
   #file(digest: Digest): string {
-    return join(this.#blobs, hexOf(digest));
+    return join(this.#blobs, hexOf(parseDigest(digest))); // a path from outside must not become one here
   }
 }
 

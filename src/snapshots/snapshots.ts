@@ -1,3 +1,4 @@
+import type { Tx } from "../db/mod.ts";
 import type { Mount } from "../host/mod.ts";
 
 /**
@@ -17,7 +18,7 @@ import type { Mount } from "../host/mod.ts";
  */
 export interface Snapshotter {
   info(name: string): SnapshotInfo | undefined;
-  /** Throws "not-found" (parent), "conflict" (key exists). */
+  /** Throws "not-found" (parent), "conflict" (key exists, or the parent is not committed). */
   prepare(key: string, parent?: string): Promise<Mount[]>;
   view(parent: string): Promise<Mount[]>;
   /** The mounts of an active snapshot again, after a restart. Throws "not-found". */
@@ -29,10 +30,20 @@ export interface Snapshotter {
   /** Disk use of the layer's own files. */
   usage(name: string): Promise<{ bytes: number; inodes: number }>;
   list(): Iterable<SnapshotInfo>;
-  /** Deletes what has no row; run at daemon start. */
+  /** Deletes directories without a row, and active rows whose directory was never finished; safe at any time, due at daemon start. */
   sweep(): Promise<void>;
-  /** The directory with the layer's own files, overlay markers and all: what a layer is unpacked into and packed from. */
+  /** The directory with the layer's own files, overlay markers and all: what a layer is unpacked into and packed from. Throws "not-found". */
   directory(name: string): string;
+  /** For gc's leases: snapshots made or asked for (also as a parent) since this performance.now() of this process. */
+  usedSince(since: number): string[];
+  /** For gc: deletes, in this transaction, the rows of all snapshots that are neither roots nor parents of what stays; `deleteDropped` deletes the files afterwards and returns how many bytes that freed. */
+  dropUnreferenced(tx: Tx, roots: Iterable<string>): DroppedSnapshot[];
+  deleteDropped(dropped: readonly DroppedSnapshot[]): Promise<number>;
+}
+
+export interface DroppedSnapshot {
+  readonly id: number;
+  readonly name: string;
 }
 
 export interface SnapshotInfo {
