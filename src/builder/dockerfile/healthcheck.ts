@@ -1,0 +1,54 @@
+import { command } from "./arguments.ts";
+import { duration } from "./duration.ts";
+import { dockerfileError } from "./error.ts";
+import { type Flags, flag, readFlags } from "./flags.ts";
+import type { HealthcheckInstruction } from "./instructions.ts";
+import type { Node } from "./parse.ts";
+
+const timed = {
+  interval: "Interval",
+  timeout: "Timeout",
+  "start-period": "StartPeriod",
+  "start-interval": "StartInterval",
+};
+
+/** HEALTHCHECK CMD … and HEALTHCHECK NONE. Times are in nanoseconds. */
+export function healthcheckInstruction(node: Node): HealthcheckInstruction {
+  const kinds = Object.fromEntries([...Object.keys(timed), "retries"].map((name) => [name, "string" as const]));
+  const flags = readFlags(node, kinds);
+  const type = (/^\S*/.exec(flags.rest)?.[0] ?? "").toUpperCase();
+  const rest = flags.rest.slice(type.length).trim();
+  const place = { kind: "healthcheck", original: node.original, line: node.startLine, escape: node.escape } as const;
+  if (type === "") throw dockerfileError(node.startLine, "HEALTHCHECK requires at least one argument");
+  if (type === "NONE") {
+    if (rest !== "") throw dockerfileError(node.startLine, "HEALTHCHECK NONE takes no arguments");
+    return { ...place, check: {} };
+  }
+  if (type !== "CMD")
+    throw dockerfileError(node.startLine, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
+  if (rest === "") throw dockerfileError(node.startLine, "Missing command after HEALTHCHECK CMD");
+  return { ...place, check: options(flags, node), command: command(rest, node.startLine) };
+}
+
+function options(flags: Flags, node: Node): HealthcheckInstruction["check"] {
+  const times = Object.entries(timed).map(([name, field]) => [field, interval(flags, { name, node })] as const);
+  const retries = flag(flags, "retries");
+  if (retries !== undefined && !/^\d{1,9}$/.test(retries)) {
+    throw dockerfileError(node.startLine, `--retries cannot be negative (${retries})`);
+  }
+  return {
+    ...Object.fromEntries(times.filter(([, value]) => value !== undefined && value !== 0)),
+    ...(retries !== undefined && retries !== "0" && { Retries: Number(retries) }),
+  };
+}
+
+function interval(flags: Flags, { name, node }: { name: string; node: Node }): number | undefined {
+  const text = flag(flags, name);
+  if (text === undefined || text === "") return undefined;
+  const value = duration(text);
+  if (value === undefined) throw dockerfileError(node.startLine, `time: invalid duration ${JSON.stringify(text)}`);
+  if (value !== 0 && value < 1e6) {
+    throw dockerfileError(node.startLine, `Interval ${JSON.stringify(name)} cannot be less than 1ms`);
+  }
+  return value;
+}

@@ -1,0 +1,131 @@
+import type { Command } from "../dockerfile/arguments.ts";
+import { shellWords } from "../dockerfile/expand.ts";
+import type {
+  CommandInstruction,
+  EnvInstruction,
+  HealthcheckInstruction,
+  LabelInstruction,
+  ListInstruction,
+  OnbuildInstruction,
+  ShellInstruction,
+  WordInstruction,
+} from "../dockerfile/instructions.ts";
+import { exposedPorts } from "./ports.ts";
+import { checkSignal } from "./signal.ts";
+import { expander, located, type StageState, shellOf, variables, withEnv } from "./stage.ts";
+
+/** Instructions that change the configuration alone. Each leaves a history entry without a layer. */
+export function note(stage: StageState, createdBy: string): void {
+  stage.history.push({ createdBy });
+}
+
+export function applyEnv(stage: StageState, instruction: EnvInstruction): void {
+  const { word } = expander(instruction, variables(stage));
+  const set = instruction.pairs.map(({ name, value }) => ({ name: word(name), value: word(value) }));
+  let env: readonly string[] = stage.config.Env ?? [];
+  for (const { name, value } of set) env = withEnv(env, name, value);
+  stage.config.Env = env;
+  note(stage, `ENV ${set.map(({ name, value }) => `${name}=${value}`).join(" ")}`);
+}
+
+export function applyLabel(stage: StageState, instruction: LabelInstruction): void {
+  const { word } = expander(instruction, variables(stage));
+  const set = instruction.pairs.map(({ name, value }) => [word(name), word(value)] as const);
+  addLabels(stage, set);
+}
+
+export function addLabels(stage: StageState, set: readonly (readonly [string, string])[]): void {
+  stage.config.Labels = { ...stage.config.Labels, ...Object.fromEntries(set) };
+  note(stage, `LABEL ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`);
+}
+
+export function applyCommand(stage: StageState, instruction: CommandInstruction): void {
+  const words = commandWords(stage, instruction.command);
+  const text = `${instruction.kind.toUpperCase()} ${JSON.stringify(words)}`;
+  if (instruction.kind === "cmd") {
+    stage.config.Cmd = words;
+    stage.cmdSet = true;
+  } else {
+    stage.config.Entrypoint = words.length > 0 ? words : null;
+    if (!stage.cmdSet) stage.config.Cmd = null;
+  }
+  note(stage, text);
+}
+
+/** Shell form goes through the shell of the moment. */
+export function commandWords(stage: StageState, command: Command): string[] {
+  return command.form === "exec" ? [...command.words] : [...shellOf(stage), ...command.words];
+}
+
+export function applyList(stage: StageState, instruction: ListInstruction): void {
+  if (instruction.kind === "expose") applyExpose(stage, instruction);
+  else applyVolume(stage, instruction);
+}
+
+function applyExpose(stage: StageState, instruction: ListInstruction): void {
+  const { options } = expander(instruction, variables(stage));
+  const ports = located(instruction, () =>
+    instruction.words.flatMap((word) => shellWords(word, options)).flatMap(exposedPorts),
+  );
+  stage.config.ExposedPorts = { ...stage.config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
+  note(stage, `EXPOSE map[${ports.map((port) => `${port}:{}`).join(" ")}]`);
+}
+
+function applyVolume(stage: StageState, instruction: ListInstruction): void {
+  const { word } = expander(instruction, variables(stage));
+  const volumes = instruction.words.map((name) => word(name));
+  if (volumes.some((name) => name === "")) {
+    located(instruction, () => {
+      throw new Error("VOLUME specified can not be an empty string");
+    });
+  }
+  stage.config.Volumes = { ...stage.config.Volumes, ...Object.fromEntries(volumes.map((name) => [name, {}])) };
+  note(stage, `VOLUME [${volumes.join(" ")}]`);
+}
+
+/** USER, STOPSIGNAL and MAINTAINER; WORKDIR also makes a directory, which is the graph's business. */
+export function applyWord(stage: StageState, instruction: WordInstruction): void {
+  const { word } = expander(instruction, variables(stage));
+  switch (instruction.kind) {
+    case "user":
+      stage.config.User = word(instruction.word);
+      note(stage, `USER ${stage.config.User}`);
+      break;
+    case "stopsignal": {
+      const name = word(instruction.word);
+      located(instruction, () => checkSignal(name));
+      stage.config.StopSignal = name;
+      note(stage, `STOPSIGNAL ${name}`);
+      break;
+    }
+    case "maintainer":
+      stage.author = instruction.word;
+      note(stage, `MAINTAINER ${instruction.word}`);
+      break;
+    case "workdir":
+      break;
+    default:
+      instruction.kind satisfies never;
+  }
+}
+
+export function applyHealthcheck(stage: StageState, instruction: HealthcheckInstruction): void {
+  const { command, check } = instruction;
+  const test = !command
+    ? ["NONE"]
+    : command.form === "exec"
+      ? ["CMD", ...command.words]
+      : ["CMD-SHELL", ...command.words];
+  stage.config.Healthcheck = { Test: test, ...check };
+  note(stage, `HEALTHCHECK ${JSON.stringify(test)}`);
+}
+
+export function applyShell(stage: StageState, instruction: ShellInstruction): void {
+  stage.config.Shell = instruction.words;
+  note(stage, `SHELL [${instruction.words.join(" ")}]`);
+}
+
+export function applyOnbuild(stage: StageState, instruction: OnbuildInstruction): void {
+  stage.config.OnBuild = [...(stage.config.OnBuild ?? []), instruction.trigger];
+  note(stage, `ONBUILD ${instruction.trigger}`);
+}
