@@ -14,7 +14,7 @@ export interface IngestParts {
   readonly path: string;
   readonly file: FileHandle;
   readonly expected: Expected;
-  /** Makes the synced file at `path` the blob's; `path` may be gone afterwards. */
+  /** Syncs the file and makes it the blob's; `path` may be gone afterwards. */
   readonly publish: (blob: ContentInfo) => Promise<void>;
 }
 
@@ -58,7 +58,6 @@ export class FileIngest implements Ingest {
     const blob = { digest: `sha256:${this.#hash.digest("hex")}` as Digest, size: this.#offset };
     try {
       this.#verify(blob);
-      await this.#guard(this.#parts.file.sync());
       await this.#guard(this.#parts.publish(blob));
     } catch (err) {
       await this.abort();

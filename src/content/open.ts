@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock } from "../async/mod.ts";
 import type { Db, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import { type Digest, digestOf, hexOf, parseDigest } from "../oci/mod.ts";
+import { type Digest, hexOf, parseDigest } from "../oci/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { ContentInfo, ContentStore, Ingest } from "./content.ts";
 import { type Expected, FileIngest } from "./ingest.ts";
@@ -56,22 +56,20 @@ class FileContentStore implements ContentStore {
   async ingest(expected: Expected = {}): Promise<Ingest> {
     const path = join(this.#ingests, randomBytes(8).toString("hex"));
     const file = await open(path, "wx", 0o600);
-    return new FileIngest({ path, file, expected, publish: (blob) => this.#publish(path, blob) });
+    return new FileIngest({ path, file, expected, publish: (blob) => this.#publish({ path, file }, blob) });
   }
 
   async put(bytes: Uint8Array): Promise<Digest> {
-    const digest = digestOf(bytes);
-    if (this.info(digest)) return digest;
-    await using ingest = await this.ingest({ digest, size: bytes.length });
+    await using ingest = await this.ingest({ size: bytes.length });
     await ingest.write(bytes);
-    await ingest.commit();
-    return digest;
+    return (await ingest.commit()).digest;
   }
 
-  /** The name is on disk before the row says so; a crash in between leaves a file without a row. */
-  #publish(path: string, blob: ContentInfo): Promise<void> {
+  /** Bytes and name are on disk before the row says so; a crash in between leaves a file without a row. */
+  #publish({ path, file }: { path: string; file: FileHandle }, blob: ContentInfo): Promise<void> {
     return this.#lock.run(blob.digest, async () => {
       if (this.info(blob.digest)) return;
+      await file.sync();
       await rename(path, this.#file(blob.digest));
       await syncDirectory(this.#blobs);
       this.#db.write((tx) => insertBlob(tx, blob));
