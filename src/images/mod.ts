@@ -1,3 +1,3 @@
 export type * from "./images.ts";
 export { type ImagesOptions, openImages } from "./open.ts";
-export { imageRoots, imagesMigrations } from "./table.ts";
+export { imagesMigrations } from "./table.ts";

@@ -10,14 +10,16 @@ import { pruneImages } from "./prune.ts";
 import { registerImage } from "./register.ts";
 import { type RemoveOptions, removeImage } from "./remove.ts";
 import { imageRootfs } from "./rootfs.ts";
+import { imageRoots } from "./table.ts";
 import { tagImage } from "./tag.ts";
 
 export type ImagesOptions = Omit<Context, "users">;
 
-/** Images over their rows; the tables come with `imagesMigrations`, and the collector needs `imageRoots`. */
+/** Images over their rows; the tables come with `imagesMigrations`, their roots are registered with the collector as "images". */
 export function openImages(options: ImagesOptions): Images {
   let users: (id: Digest) => readonly ImageUser[] = () => [];
   const context: Context = { ...options, users: (id) => users(id) };
+  context.collector.register("images", imageRoots);
   const images: Images = {
     get: (refOrId) => context.db.read((q) => imageOf(q, requireRow(q, refOrId))),
     find: (refOrId) =>

@@ -59,7 +59,7 @@ export function decodeManifest(bytes: Uint8Array, mediaType?: string): Manifest 
 }
 
 /** Decodes an image index or a Docker manifest list. Throws "invalid" naming the place. */
-export function decodeIndex(bytes: Uint8Array, mediaType?: string): Index & { readonly subject?: Descriptor } {
+export function decodeIndex(bytes: Uint8Array, mediaType?: string): Index {
   const json = parseObject(bytes, { what: "index", limit: manifestLimit });
   const declared = checkMediaType(json, { what: "index", mediaType, accepted: indexTypes });
   const manifests = required(arrayAt(json, "manifests", "index"), "index.manifests");
@@ -71,7 +71,7 @@ export function decodeIndex(bytes: Uint8Array, mediaType?: string): Index & { re
     manifests: manifests.map((entry, index) => decodeDescriptor(entry, `index.manifests[${index}]`)),
     subject: subject && decodeDescriptor(subject, "index.subject"),
     annotations: stringMapAt(json, "annotations", "index"),
-  }) as Index & { readonly subject?: Descriptor };
+  }) as Index;
 }
 
 export function decodeDescriptor(value: unknown, at: string): Descriptor {

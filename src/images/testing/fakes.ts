@@ -1,8 +1,5 @@
-import { createHash, randomUUID } from "node:crypto";
-import { appendFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import type { ContentInfo, ContentStore, Ingest } from "../../content/mod.ts";
+import type { ContentStore } from "../../content/mod.ts";
 import type { Db } from "../../db/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import type { Collector, Leases } from "../../gc/mod.ts";
@@ -10,97 +7,13 @@ import type { LayerSource, Layers } from "../../layers/mod.ts";
 import { chainIds, type Digest, digestOf } from "../../oci/mod.ts";
 import { imageRoots } from "../table.ts";
 
-/** Stand-ins that keep the promises of content, layers and gc in a few lines, for tests of images alone. */
-export class FakeContent implements ContentStore {
-  readonly blobs = new Map<Digest, ContentInfo>();
-  readonly open_ = new Set<string>();
-  readonly #directory: string;
-
-  constructor(directory: string) {
-    this.#directory = directory;
-  }
-
-  info(digest: Digest) {
-    return this.blobs.get(digest);
-  }
-
-  list() {
-    return [...this.blobs.values()];
-  }
-
-  path(digest: Digest): string {
-    if (!this.blobs.has(digest)) throw new EngineError("not-found", `blob ${digest} not found`);
-    return join(this.#directory, digest.replace(":", "-"));
-  }
-
-  async *open(digest: Digest, range?: { start: number; end: number }) {
-    const bytes = await readFile(this.path(digest));
-    yield new Uint8Array(bytes.subarray(range?.start ?? 0, range?.end));
-  }
-
-  async read(digest: Digest) {
-    return new Uint8Array(await readFile(this.path(digest)));
-  }
-
-  async put(bytes: Uint8Array): Promise<Digest> {
-    const digest = digestOf(bytes);
-    this.blobs.set(digest, { digest, size: bytes.length });
-    await mkdir(this.#directory, { recursive: true });
-    await writeFile(this.path(digest), bytes);
-    return digest;
-  }
-
-  async remove(digest: Digest) {
-    if (!this.blobs.has(digest)) return;
-    await rm(this.path(digest), { force: true });
-    this.blobs.delete(digest);
-  }
-
-  async ingest(expected: { digest?: Digest; size?: number } = {}): Promise<Ingest> {
-    await mkdir(this.#directory, { recursive: true });
-    const path = join(this.#directory, `ingest-${randomUUID()}`);
-    await writeFile(path, "");
-    this.open_.add(path);
-    const hash = createHash("sha256");
-    const publish = (info: ContentInfo) => this.blobs.set(info.digest, info);
-    const target = (digest: Digest) => join(this.#directory, digest.replace(":", "-"));
-    const end = () => this.open_.delete(path);
-    const ingest = {
-      path,
-      offset: 0,
-      async write(chunk: Uint8Array) {
-        await appendFile(path, chunk);
-        hash.update(chunk);
-        ingest.offset += chunk.length;
-      },
-      async commit() {
-        const digest = `sha256:${hash.digest("hex")}` as const;
-        if (expected.size !== undefined && expected.size !== ingest.offset) {
-          throw new EngineError("invalid", `size ${ingest.offset} differs from ${expected.size}`);
-        }
-        if (expected.digest && expected.digest !== digest) {
-          throw new EngineError("invalid", `digest ${digest} differs from ${expected.digest}`);
-        }
-        await rename(path, target(digest));
-        publish({ digest, size: ingest.offset });
-        end();
-        return { digest, size: ingest.offset };
-      },
-      async abort() {
-        if (end()) await rm(path, { force: true });
-      },
-      [Symbol.asyncDispose]: () => ingest.abort(),
-    };
-    return ingest;
-  }
-}
-
+/** Stand-ins that keep the promises of layers and gc in a few lines, for tests of images alone. */
 export class FakeLayers implements Pick<Layers, "chain" | "unpack" | "recordChain"> {
   readonly chains = new Map<Digest, string>();
   unpacked: Digest[] = [];
-  readonly #content: FakeContent;
+  readonly #content: ContentStore;
 
-  constructor(content: FakeContent) {
+  constructor(content: ContentStore) {
     this.#content = content;
   }
 
@@ -135,15 +48,15 @@ export class FakeLayers implements Pick<Layers, "chain" | "unpack" | "recordChai
 
 export const fakeLeases: Leases = { hold: (body) => body() };
 
-export function fakeCollector(parts: { db: Db; content: FakeContent; layers: FakeLayers }): Collector {
+export function fakeCollector(parts: { db: Db; content: ContentStore; layers: FakeLayers }): Collector {
   return {
+    register: () => undefined,
     async collect() {
       const { db, content, layers } = parts;
-      const keep = new Set(db.read((q) => [...(imageRoots.content?.(q) ?? [])]));
+      const blobs = db.write((tx) => content.dropUnreferenced(tx, imageRoots.content?.(tx) ?? []));
+      await content.deleteDropped(blobs);
       const rows = db.read((q) => q.all<{ chain: Digest }>("SELECT chain FROM image_layers"));
       const chains = new Set(rows.map((row) => row.chain));
-      const blobs = content.list().filter((info) => !keep.has(info.digest));
-      for (const { digest } of blobs) await content.remove(digest);
       const snapshots = [...layers.chains].filter(([chain]) => !chains.has(chain));
       for (const [chain] of snapshots) layers.chains.delete(chain);
       return {

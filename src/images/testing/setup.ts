@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { contentMigrations, openContent } from "../../content/mod.ts";
 import { openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import { chainIds, type Descriptor, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
 import { openImages } from "../open.ts";
 import { imagesMigrations } from "../table.ts";
-import { FakeContent, FakeLayers, fakeCollector, fakeLeases } from "./fakes.ts";
+import { FakeLayers, fakeCollector, fakeLeases } from "./fakes.ts";
 
 export interface MakeImage {
   readonly layers?: readonly string[];
@@ -18,10 +19,10 @@ export interface MakeImage {
 }
 
 /** Images on fakes in a directory of its own. */
-export function setUp() {
+export async function setUp() {
   const directory = mkdtempSync(join(tmpdir(), "berth-images-"));
-  const db = openDb(join(directory, "db"), [...eventsMigrations, ...imagesMigrations]);
-  const content = new FakeContent(join(directory, "content"));
+  const db = openDb(join(directory, "db"), [...eventsMigrations, ...contentMigrations, ...imagesMigrations]);
+  const content = await openContent({ db, directory: join(directory, "content") });
   const layers = new FakeLayers(content);
   const events = createEvents(db);
   const collector = fakeCollector({ db, content, layers });
@@ -49,7 +50,7 @@ export function setUp() {
   };
 }
 
-type Parts = Pick<ReturnType<typeof setUp>, "images" | "content" | "layers">;
+type Parts = Pick<Awaited<ReturnType<typeof setUp>>, "images" | "content" | "layers">;
 
 async function makeImage({ images, content, layers }: Parts, options: MakeImage) {
   const blobs: Descriptor[] = [];
