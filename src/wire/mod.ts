@@ -1,4 +1,24 @@
+export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
+export { type BuildQuery, decodeBuildQuery } from "./build.ts";
 export type * from "./container.ts";
+export type { Decode } from "./decode.ts";
+export {
+  decodeContainerConfig,
+  decodeContainerCreate,
+  decodeExecCreate,
+  decodeExecStart,
+  decodeUpdate,
+} from "./decode-container.ts";
+export { decodeHostConfig } from "./decode-host-config.ts";
+export {
+  decodeEndpointConfig,
+  decodeNetworkConnect,
+  decodeNetworkCreate,
+  decodeNetworkDisconnect,
+  decodeVolumeCreate,
+} from "./decode-network.ts";
 export type * from "./event.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
+export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";
+export { parseDuration, parseInstant } from "./time.ts";

@@ -1,3 +1,5 @@
+import type { EndpointConfig } from "./container.ts";
+
 /** Docker's JSON shapes for networks and volumes. */
 export interface IpamPool {
   readonly Subnet?: string;
@@ -70,4 +72,14 @@ export interface VolumeCreateBody {
   readonly Driver: string;
   readonly DriverOpts: Readonly<Record<string, string>>;
   readonly Labels: Readonly<Record<string, string>>;
+}
+
+export interface NetworkConnectBody {
+  readonly Container: string;
+  readonly EndpointConfig: EndpointConfig;
+}
+
+export interface NetworkDisconnectBody {
+  readonly Container: string;
+  readonly Force: boolean;
 }

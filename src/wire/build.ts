@@ -1,0 +1,88 @@
+import { EngineError } from "../errors/mod.ts";
+import type { Ulimit } from "./container.ts";
+import { list, nullable, record, string } from "./decode.ts";
+import { decodeUlimits } from "./decode-host-config.ts";
+import { queryFlag, queryInteger, queryJson, queryText } from "./query.ts";
+
+/** The query of `POST /build`; sizes in bytes, CPU times in microseconds, 0 for no limit. */
+export interface BuildQuery {
+  /** Path inside the context. */
+  readonly dockerfile: string;
+  readonly tags: readonly string[];
+  /** A Git repository, or the URL of a tar or of a Dockerfile, instead of a context in the body. */
+  readonly remote?: string;
+  readonly quiet: boolean;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  /** null: take it from the daemon's environment, if it is there (`--build-arg NAME`). */
+  readonly args: Readonly<Record<string, string | null>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly cacheFrom: readonly string[];
+  readonly extraHosts: readonly string[];
+  readonly target?: string;
+  readonly platform?: string;
+  readonly networkMode: string;
+  readonly shmSize: number;
+  readonly ulimits: readonly Ulimit[];
+  readonly cgroupParent?: string;
+  readonly resources: {
+    readonly memory: number;
+    readonly memorySwap: number;
+    readonly cpuShares: number;
+    readonly cpuQuota: number;
+    readonly cpuPeriod: number;
+    readonly cpusetCpus: string;
+    readonly cpusetMems: string;
+  };
+}
+
+/** Throws "invalid" for what cannot be read and "not-implemented" for what the classic builder here does not do. */
+export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
+  refuse(query);
+  const text = (name: string) => query.get(name) ?? "";
+  return {
+    dockerfile: text("dockerfile") || "Dockerfile",
+    tags: query.getAll("t").filter((tag) => tag !== ""),
+    ...optional("remote", queryText(query, "remote")),
+    quiet: queryFlag(query, "q"),
+    noCache: queryFlag(query, "nocache"),
+    pull: queryFlag(query, "pull"),
+    args: queryJson(query, "buildargs", record(nullable(string))) ?? {},
+    labels: queryJson(query, "labels", record(string)) ?? {},
+    cacheFrom: queryJson(query, "cachefrom", list(string)) ?? [],
+    extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
+    ...optional("target", queryText(query, "target")),
+    ...optional("platform", queryText(query, "platform")),
+    networkMode: text("networkmode"),
+    shmSize: queryInteger(query, "shmsize", 0),
+    ulimits: queryJson(query, "ulimits", decodeUlimits) ?? [],
+    ...optional("cgroupParent", queryText(query, "cgroupparent")),
+    resources: resources(query),
+  };
+}
+
+function resources(query: URLSearchParams): BuildQuery["resources"] {
+  return {
+    memory: queryInteger(query, "memory", 0),
+    memorySwap: queryInteger(query, "memswap", 0),
+    cpuShares: queryInteger(query, "cpushares", 0),
+    cpuQuota: queryInteger(query, "cpuquota", 0),
+    cpuPeriod: queryInteger(query, "cpuperiod", 0),
+    cpusetCpus: query.get("cpusetcpus") ?? "",
+    cpusetMems: query.get("cpusetmems") ?? "",
+  };
+}
+
+function refuse(query: URLSearchParams): void {
+  const refused = (what: string) =>
+    new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
+  if (query.get("version") === "2") throw refused("BuildKit (version=2)");
+  if (queryFlag(query, "squash")) throw refused("squash");
+  const security = queryJson(query, "securityopt", list(string)) ?? [];
+  if (security.length > 0) throw refused(`securityopt ${security.join(", ")}`);
+  if (queryText(query, "outputs")) throw refused("outputs");
+}
+
+function optional<K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: T };
+}
