@@ -1,1 +1,15 @@
+export { collect, type Digested, digesting, fromBuffer, fromFile } from "./bytes.ts";
+export {
+  type Compression,
+  type CompressOptions,
+  compress,
+  type DecompressOptions,
+  decompress,
+  sniff,
+} from "./compression.ts";
+export { type FramePiece, type FrameStream, frame, readFrames } from "./frames.ts";
 export type * from "./stream.ts";
+export { TarDecoder, type TarSink } from "./tar/decoder.ts";
+export { encodeTarHeader, tarEnd, tarPadding } from "./tar/encode.ts";
+export { readTar } from "./tar/read.ts";
+export { writeTar } from "./tar/write.ts";
