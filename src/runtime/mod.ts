@@ -1,1 +1,8 @@
+export { allowedCapabilities, capabilitySets } from "./capabilities.ts";
+export { defaultMaskedPaths, defaultReadonlyPaths } from "./default-mounts.ts";
+export { allHostDevices, resolveDevices } from "./devices.ts";
+export { type CreateFailure, createFailure, execFailure } from "./failure.ts";
+export { hostLimits } from "./limits.ts";
+export { resourcesOf } from "./resources.ts";
 export type * from "./runtime.ts";
+export { ociSpec } from "./spec.ts";

@@ -216,6 +216,8 @@ export interface SpecInput {
     readonly hostPath: string;
     readonly containerPath: string;
     readonly permissions: string;
+    /** What lies at `hostPath`: `resolveDevices` fills it in, `ociSpec` throws "invalid" without it. */
+    readonly node?: DeviceNode;
   }[];
   readonly deviceCgroupRules: readonly string[];
   readonly rlimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
@@ -225,6 +227,16 @@ export interface SpecInput {
   readonly annotations: Readonly<Record<string, string>>;
   /** What this host's daemon itself may do: specs are cut down to it (capabilities, hard limits, oom score). */
   readonly limits: HostLimits;
+}
+
+export interface DeviceNode {
+  readonly type: "c" | "b";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface HostLimits {
@@ -237,4 +249,11 @@ export interface HostLimits {
   readonly apparmor: boolean;
   readonly selinux: boolean;
   readonly runtime: "crun" | "runc";
+  /** uname -r. */
+  readonly kernel: string;
+  /** Node's word for the CPU: x64, arm64. */
+  readonly machine: string;
+  /** Whether memory+swap can be limited, and whether block devices take weights. */
+  readonly swapLimit: boolean;
+  readonly blkioWeight: boolean;
 }
