@@ -4,6 +4,8 @@ import { Glob } from "bun";
 const layers: Readonly<Record<string, number>> = {
   errors: -1,
   flags: 0,
+  version: 0,
+  patterns: 0,
   oci: 0,
   wire: 0,
   async: 0,
@@ -34,10 +36,10 @@ const layers: Readonly<Record<string, number>> = {
 /** Edges beside "downwards": who else may be imported by whom. */
 const alsoAllowed = new Set(["events>db", "wire>oci", "http>log", "host>log", "db>log", "events>log"]);
 const facesTypeOnly = new Set(["api", "registry-server"]);
-const faceValues = new Set(["errors", "oci", "wire", "async", "stream", "http", "log"]);
+const faceValues = new Set(["errors", "version", "oci", "wire", "async", "stream", "http", "log"]);
 const besideMayUse: Readonly<Record<string, readonly string[]>> = {
-  client: ["errors", "flags", "oci", "wire", "async", "stream"],
-  cli: ["errors", "flags", "oci", "wire", "async", "stream", "client"],
+  client: ["errors", "version", "flags", "oci", "wire", "async", "stream"],
+  cli: ["errors", "patterns", "version", "flags", "oci", "wire", "async", "stream", "client"],
 };
 
 interface Import {

@@ -1,0 +1,44 @@
+import type { Writable } from "node:stream";
+import type { Client } from "../../client/mod.ts";
+import type { CliIo } from "../io.ts";
+import { authHeader } from "./auth.ts";
+import { showProgress } from "./progress.ts";
+
+export interface PullOptions {
+  readonly io: CliIo;
+  readonly quiet: boolean;
+  readonly platform: string;
+  /** Where progress goes; `run` keeps standard output for the container. */
+  readonly to: Writable & { readonly isTTY?: boolean };
+  readonly allTags?: boolean;
+}
+
+/** Pulls one image (or all tags of a repository), showing how far it got. */
+export async function pullImage(client: Client, image: string, options: PullOptions): Promise<void> {
+  const { name, tag } = splitImage(image);
+  const lines = client.lines({
+    method: "POST",
+    path: "/images/create",
+    query: {
+      fromImage: name,
+      tag: options.allTags ? undefined : tag || "latest",
+      platform: options.platform || undefined,
+    },
+    headers: authHeader(options.io, image),
+  });
+  await showProgress(options.quiet ? errorsOnly(lines) : lines, options.to);
+}
+
+/** `name:tag` or `name@digest` apart, as the API wants them. */
+export function splitImage(image: string): { name: string; tag: string } {
+  const at = image.indexOf("@");
+  if (at >= 0) return { name: image.slice(0, at), tag: image.slice(at + 1) };
+  const colon = image.lastIndexOf(":");
+  return colon > image.lastIndexOf("/")
+    ? { name: image.slice(0, colon), tag: image.slice(colon + 1) }
+    : { name: image, tag: "" };
+}
+
+async function* errorsOnly<T extends { readonly error?: string }>(lines: AsyncIterable<T>): AsyncIterable<T> {
+  for await (const line of lines) if (line.error !== undefined) yield line;
+}

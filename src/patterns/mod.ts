@@ -1,0 +1,1 @@
+export { deepPattern, globPattern, ignoreMatcher, isGlob, readIgnoreFile } from "./patterns.ts";

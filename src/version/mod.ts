@@ -1,0 +1,1 @@
+export { commit, version, versionText } from "./version.ts";
