@@ -1,1 +1,2 @@
+export { createRegistryClient, type RegistryClientOptions } from "./create.ts";
 export type * from "./registry-client.ts";

@@ -15,6 +15,8 @@ export interface RegistryParts {
   /** Run after deletions. */
   readonly collector: Pick<Collector, "collect">;
   readonly log: Log;
+  /** Aborts when the registry stops: uploads under way are given up. */
+  readonly signal: AbortSignal;
 }
 
 export type RepositoryHandler = (repository: string, request: HttpRequest) => Reply | Promise<Reply>;

@@ -32,9 +32,7 @@ function getManifest({ content, tags }: RegistryParts, repository: string, reque
   if (!isReference(reference)) return invalidReference(reference);
   const manifest = tags.manifest(repository, reference);
   if (!manifest || !content.info(manifest.digest)) {
-    return tags.exists(repository)
-      ? problem("MANIFEST_UNKNOWN", "manifest unknown", { reference })
-      : problem("NAME_UNKNOWN", "repository name not known to registry", { name: repository });
+    return problem("MANIFEST_UNKNOWN", "manifest unknown", { name: repository, reference });
   }
   const headers = { ...versionHeader, "Docker-Content-Digest": manifest.digest, ETag: `"${manifest.digest}"` };
   return { kind: "file", status: 200, path: content.path(manifest.digest), type: manifest.mediaType, headers };

@@ -199,7 +199,7 @@ describe("manifests", () => {
     expect(await code(await put(digestOf("y"), "{}"))).toBe("DIGEST_INVALID");
     expect(await code(await put("-x", "{}"))).toBe("TAG_INVALID");
     expect(await code(await put("sha512:12", "{}"))).toBe("DIGEST_INVALID");
-    expect(await code(await fetch(`${r.url}/v2/a/manifests/x`))).toBe("NAME_UNKNOWN");
+    expect(await code(await fetch(`${r.url}/v2/a/manifests/x`))).toBe("MANIFEST_UNKNOWN");
     expect(await code(await fetch(`${r.url}/v2/a/tags/list`))).toBe("NAME_UNKNOWN");
   });
   test("referrers", async () => {

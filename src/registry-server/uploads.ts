@@ -30,6 +30,7 @@ interface Uploads {
 
 export function uploadRoutes(parts: RegistryParts): Route[] {
   const uploads: Uploads = { parts, sessions: new Map() };
+  parts.signal.addEventListener("abort", () => dropAll(uploads), { once: true });
   const start = (repository: string, request: HttpRequest) => startUpload(uploads, repository, request);
   const within = (act: (session: Session, request: HttpRequest) => Reply | Promise<Reply>) => {
     return (repository: string, request: HttpRequest) => inSession(uploads, { repository, request, act });
@@ -170,6 +171,13 @@ async function dropIdle({ sessions }: Uploads): Promise<void> {
     sessions.delete(session.id);
     await session.ingest.abort();
   }
+}
+
+function dropAll({ parts, sessions }: Uploads): void {
+  for (const session of sessions.values()) {
+    session.ingest.abort().catch((err: unknown) => parts.log.warn("Giving up an upload failed", { error: err }));
+  }
+  sessions.clear();
 }
 
 function accepted(session: Session, status: number): Reply {

@@ -21,7 +21,8 @@ export async function startRegistry() {
   };
   const leases = { hold: <T>(body: () => Promise<T>) => body() };
   const tags = openTagStore(db);
-  const routes = registryRoutes({ content, tags, leases, collector, log: nullLog });
+  const stop = new AbortController();
+  const routes = registryRoutes({ content, tags, leases, collector, log: nullLog, signal: stop.signal });
   const server = await serve({ listen: "tcp://127.0.0.1:0", routes, onError: problemOf });
   const host = server.address.replace("tcp://", "");
   return {
@@ -31,6 +32,7 @@ export async function startRegistry() {
     host,
     url: `http://${host}`,
     [Symbol.asyncDispose]: async () => {
+      stop.abort();
       await server[Symbol.asyncDispose]();
       db[Symbol.dispose]();
       rmSync(directory, { recursive: true, force: true });
