@@ -33,6 +33,8 @@ export interface Images {
   prune(filter: Filters): Promise<{ deleted: ImageDeleteItem[]; reclaimed: number }>;
   /** The committed snapshot to start a container from; undefined for an image without layers. Unpacks what is missing. */
   rootfs(image: Image): Promise<string | undefined>;
+  /** The layers' blobs, bottom first: what an image made from this one begins with. */
+  layers(image: Image): readonly Descriptor[];
   /** Registers an image from parts that are in the content store (build, commit, import). `layers` bottom first; blobs must exist, chains be recorded. Publishes no event itself. */
   register(request: NewImage): Promise<Image>;
   /** Told which images containers use, so that removal can refuse. Registered once by `containers`. */

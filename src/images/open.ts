@@ -1,4 +1,4 @@
-import type { Digest, Reference } from "../oci/mod.ts";
+import type { Descriptor, Digest, Reference } from "../oci/mod.ts";
 import type { Context } from "./context.ts";
 import { imageOf } from "./context.ts";
 import { findRow, requireRow } from "./find.ts";
@@ -10,7 +10,7 @@ import { pruneImages } from "./prune.ts";
 import { registerImage } from "./register.ts";
 import { type RemoveOptions, removeImage } from "./remove.ts";
 import { imageRootfs } from "./rootfs.ts";
-import { imageRoots } from "./table.ts";
+import { imageRoots, type LayerRow, layersOf } from "./table.ts";
 import { tagImage } from "./tag.ts";
 
 export type ImagesOptions = Omit<Context, "users">;
@@ -34,6 +34,7 @@ export function openImages(options: ImagesOptions): Images {
     remove: (refOrId, remove: RemoveOptions) => removeImage(context, refOrId, remove),
     prune: (filter) => pruneImages(context, filter),
     rootfs: (image) => imageRootfs(context, image),
+    layers: (image) => context.db.read((q) => layersOf(q, image.id)).map(descriptorOf),
     register: (request: NewImage) => registerImage(context, request),
     onUse: (ask) => {
       users = ask;
@@ -41,6 +42,10 @@ export function openImages(options: ImagesOptions): Images {
   };
   contexts.set(images, context);
   return images;
+}
+
+function descriptorOf(row: LayerRow): Descriptor {
+  return { mediaType: row.media_type, digest: row.digest as Digest, size: row.blob_size };
 }
 
 /** Transfers work on the same rows as the images they are made for; nobody else gets at them. */

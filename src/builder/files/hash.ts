@@ -1,0 +1,102 @@
+import { createHash, type Hash } from "node:crypto";
+import { closeSync, constants, readSync } from "node:fs";
+import type { JobContext } from "../../host/mod.ts";
+import { xattrsOf } from "./attributes.ts";
+import { lstat, open, readdir, readlink, type Stat } from "./fs.ts";
+import { ignoreMatcher } from "./pattern.ts";
+import { rawBytes, shown } from "./raw.ts";
+import type { Selected } from "./select.ts";
+
+export interface TreeHashOptions {
+  readonly root: string;
+  readonly exclude: readonly string[];
+  /** Whether owners count: those of a context are not copied. */
+  readonly owners: boolean;
+  readonly context: JobContext;
+}
+
+/**
+ * Digest of what COPY would copy: names, types, modes, contents, link targets, extended attributes; never times
+ * (Dockerfile reference, "build cache": modification times do not count).
+ */
+export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
+  const hash = createHash("sha256");
+  const excluded = ignoreMatcher(options.exclude);
+  const walk: Walk = { ...options, excluded, hash };
+  for (const item of selected) {
+    const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
+    const base = item.name.slice(item.name.lastIndexOf("/") + 1);
+    if (item.type !== "directory" && excluded(shown(base))) continue;
+    addField(hash, `${item.type} ${item.name}`);
+    if (item.type === "directory") addChildren(walk, { whole, path: "" });
+    else addEntry(walk, { whole, path: base });
+  }
+  return `sha256:${hash.digest("hex")}`;
+}
+
+interface Walk extends TreeHashOptions {
+  readonly excluded: (path: string) => boolean;
+  readonly hash: Hash;
+}
+
+interface Place {
+  /** Raw path to read from. */
+  readonly whole: string;
+  /** Raw path relative to what is copied. */
+  readonly path: string;
+}
+
+function addChildren(walk: Walk, { whole, path }: Place): void {
+  walk.context.check();
+  for (const name of readdir(whole)) {
+    const child = path === "" ? name : `${path}/${name}`;
+    if (!walk.excluded(shown(child))) addEntry(walk, { whole: `${whole}/${name}`, path: child });
+    else if (lstat(`${whole}/${name}`)?.isDirectory()) addChildren(walk, { whole: `${whole}/${name}`, path: child });
+  }
+}
+
+function addEntry(walk: Walk, place: Place): void {
+  const stat = lstat(place.whole);
+  if (!stat) return;
+  const owner = walk.owners ? ` ${stat.uid}:${stat.gid}` : "";
+  addField(walk.hash, place.path);
+  addField(walk.hash, `${stat.mode.toString(8)}${owner}`);
+  for (const [name, value] of xattrsOf(place.whole)) addField(walk.hash, `${name}=${value.toString("latin1")}`);
+  if (stat.isSymbolicLink()) addField(walk.hash, readlink(place.whole));
+  else if (stat.isFile()) addField(walk.hash, contentDigest(place.whole, stat));
+  else if (stat.isDirectory()) addChildren(walk, place);
+  else addField(walk.hash, stat.rdev.toString());
+}
+
+/** Length in front, so that no two lists of fields look alike. */
+function addField(hash: Hash, text: string): void {
+  hash.update(`${text.length}:`);
+  hash.update(rawBytes(text));
+}
+
+/** Digests of this thread's last files: a build hashes the same context for each COPY. Keyed by everything that a write changes. */
+const known = new Map<string, string>();
+const mostKnown = 50_000;
+
+function contentDigest(path: string, stat: Stat): string {
+  const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const digest = hashFile(path);
+  if (known.size >= mostKnown) known.clear();
+  known.set(key, digest);
+  return digest;
+}
+
+const buffer = Buffer.allocUnsafe(1024 * 1024);
+
+function hashFile(path: string): string {
+  const hash = createHash("sha256");
+  const fd = open(path, constants.O_RDONLY);
+  try {
+    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) hash.update(buffer.subarray(0, read));
+  } finally {
+    closeSync(fd);
+  }
+  return hash.digest("hex");
+}
