@@ -1,7 +1,7 @@
 export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
 export { type BuildQuery, decodeBuildQuery } from "./build.ts";
 export type * from "./container.ts";
-export type { Decode } from "./decode.ts";
+export { type Decode, Fields, string } from "./decode.ts";
 export {
   decodeContainerConfig,
   decodeContainerCreate,
@@ -21,4 +21,5 @@ export type * from "./event.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";
+export type * from "./system.ts";
 export { parseDuration, parseInstant } from "./time.ts";

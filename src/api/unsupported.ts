@@ -1,0 +1,86 @@
+import { EngineError, type ErrorKind } from "../errors/mod.ts";
+import type { Method, Route } from "../http/mod.ts";
+import { json } from "./reply.ts";
+
+const noSwarm =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+
+/** What dockerd answers, too, on a node without a swarm. Generic clean-up code calls these and must not stumble. */
+const swarm = [
+  "GET /swarm",
+  "POST /swarm/leave",
+  "POST /swarm/update",
+  "GET /swarm/unlockkey",
+  "POST /swarm/unlock",
+  "GET /nodes",
+  "GET /nodes/{id}",
+  "DELETE /nodes/{id}",
+  "POST /nodes/{id}/update",
+  "GET /services",
+  "POST /services/create",
+  "GET /services/{id}",
+  "DELETE /services/{id}",
+  "POST /services/{id}/update",
+  "GET /services/{id}/logs",
+  "GET /tasks",
+  "GET /tasks/{id}",
+  "GET /tasks/{id}/logs",
+  "GET /secrets",
+  "POST /secrets/create",
+  "GET /secrets/{id}",
+  "DELETE /secrets/{id}",
+  "POST /secrets/{id}/update",
+  "GET /configs",
+  "POST /configs/create",
+  "GET /configs/{id}",
+  "DELETE /configs/{id}",
+  "POST /configs/{id}/update",
+] as const;
+
+/** Parts of the API that are not there, and how a refusal names them. */
+const missing: Readonly<Record<string, string>> = {
+  "POST /auth": "checking credentials (docker login)",
+  "GET /images/search": "searching a registry",
+  "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
+  "POST /session": "the session API of BuildKit",
+  "GET /containers/{id*}/stats": "container stats",
+  "GET /containers/{id*}/attach/ws": "attaching by WebSocket",
+  "HEAD /containers/{id*}/archive": "copying files out of and into containers (archive)",
+  "GET /containers/{id*}/archive": "copying files out of and into containers (archive)",
+  "PUT /containers/{id*}/archive": "copying files out of and into containers (archive)",
+  "PUT /volumes/{name}": "updating a cluster volume",
+  "POST /swarm/init": "swarm mode",
+  "POST /swarm/join": "swarm mode",
+  "GET /plugins/privileges": "installing plugins",
+  "POST /plugins/pull": "installing plugins",
+  "POST /plugins/create": "making plugins",
+  "GET /plugins/{name*}/json": "inspecting plugins",
+  "DELETE /plugins/{name*}": "removing plugins",
+  "POST /plugins/{name*}/enable": "enabling plugins",
+  "POST /plugins/{name*}/disable": "disabling plugins",
+  "POST /plugins/{name*}/upgrade": "upgrading plugins",
+  "POST /plugins/{name*}/push": "pushing plugins",
+  "POST /plugins/{name*}/set": "configuring plugins",
+};
+
+/** Every endpoint of the API that nothing is behind: one table, each answer naming what it refuses. */
+export function unsupportedRoutes(): Route[] {
+  return [
+    ...swarm.map((endpoint) => refusal(endpoint, { kind: "unavailable", message: noSwarm })),
+    ...Object.entries(missing).map(([endpoint, what]) =>
+      refusal(endpoint, { kind: "not-implemented", message: `${what} is not implemented by Berth yet` }),
+    ),
+    { method: "GET", path: "/plugins", handle: () => json([]) },
+  ];
+}
+
+function refusal(endpoint: string, { kind, message }: { kind: ErrorKind; message: string }): Route {
+  const [method, path] = endpoint.split(" ") as [Method, `/${string}`];
+  return {
+    method,
+    path,
+    handle: () => {
+      throw new EngineError(kind, message);
+    },
+  };
+}
