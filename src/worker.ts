@@ -1,4 +1,4 @@
 /** The entry of worker threads: every job that runs off the main thread is listed here. */
-import { serveJobs } from "./host/mod.ts";
+import { copyTree, removeTree, serveJobs, usageOf } from "./host/mod.ts";
 
-serveJobs([]);
+serveJobs([copyTree, removeTree, usageOf]);

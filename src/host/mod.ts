@@ -24,4 +24,17 @@ export { createMounts } from "./mounts.ts";
 export { createProcesses } from "./processes.ts";
 export { rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
+export {
+  deviceParts,
+  type FilePath,
+  makeNode,
+  readXattr,
+  readXattrs,
+  setTimes,
+  setXattr,
+} from "./tree/attributes.ts";
+export { copyTree, type TreeCopy } from "./tree/copy.ts";
+export { removeTree } from "./tree/remove.ts";
+export { type TreeUsage, usageOf } from "./tree/usage.ts";
+export { type Found, type Visitor, walk } from "./tree/walk.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";
