@@ -1,1 +1,3 @@
+export { openVolumes, type VolumesOptions } from "./open.ts";
+export { volumesMigrations } from "./table.ts";
 export type * from "./volumes.ts";

@@ -3,25 +3,26 @@ import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
 /**
  * Named directories that outlive containers, and who holds them. A volume with a holder is never removed. The row comes
  * before the directory and goes before it. Anonymous volumes have a 64-digit name and the label that Docker gives them.
- * Files: `DIR/NAME/_data`.
+ * Files: `DIR/NAME/_data`; beside it `copy` and `ready` while an image's files come in.
  */
 export interface Volumes {
-  /** The existing volume of that name, or a new one. Throws "invalid" (name, driver or option), "conflict" (other driver). An empty name makes an anonymous one. */
+  /** The existing volume of that name, or a new one. Throws "invalid" (name), "not-found" (driver), "not-implemented" (driver option). An empty name makes an anonymous one. */
   create(options: VolumeCreateBody): Promise<VolumeInspect>;
   /** Throws "not-found": `get NAME: no such volume`. */
   get(name: string): VolumeInspect;
-  /** Filters: name, label, driver, dangling. */
+  /** Filters: name, label, driver, dangling; others are "invalid". */
   list(filter: Filters): VolumeInspect[];
   /** Throws "conflict" naming the holders while in use; "not-found" unless forced. */
   remove(name: string, force: boolean): Promise<void>;
-  /** Marks it as held (a row per holder, usually a container id) and returns its directory. */
+  /** Marks it as held (a row per holder, usually a container id) and returns its directory. Throws "not-found". */
   acquire(name: string, holder: string): Promise<VolumeLease>;
   release(name: string, holder: string): void;
   holders(name: string): string[];
-  /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root. */
+  /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root; what is no directory is left alone. What holders write meanwhile wins. */
   copyUp(name: string, source: string): Promise<void>;
   /** Removes volumes that nobody holds (anonymous only, unless `all`). */
   prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }>;
+  /** Deletes directories without a row and completes what a crash interrupted; done when opened. */
   sweep(): Promise<void>;
   usage(name: string): Promise<number>;
 }

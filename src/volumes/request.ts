@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto";
+import { EngineError } from "../errors/mod.ts";
+import type { VolumeCreateBody } from "../wire/mod.ts";
+import type { VolumeRow } from "./table.ts";
+
+/** What Docker puts on volumes without a name; tools find them by it. */
+const anonymousLabel = "com.docker.volume.anonymous";
+const pattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** A directory is named like the volume (NAME_MAX). */
+const longest = 255;
+
+/** The row that a valid request asks for. Throws Docker's words for what is wrong with it. */
+export function volumeRow(request: VolumeCreateBody): VolumeRow {
+  const anonymous = request.Name === "";
+  const name = anonymous ? randomBytes(32).toString("hex") : request.Name;
+  if (!anonymous) requireName(name);
+  const driver = request.Driver === "" ? "local" : request.Driver;
+  requireLocal(name, { ...request, Driver: driver });
+  const labels = anonymous ? { ...request.Labels, [anonymousLabel]: "" } : request.Labels;
+  return { name, driver, labels, anonymous, created: Date.now() };
+}
+
+function requireName(name: string): void {
+  if (!pattern.test(name)) {
+    throw invalid(
+      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+    );
+  }
+  if (name.length < 2) {
+    throw invalid(`create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
+  }
+  if (name.length > longest) {
+    throw invalid(`create ${name.slice(0, 40)}…: volume name has ${name.length} characters, at most ${longest}`);
+  }
+}
+
+function requireLocal(name: string, { Driver: driver, DriverOpts: options }: VolumeCreateBody): void {
+  if (driver !== "local") {
+    const why = `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`;
+    throw new EngineError("not-found", `create ${name}: ${why}`);
+  }
+  const [option] = Object.keys(options);
+  if (option !== undefined) {
+    throw new EngineError("not-implemented", `create ${name}: option ${JSON.stringify(option)} of the local driver`);
+  }
+}
+
+function invalid(message: string): EngineError {
+  return new EngineError("invalid", message);
+}

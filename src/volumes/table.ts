@@ -1,0 +1,84 @@
+import type { Migration, Query, Tx } from "../db/mod.ts";
+
+export const volumesMigrations: readonly Migration[] = [
+  {
+    module: "volumes",
+    version: 1,
+    sql: `
+      CREATE TABLE volumes (
+        name TEXT PRIMARY KEY,
+        driver TEXT NOT NULL,
+        labels TEXT NOT NULL,
+        anonymous INTEGER NOT NULL,
+        created INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE volume_holders (
+        volume TEXT NOT NULL REFERENCES volumes(name),
+        holder TEXT NOT NULL,
+        PRIMARY KEY (volume, holder)
+      ) STRICT, WITHOUT ROWID;`,
+  },
+];
+
+export interface VolumeRow {
+  readonly name: string;
+  readonly driver: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+}
+
+interface StoredRow {
+  readonly name: string;
+  readonly driver: string;
+  readonly labels: string;
+  readonly anonymous: number;
+  readonly created: number;
+}
+
+function fromStored(row: StoredRow): VolumeRow {
+  return {
+    ...row,
+    labels: JSON.parse(row.labels) as Readonly<Record<string, string>>,
+    anonymous: row.anonymous !== 0,
+  };
+}
+
+export function findVolume(q: Query, name: string): VolumeRow | undefined {
+  const row = q.get<StoredRow>("SELECT * FROM volumes WHERE name = ?", [name]);
+  return row && fromStored(row);
+}
+
+export function listVolumes(q: Query): VolumeRow[] {
+  return q.all<StoredRow>("SELECT * FROM volumes ORDER BY name").map(fromStored);
+}
+
+export function insertVolume(tx: Tx, row: VolumeRow): void {
+  const values = [row.name, row.driver, JSON.stringify(row.labels), row.anonymous, row.created];
+  tx.run("INSERT INTO volumes (name, driver, labels, anonymous, created) VALUES (?, ?, ?, ?, ?)", values);
+}
+
+export function deleteVolume(tx: Tx, name: string): void {
+  tx.run("DELETE FROM volumes WHERE name = ?", [name]);
+}
+
+export function holdersOf(q: Query, volume: string): string[] {
+  const sql = "SELECT holder FROM volume_holders WHERE volume = ? ORDER BY holder";
+  return q.all<{ holder: string }>(sql, [volume]).map((row) => row.holder);
+}
+
+/** Names of volumes that somebody holds. */
+export function heldVolumes(q: Query): Set<string> {
+  const rows = q.all<{ volume: string }>("SELECT DISTINCT volume FROM volume_holders");
+  return new Set(rows.map((row) => row.volume));
+}
+
+/** False when it was there already. */
+export function addHolder(tx: Tx, volume: string, holder: string): boolean {
+  return tx.run("INSERT OR IGNORE INTO volume_holders VALUES (?, ?)", [volume, holder]) > 0;
+}
+
+export function removeHolder(tx: Tx, volume: string, holder: string): void {
+  tx.run("DELETE FROM volume_holders WHERE volume = ? AND holder = ?", [volume, holder]);
+}
