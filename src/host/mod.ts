@@ -1,5 +1,6 @@
 export { createCgroups } from "./cgroups.ts";
 export { confined } from "./confined.ts";
+export { createHost, type HostOptions } from "./create.ts";
 export type {
   Cgroups,
   CgroupUsage,

@@ -1,0 +1,21 @@
+import { createCgroups } from "./cgroups.ts";
+import type { Host } from "./host.ts";
+import { createMounts } from "./mounts.ts";
+import { createProcesses } from "./processes.ts";
+import { rooted } from "./rooted.ts";
+import { createWorkers, type WorkersOptions } from "./workers.ts";
+
+export interface HostOptions {
+  readonly workers?: WorkersOptions;
+}
+
+/** This machine. Its owner disposes of `workers` when all who use the host are done. */
+export function createHost(options: HostOptions = {}): Host {
+  return {
+    mounts: createMounts(),
+    processes: createProcesses(),
+    cgroups: createCgroups(),
+    rooted,
+    workers: createWorkers(options.workers),
+  };
+}
