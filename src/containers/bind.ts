@@ -1,0 +1,56 @@
+import { EngineError } from "../errors/mod.ts";
+
+/** `[SOURCE:]DESTINATION[:OPTIONS]` of `-v`. A source without a leading slash is a volume's name. */
+export interface Bind {
+  readonly source?: string;
+  readonly destination: string;
+  /** The options as written. */
+  readonly mode: string;
+  readonly readOnly: boolean;
+  readonly propagation?: string;
+  readonly noCopy: boolean;
+}
+
+const propagations = new Set(["shared", "rshared", "slave", "rslave", "private", "rprivate"]);
+/** SELinux labels mean nothing on a host without it; consistency means nothing on Linux: Docker takes both in silence. */
+const harmless = new Set(["z", "Z", "consistent", "cached", "delegated", "default"]);
+
+/** Throws "invalid" in Docker's words, naming the specification. */
+export function parseBind(spec: string): Bind {
+  const parts = spec.split(":");
+  if (spec === "" || parts.length > 3 || parts.some((part) => part === "")) throw invalid(spec);
+  const [first = "", second, mode = ""] = parts;
+  if (second === undefined) return { destination: first, mode: "", readOnly: false, noCopy: false };
+  if (parts.length === 2 && !second.startsWith("/") && first.startsWith("/") && isMode(second)) {
+    return { destination: first, ...parseMode(spec, second) };
+  }
+  if (!second.startsWith("/")) throw invalid(spec, `invalid mount path: '${second}' mount path must be absolute`);
+  return { source: first, destination: second, ...parseMode(spec, mode) };
+}
+
+function isMode(text: string): boolean {
+  return text.split(",").every((word) => isWord(word));
+}
+
+function isWord(word: string): boolean {
+  return word === "ro" || word === "rw" || word === "nocopy" || propagations.has(word) || harmless.has(word);
+}
+
+function parseMode(spec: string, mode: string): Pick<Bind, "mode" | "readOnly" | "noCopy" | "propagation"> {
+  const words = mode === "" ? [] : mode.split(",");
+  if (!words.every(isWord) || new Set(words).size !== words.length) throw invalid(spec, `invalid mode: ${mode}`);
+  if (words.includes("ro") && words.includes("rw")) throw invalid(spec, `invalid mode: ${mode}`);
+  const found = words.filter((word) => propagations.has(word));
+  if (found.length > 1) throw invalid(spec, `invalid mode: ${mode}`);
+  const [propagation] = found;
+  return {
+    mode,
+    readOnly: words.includes("ro"),
+    noCopy: words.includes("nocopy"),
+    ...(propagation && { propagation }),
+  };
+}
+
+function invalid(spec: string, why?: string): EngineError {
+  return new EngineError("invalid", `invalid volume specification: '${spec}'${why ? `: ${why}` : ""}`);
+}

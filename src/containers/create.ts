@@ -1,0 +1,146 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { hostname as hostName } from "node:os";
+import { EngineError } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
+import type { ContainerConfig, ContainerCreateAnswer, HostConfig } from "../wire/mod.ts";
+import { instant } from "./clock.ts";
+import { mergeConfig } from "./config.ts";
+import type { CreateContainer } from "./containers.ts";
+import type { Context } from "./context.ts";
+import { publishing } from "./event.ts";
+import { networkModeOf } from "./modes.ts";
+import { planMounts } from "./mount-plan.ts";
+import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs, unmountRootfs } from "./mounts.ts";
+import { checkName, madeUpName } from "./names.ts";
+import { pathsOf, snapshotKey } from "./paths.ts";
+import { resolve } from "./refs.ts";
+import { releaseVolumes } from "./remove.ts";
+import type { Row } from "./table.ts";
+import { transition } from "./transition.ts";
+import { settleAll } from "./undo.ts";
+import { validate } from "./validate.ts";
+
+/** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */
+export async function create(ctx: Context, request: CreateContainer): Promise<ContainerCreateAnswer> {
+  const warnings = validate(request.body, ctx.runtime.info.name);
+  const name = request.name ? checkName(request.name) : madeUpName(ctx.table);
+  const image = findImage(ctx, request);
+  const row = newRow(ctx, { request, name, image });
+  await checkBindSources(row.mounts);
+  await ctx.locks.run(row.id, () => build(ctx, { row, image }));
+  return { Id: row.id, Warnings: warnings };
+}
+
+async function build(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {
+  await using undo = new AsyncDisposableStack();
+  ctx.table.insert(row);
+  undo.defer(() => ctx.table.delete(row.id));
+  undo.defer(() => discard(ctx, row));
+  const [, mounts] = await settleAll([
+    mkdir(pathsOf(ctx.config, row.id).home, { recursive: true, mode: 0o710 }),
+    acquireVolumes(ctx, row),
+    prepareLayer(ctx, { row, image }),
+  ]);
+  await fillVolumes(ctx, { ...row, mounts });
+  const phase = transition(row.phase, "prepared", row);
+  ctx.table.update(row.id, { phase, mounts }, publishing(ctx, { action: "create" }));
+  undo.move();
+}
+
+/** Takes back whatever of a container's creation is there. */
+export async function discard(ctx: Context, row: Row): Promise<void> {
+  await unmountRootfs(ctx, row.id);
+  await releaseVolumes(ctx, { row, anonymous: true });
+  await ctx.snapshots.remove(snapshotKey(row.id));
+  await rm(pathsOf(ctx.config, row.id).home, { recursive: true, force: true });
+}
+
+async function prepareLayer(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {
+  const parent = await ctx.images.rootfs(image);
+  await ctx.snapshots.prepare(snapshotKey(row.id), parent);
+}
+
+async function fillVolumes(ctx: Context, row: Row): Promise<void> {
+  if (!row.mounts.some((entry) => entry.copyUp)) return;
+  try {
+    await mountRootfs(ctx, row.id);
+    await copyUp(ctx, row);
+  } finally {
+    await unmountRootfs(ctx, row.id);
+  }
+}
+
+function findImage(ctx: Context, { body, platform }: CreateContainer): Image {
+  if (body.config.Image === "") throw new EngineError("invalid", "no image was given to create the container from");
+  const image = ctx.images.get(body.config.Image);
+  const [os, architecture] = (platform ?? "").split("/");
+  const { config } = image;
+  const fits = (!os || os === config.os) && (!architecture || architecture === config.architecture);
+  if (fits) return image;
+  const what = `image with reference ${body.config.Image} was found but does not provide the specified platform`;
+  throw new EngineError("not-found", `${what} (${platform})`);
+}
+
+function newRow(ctx: Context, { request, name, image }: { request: CreateContainer; name: string; image: Image }): Row {
+  const id = randomBytes(32).toString("hex");
+  const hostConfig = settleHostConfig(ctx, request.body.hostConfig);
+  const config = withHostname(ctx, { id, config: mergeConfig(request.body.config, image.run), hostConfig });
+  const inherited = inheritedMounts(ctx, hostConfig.VolumesFrom ?? []);
+  return {
+    id,
+    name,
+    imageId: image.id,
+    created: instant(),
+    config,
+    hostConfig,
+    endpoints: request.body.endpoints,
+    mounts: planMounts({ hostConfig, volumes: config.Volumes, inherited }),
+    phase: "creating",
+    pid: 0,
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    started: "",
+    finished: "",
+    restartCount: 0,
+    stoppedByUser: false,
+  };
+}
+
+/** The defaults that `inspect` shows although nobody wrote them. */
+function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
+  const mode = networkModeOf(host.NetworkMode);
+  const NetworkMode =
+    mode.kind === "container"
+      ? `container:${resolve(ctx.table, mode.ref).id}`
+      : mode.kind === "network"
+        ? mode.name
+        : host.NetworkMode;
+  const v2 = ctx.config.limits.cgroupVersion === "v2";
+  return {
+    ...host,
+    NetworkMode,
+    LogConfig: { ...host.LogConfig, Type: host.LogConfig.Type || "json-file" },
+    RestartPolicy: { MaximumRetryCount: 0, ...host.RestartPolicy, Name: host.RestartPolicy.Name || "no" },
+    IpcMode: host.IpcMode || "private",
+    CgroupnsMode: host.CgroupnsMode || (v2 && !host.Privileged ? "private" : "host"),
+    ShmSize: host.ShmSize || ctx.config.defaultShmSize,
+    Runtime: host.Runtime || ctx.runtime.info.name,
+    MemorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
+  };
+}
+
+/** The short id, unless the user or a namespace that is shared has a word in it. */
+function withHostname(
+  ctx: Context,
+  { id, config, hostConfig }: { id: string; config: ContainerConfig; hostConfig: HostConfig },
+): ContainerConfig {
+  const mode = networkModeOf(hostConfig.NetworkMode);
+  if (mode.kind === "container") {
+    const { Hostname, Domainname } = resolve(ctx.table, mode.ref).config;
+    return { ...config, Hostname, Domainname };
+  }
+  const shared = mode.kind === "host" || hostConfig.UTSMode === "host";
+  return { ...config, Hostname: config.Hostname || (shared ? hostName() : id.slice(0, 12)) };
+}

@@ -1,0 +1,49 @@
+import { EngineError } from "../../errors/mod.ts";
+import { ociSpec, type ProcessSpec } from "../../runtime/mod.ts";
+import type { ExecCreateBody } from "../../wire/mod.ts";
+import type { Context } from "../context.ts";
+import { environment } from "../env.ts";
+import { pathsOf } from "../paths.ts";
+import { specInput } from "../spec.ts";
+import type { Row } from "../table.ts";
+import { resolveUser } from "../user.ts";
+
+/** An exec joins the namespaces that are there: what the spec would say about them is not read. */
+const unused = { pid: "private", ipc: "private", uts: "private", network: "private", cgroup: "private" };
+
+/**
+ * The process of an exec: the container's own rights and variables, the user, directory and variables that were asked for.
+ * The user is looked up in the container's files as they are now. Throws "invalid" for an unknown user or a bad directory.
+ */
+export function execProcess(ctx: Context, { row, body }: { row: Row; body: ExecCreateBody }): ProcessSpec {
+  const { config, hostConfig } = row;
+  if (body.WorkingDir !== "" && !body.WorkingDir.startsWith("/")) {
+    throw new EngineError(
+      "invalid",
+      `the working directory '${body.WorkingDir}' is invalid, it needs to be an absolute path`,
+    );
+  }
+  const root = ctx.host.rooted(pathsOf(ctx.config, row.id).rootfs);
+  const user = resolveUser(root, { user: body.User || config.User, groupAdd: hostConfig.GroupAdd ?? [] });
+  const withoutDevices = { ...row, hostConfig: { ...hostConfig, Devices: null, Privileged: false } };
+  const base = specInput(ctx, withoutDevices, { user, mounts: [], namespaces: unused });
+  const spec = ociSpec({
+    ...base,
+    privileged: hostConfig.Privileged || body.Privileged,
+    seccomp: "unconfined", // a filter of its own is inherited from nowhere: the runtime applies the container's to an exec
+    process: {
+      ...base.process,
+      args: body.Cmd,
+      cwd: body.WorkingDir || config.WorkingDir || "/",
+      env: environment({
+        config,
+        hostname: config.Hostname,
+        home: user.home,
+        extra: body.Env ?? [],
+        tty: body.Tty,
+      }),
+      terminal: body.Tty,
+    },
+  });
+  return spec.process;
+}

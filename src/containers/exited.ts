@@ -1,0 +1,69 @@
+import { messageOf } from "../errors/mod.ts";
+import type { Exit } from "../runtime/mod.ts";
+import { instant, millis } from "./clock.ts";
+import type { Context } from "./context.ts";
+import { type ContainerEvent, publishing } from "./event.ts";
+import { removeLocked } from "./remove.ts";
+import { shouldRestart } from "./retry.ts";
+import { startLocked } from "./start.ts";
+import type { Row } from "./table.ts";
+import { takeDown } from "./take-down.ts";
+import { isLive, type Phase, transition } from "./transition.ts";
+
+/** How long a client that does not read may delay the news of an exit, in milliseconds. */
+const flushLimit = 3000;
+
+/** Deals with the end of a container's process: rows, events, what it held, whoever waits, and what comes next. */
+export async function exited(ctx: Context, exit: Exit): Promise<void> {
+  await ctx.locks.run(exit.id, async () => {
+    const row = ctx.table.get(exit.id);
+    if (!row || !isLive(row.phase)) return;
+    await exitedLocked(ctx, { row, exit });
+  });
+}
+
+/** The same for whoever holds the lock. The output is with its readers before anybody who waits is told. */
+export async function exitedLocked(ctx: Context, { row, exit }: { row: Row; exit: Exit }): Promise<void> {
+  const next = nextPhase(ctx, { row, exit });
+  const patch = { phase: next, pid: 0, exitCode: exit.code, oomKilled: exit.oomKilled, finished: instant(exit.at) };
+  const after = ctx.table.update(row.id, patch, publishing(ctx, ...eventsOf(row, exit)));
+  const [, down] = await Promise.allSettled([ctx.hubs.get(row.id)?.flushed(flushLimit), takeDown(ctx, row)]);
+  if (down.status === "rejected") {
+    ctx.log.error("could not take down a container", { container: row.id, error: messageOf(down.reason) });
+  }
+  ctx.hubs.get(row.id)?.close();
+  ctx.execs.endOf(row.id);
+  ctx.waiters.tell(row.id, { kind: "exit", code: exit.code });
+  if (next === "removing") await removeLocked(ctx, { row: after, volumes: true });
+  else if (next === "restarting") scheduleRetry(ctx, after);
+}
+
+function nextPhase(ctx: Context, { row, exit }: { row: Row; exit: Exit }): Phase {
+  const ended = transition(row.phase, "exited", row);
+  if (row.hostConfig.AutoRemove && !ctx.retries.isKept(row.id)) return transition(ended, "remove", row);
+  return shouldRestart(row, exit.code) && !ctx.closing.aborted ? transition(ended, "retry", row) : ended;
+}
+
+function eventsOf(row: Row, exit: Exit): ContainerEvent[] {
+  const seconds = Math.max(0, Math.round((exit.at - millis(row.started)) / 1000));
+  const die = { action: "die", attributes: { exitCode: String(exit.code), execDuration: String(seconds) } };
+  return exit.oomKilled ? [{ action: "oom" }, die] : [die];
+}
+
+/** Starts it again after a while; a start that fails ends the retries, and the row says why. */
+export function scheduleRetry(ctx: Context, row: Row): void {
+  const lasted = millis(row.finished) - millis(row.started);
+  const retry = () =>
+    void attempt(ctx, row.id).catch((err: unknown) => {
+      ctx.log.warn("could not restart a container", { container: row.id, error: messageOf(err) });
+    });
+  ctx.retries.schedule(row.id, { lasted, retry });
+}
+
+async function attempt(ctx: Context, id: string): Promise<void> {
+  await ctx.locks.run(id, async () => {
+    const row = ctx.table.get(id);
+    if (row?.phase !== "restarting" || ctx.closing.aborted) return;
+    await startLocked(ctx, { row, restartCount: row.restartCount + 1 });
+  });
+}

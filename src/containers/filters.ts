@@ -1,0 +1,132 @@
+import { EngineError, isKind } from "../errors/mod.ts";
+import type { Filters } from "../wire/mod.ts";
+import type { Context } from "./context.ts";
+import { networksOf } from "./endpoints.ts";
+import { wantedPorts } from "./network.ts";
+import { resolve } from "./refs.ts";
+import { statusOf } from "./status.ts";
+import type { Row } from "./table.ts";
+
+type Test = (row: Row) => boolean;
+type Compile = (ctx: Context, values: readonly string[]) => Test;
+
+const statuses = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+
+/** One entry per key that Docker knows; each turns its values into a test of rows, or throws "invalid". */
+const compilers: Readonly<Record<string, Compile>> = {
+  id: (_, values) => (row) => values.some((value) => row.id.startsWith(value) || matches(value, row.id)),
+  name: (_, values) => (row) => values.some((value) => matches(value, row.name) || matches(value, `/${row.name}`)),
+  label: (_, values) => (row) => values.every((value) => hasLabel(row, value)),
+  "label!": (_, values) => (row) => !values.some((value) => hasLabel(row, value)),
+  exited: (_, values) => {
+    const codes = new Set(values.map((value) => number("exited", value)));
+    return (row) => row.phase === "exited" && codes.has(row.exitCode);
+  },
+  status: (_, values) => {
+    for (const value of values) if (!statuses.includes(value)) throw bad("status", value);
+    return (row) => values.includes(statusOf(row));
+  },
+  ancestor: (ctx, values) => ancestor(ctx, values),
+  before: (ctx, values) => relative(ctx, { values, wanted: (at, mark) => at < mark }),
+  since: (ctx, values) => relative(ctx, { values, wanted: (at, mark) => at > mark }),
+  volume: (_, values) => (row) =>
+    row.mounts.some((entry) => values.includes(entry.name ?? entry.source) || values.includes(entry.destination)),
+  network: (ctx, values) => (row) =>
+    Object.entries(networksOf(ctx, row)).some(
+      ([name, { NetworkID }]) => values.includes(name) || values.some((value) => value && NetworkID.startsWith(value)),
+    ),
+  publish: (_, values) => portTest(values, (row) => Object.keys(wantedPorts(row))),
+  expose: (_, values) => portTest(values, (row) => Object.keys(row.config.ExposedPorts ?? {})),
+  health: (_, values) => {
+    const known = ["starting", "healthy", "unhealthy", "none"];
+    for (const value of values) if (!known.includes(value)) throw bad("health", value);
+    return () => values.includes("none");
+  },
+  "is-task": (_, values) => {
+    for (const value of values) if (!/^(0|1|true|false)$/i.test(value)) throw bad("is-task", value);
+    return () => values.every((value) => /^(0|false)$/i.test(value));
+  },
+  isolation: () => () => true,
+};
+
+/** Throws "invalid" for a key or value that Docker refuses. */
+export function compileFilters(ctx: Context, filter: Filters): Test {
+  const tests = [...filter].map(([key, values]) => {
+    const compile = compilers[key];
+    if (!compile) throw new EngineError("invalid", `invalid filter '${key}'`);
+    return values.length === 0 ? () => true : compile(ctx, values);
+  });
+  return (row) => tests.every((test) => test(row));
+}
+
+export function hasLabel(row: Row, wanted: string): boolean {
+  const at = wanted.indexOf("=");
+  const key = at < 0 ? wanted : wanted.slice(0, at);
+  const value = row.config.Labels[key];
+  return value !== undefined && (at < 0 || value === wanted.slice(at + 1));
+}
+
+function bad(key: string, value: string): EngineError {
+  return new EngineError("invalid", `invalid filter '${key}=${value}'`);
+}
+
+function number(key: string, value: string): number {
+  if (/^-?\d+$/.test(value)) return Number(value);
+  throw bad(key, value);
+}
+
+/** Names are regular expressions; one that is none is compared as it is. */
+function matches(pattern: string, text: string): boolean {
+  if (text.includes(pattern)) return true;
+  if (!/[\^$.*+?()[\]{}|\\]/.test(pattern) || pattern.length > 200) return false;
+  try {
+    return new RegExp(pattern).test(text);
+  } catch {
+    return false;
+  }
+}
+
+/** Containers of that image, or of one made from its layers. */
+function ancestor(ctx: Context, values: readonly string[]): Test {
+  const wanted = values.flatMap((value) => find(ctx, value));
+  const ids = new Set(wanted.map((image) => image.id));
+  const layers = wanted.map((image) => image.config.rootfs.diff_ids.join());
+  return (row) => {
+    if (row.imageId !== "" && ids.has(row.imageId)) return true;
+    if (values.includes(row.config.Image)) return true;
+    const own = row.imageId === "" ? undefined : ctx.images.find(row.imageId)?.config.rootfs.diff_ids.join();
+    return own !== undefined && layers.some((chain) => chain !== "" && `${own},`.startsWith(`${chain},`));
+  };
+}
+
+function find(ctx: Context, value: string): NonNullable<ReturnType<Context["images"]["find"]>>[] {
+  try {
+    const image = ctx.images.find(value);
+    return image ? [image] : [];
+  } catch (err) {
+    if (isKind(err, "invalid")) return []; // not an image's name: nothing has it as an ancestor
+    throw err;
+  }
+}
+
+function relative(
+  ctx: Context,
+  { values, wanted }: { values: readonly string[]; wanted: (at: number, mark: number) => boolean },
+): Test {
+  const order = new Map([...ctx.table.all()].map((row, at) => [row.id, at]));
+  const marks = values.map((value) => order.get(resolve(ctx.table, value).id) ?? 0);
+  return (row) => marks.every((mark) => wanted(order.get(row.id) ?? 0, mark));
+}
+
+function portTest(values: readonly string[], portsOf: (row: Row) => readonly string[]): Test {
+  const wanted = values.map((value) => {
+    const [, from, to = from, proto = "tcp"] = /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(value) ?? [];
+    if (from === undefined) throw bad("port", value);
+    return { from: Number(from), to: Number(to), proto };
+  });
+  return (row) =>
+    portsOf(row).some((port) => {
+      const [number = "", proto = "tcp"] = port.split("/");
+      return wanted.some((one) => one.proto === proto && one.from <= Number(number) && Number(number) <= one.to);
+    });
+}

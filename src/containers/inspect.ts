@@ -1,0 +1,54 @@
+import type { ContainerInspect, HostConfig } from "../wire/mod.ts";
+import { argvOf } from "./config.ts";
+import type { Context } from "./context.ts";
+import { networkSettings } from "./endpoints.ts";
+import { mountPoints } from "./mount-points.ts";
+import { pathsOf, snapshotKey } from "./paths.ts";
+import { resolve } from "./refs.ts";
+import { sizes } from "./sizes.ts";
+import { stateOf } from "./status.ts";
+
+/** Reads rows, takes no lock. */
+export async function inspect(ctx: Context, ref: string, size: boolean): Promise<ContainerInspect> {
+  const row = resolve(ctx.table, ref);
+  const paths = pathsOf(ctx.config, row.id);
+  const [Path = "", ...Args] = argvOf(row.config);
+  const execIds = ctx.execs.running(row.id);
+  const image = row.imageId === "" ? undefined : ctx.images.find(row.imageId);
+  return {
+    Id: row.id,
+    Created: row.created,
+    Path,
+    Args,
+    State: stateOf(row),
+    Image: row.imageId,
+    ResolvConfPath: paths.resolvConf,
+    HostnamePath: paths.hostname,
+    HostsPath: paths.hosts,
+    LogPath: row.hostConfig.LogConfig.Type === "none" ? "" : paths.log,
+    Name: `/${row.name}`,
+    RestartCount: row.restartCount,
+    Driver: "overlay2",
+    Platform: image?.config.os ?? "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: execIds.length > 0 ? execIds : null,
+    HostConfig: shownHostConfig(row.hostConfig),
+    GraphDriver: { Name: "overlay2", Data: graphData(ctx, row.id) },
+    ...(size && (await sizes(ctx, row))),
+    Mounts: mountPoints(row),
+    Config: row.config,
+    NetworkSettings: networkSettings(ctx, row),
+  };
+}
+
+function shownHostConfig(host: HostConfig): HostConfig {
+  return { ...host, MaskedPaths: host.MaskedPaths ?? null, ReadonlyPaths: host.ReadonlyPaths ?? null };
+}
+
+/** UpperDir as tools expect it; the lower ones are the snapshot store's own business. */
+function graphData(ctx: Context, id: string): Readonly<Record<string, string>> {
+  if (!ctx.snapshots.info(snapshotKey(id))) return {};
+  return { MergedDir: pathsOf(ctx.config, id).rootfs, UpperDir: ctx.snapshots.directory(snapshotKey(id)) };
+}

@@ -1,0 +1,70 @@
+import { EngineError, isKind, messageOf } from "../errors/mod.ts";
+import type { Context } from "./context.ts";
+import { publish } from "./event.ts";
+import { resolve } from "./refs.ts";
+import { signalNumber } from "./signals.ts";
+import type { Row } from "./table.ts";
+import { transition } from "./transition.ts";
+
+/** Sends a signal. One that is meant to end it also ends its restarts; SIGKILL waits until the process is gone. */
+export async function kill(ctx: Context, ref: string, signalText: string): Promise<void> {
+  const signal = signalNumber(signalText || "KILL");
+  const { id } = resolve(ctx.table, ref);
+  const ended = await ctx.locks.run(id, async () => {
+    const row = checkKill(ctx, { id, ref });
+    const final = signal === 9 || signal === stopSignalOf(row);
+    if (final) ctx.table.update(id, { stoppedByUser: true });
+    const waiting = ctx.waiters.next(id);
+    waiting.catch(() => undefined);
+    await sendSignal(ctx, { row, signal, final });
+    return { waiting };
+  });
+  if (signal === 9) await ended.waiting;
+}
+
+function checkKill(ctx: Context, { id, ref }: { id: string; ref: string }): Row {
+  const row = resolve(ctx.table, id);
+  if (row.phase === "restarting")
+    throw new EngineError("conflict", `cannot kill container: ${ref}: container ${id} is not running`);
+  try {
+    transition(row.phase, "kill", row);
+    return row;
+  } catch (err) {
+    if (!isKind(err, "conflict")) throw err;
+    throw new EngineError("conflict", `cannot kill container: ${ref}: ${messageOf(err)}`, { cause: err });
+  }
+}
+
+/** The container's own stop signal, SIGTERM by default. */
+export function stopSignalOf(row: Row): number {
+  return signalNumber(row.config.StopSignal || "TERM");
+}
+
+/** A signal and whether it is meant to end the process. */
+export interface Sending {
+  readonly row: Row;
+  readonly signal: number;
+  readonly final: boolean;
+}
+
+/** A frozen process takes no signal until it is thawed: one that is to end it thaws it. Whoever is gone already is no error. */
+export async function sendSignal(ctx: Context, { row, signal, final }: Sending): Promise<void> {
+  try {
+    await ctx.runtime.signal(row.id, signal, "init");
+    if (final && row.phase === "paused") {
+      await ctx.runtime.freeze(row.id, false);
+      ctx.table.update(row.id, { phase: transition(row.phase, "unpause", row) });
+    }
+  } catch (err) {
+    if (!(await hasEnded(ctx, row))) throw err;
+  }
+  publish(ctx, row, { action: "kill", attributes: { signal: String(signal) } });
+}
+
+async function hasEnded(ctx: Context, row: Row): Promise<boolean> {
+  const left = await ctx.host.processes.ended(row.pid, AbortSignal.timeout(1000)).then(
+    () => true,
+    () => false,
+  );
+  return left;
+}

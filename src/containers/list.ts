@@ -1,0 +1,62 @@
+import type { ContainerSummary, Filters } from "../wire/mod.ts";
+import { millis } from "./clock.ts";
+import { argvOf } from "./config.ts";
+import type { Context } from "./context.ts";
+import { networksOf, portSummaries } from "./endpoints.ts";
+import { compileFilters } from "./filters.ts";
+import { mountPoints } from "./mount-points.ts";
+import { sizes } from "./sizes.ts";
+import { statusOf, statusText } from "./status.ts";
+import type { Row } from "./table.ts";
+import { isLive } from "./transition.ts";
+
+export interface ListOptions {
+  readonly all: boolean;
+  /** 0 or less means no limit; a limit includes containers that do not run. */
+  readonly limit: number;
+  readonly size: boolean;
+  readonly filter: Filters;
+}
+
+/** Newest first. Reads rows, takes no lock. */
+export async function list(ctx: Context, options: ListOptions): Promise<ContainerSummary[]> {
+  const { filter, limit } = options;
+  const accepts = compileFilters(ctx, filter);
+  const everything = options.all || limit > 0 || filter.has("status") || filter.has("exited");
+  const found: Row[] = [];
+  for (const row of [...ctx.table.all()].reverse()) {
+    if (limit > 0 && found.length >= limit) break;
+    if (row.phase === "creating") continue;
+    if (!everything && !isLive(row.phase) && row.phase !== "restarting") continue;
+    if (accepts(row)) found.push(row);
+  }
+  return Promise.all(found.map((row) => summary(ctx, row, options.size)));
+}
+
+async function summary(ctx: Context, row: Row, size: boolean): Promise<ContainerSummary> {
+  const { hostConfig } = row;
+  return {
+    Id: row.id,
+    Names: [`/${row.name}`],
+    Image: row.config.Image,
+    ImageID: row.imageId,
+    Command: argvOf(row.config).map(quoted).join(" "),
+    Created: Math.floor(millis(row.created) / 1000),
+    Ports: portSummaries(ctx, row),
+    ...(size && (await sizes(ctx, row))),
+    Labels: row.config.Labels,
+    State: statusOf(row),
+    Status: statusText(row, Date.now()),
+    HostConfig: {
+      NetworkMode: hostConfig.NetworkMode,
+      ...(hostConfig.Annotations && { Annotations: hostConfig.Annotations }),
+    },
+    NetworkSettings: { Networks: networksOf(ctx, row) },
+    Mounts: mountPoints(row),
+  };
+}
+
+/** Arguments with spaces in quotes, as moby's view does. */
+function quoted(argument: string): string {
+  return argument.includes(" ") ? `'${argument}'` : argument;
+}

@@ -1,0 +1,180 @@
+import { randomBytes } from "node:crypto";
+import { posix } from "node:path";
+import { EngineError } from "../errors/mod.ts";
+import type { ContainerConfig, HostConfig, MountRequest } from "../wire/mod.ts";
+import { type Bind, parseBind } from "./bind.ts";
+import type { MountEntry } from "./mount-entry.ts";
+
+export interface MountWishes {
+  readonly hostConfig: HostConfig;
+  readonly volumes: ContainerConfig["Volumes"];
+  /** Mounts of the containers that `--volumes-from` names, with its ":ro" applied. */
+  readonly inherited: readonly MountEntry[];
+}
+
+const anonymousName = () => randomBytes(32).toString("hex");
+
+/**
+ * The mounts of a new container, before anything is done about them: sources of volumes are still unknown (""), anonymous
+ * ones have their name already, so that the row names everything that creation will make. Where several ask for the same
+ * destination: binds and mounts replace what `--volumes-from` brings, and an image's volume gives way to all.
+ * Throws "invalid" in Docker's words.
+ */
+export function planMounts({ hostConfig, volumes, inherited }: MountWishes): MountEntry[] {
+  const asked = [
+    ...(hostConfig.Binds ?? []).map((spec) => fromBind(parseBind(spec))),
+    ...(hostConfig.Mounts ?? []).map(fromRequest),
+  ];
+  const plan = new Map(inherited.map((entry) => [entry.destination, entry]));
+  const taken = new Set<string>();
+  for (const entry of asked) {
+    if (taken.has(entry.destination)) throw duplicate(entry.destination);
+    taken.add(entry.destination);
+    plan.set(entry.destination, entry);
+  }
+  for (const entry of Object.entries(hostConfig.Tmpfs ?? {}).map(fromTmpfs)) {
+    if (taken.has(entry.destination)) throw duplicate(entry.destination);
+    plan.set(entry.destination, entry);
+  }
+  for (const path of Object.keys(volumes ?? {})) {
+    const entry = volume({ destination: cleanDestination(path), name: anonymousName(), anonymous: true });
+    if (!plan.has(entry.destination)) plan.set(entry.destination, entry);
+  }
+  return [...plan.values()];
+}
+
+/** `CONTAINER[:ro|rw]` of `--volumes-from`. */
+export function parseVolumesFrom(spec: string): { readonly ref: string; readonly readOnly: boolean } {
+  const [ref = "", mode = "rw"] = spec.split(":");
+  const words = mode.split(",");
+  if (ref === "" || !words.every((word) => ["ro", "rw", "z", "Z"].includes(word))) {
+    throw new EngineError("invalid", `invalid volumes-from specification: ${spec}`);
+  }
+  return { ref, readOnly: words.includes("ro") };
+}
+
+/** Absolute and without dots. Throws "invalid" for a relative path and for "/". */
+export function cleanDestination(path: string): string {
+  if (!path.startsWith("/")) {
+    throw new EngineError("invalid", `invalid mount path: '${path}' mount path must be absolute`);
+  }
+  const clean = posix.normalize(path).replace(/\/$/, "");
+  if (clean === "") throw new EngineError("invalid", "invalid specification: destination can't be '/'");
+  return clean;
+}
+
+function fromBind(bind: Bind): MountEntry {
+  const destination = cleanDestination(bind.destination);
+  const common = { destination, rw: !bind.readOnly, mode: bind.mode };
+  if (bind.source?.startsWith("/")) {
+    const source = posix.normalize(bind.source).replace(/(.)\/$/, "$1");
+    const propagation = bind.propagation ?? "rprivate";
+    return { ...bindMount(source), ...common, propagation, createSource: true };
+  }
+  const name = bind.source ?? anonymousName();
+  return { ...volume({ destination, name, anonymous: bind.source === undefined }), ...common, copyUp: !bind.noCopy };
+}
+
+function fromRequest(request: MountRequest): MountEntry {
+  const destination = at(request, () => {
+    if (request.Target === "") throw new EngineError("invalid", "field Target must not be empty");
+    return cleanDestination(request.Target);
+  });
+  switch (request.Type) {
+    case "bind":
+      return at(request, () => requestedBind(request, destination));
+    case "volume":
+      return at(request, () => requestedVolume(request, destination));
+    case "tmpfs":
+      return at(request, () => requestedTmpfs(request, destination));
+    case "image":
+    case "npipe":
+    case "cluster":
+      throw new EngineError("not-implemented", `mounts of type ${request.Type} are not implemented`);
+    default:
+      throw new EngineError("invalid", `invalid mount config for type "${request.Type}": mount type unknown`);
+  }
+}
+
+function requestedBind(request: MountRequest, destination: string): MountEntry {
+  const { Source = "", ReadOnly = false, BindOptions = {} } = request;
+  if (Source === "") throw new EngineError("invalid", "field Source must not be empty");
+  if (!Source.startsWith("/")) {
+    throw new EngineError("invalid", `invalid mount path: '${Source}' mount path must be absolute`);
+  }
+  if (request.VolumeOptions) throw new EngineError("invalid", "field VolumeOptions must not be specified");
+  if (request.TmpfsOptions) throw new EngineError("invalid", "field TmpfsOptions must not be specified");
+  if (BindOptions.ReadOnlyForceRecursive) {
+    throw new EngineError("not-implemented", "ReadOnlyForceRecursive is not implemented");
+  }
+  return {
+    ...bindMount(posix.normalize(Source)),
+    destination,
+    rw: !ReadOnly,
+    propagation: BindOptions.Propagation || "rprivate",
+    recursive: !BindOptions.NonRecursive,
+    createSource: BindOptions.CreateMountpoint ?? false,
+  };
+}
+
+function requestedVolume(request: MountRequest, destination: string): MountEntry {
+  const options = request.VolumeOptions ?? {};
+  if (request.BindOptions) throw new EngineError("invalid", "field BindOptions must not be specified");
+  const anonymous = !request.Source;
+  return {
+    ...volume({ destination, name: request.Source || anonymousName(), anonymous }),
+    rw: !request.ReadOnly,
+    mode: "z",
+    copyUp: !options.NoCopy && !options.Subpath,
+    ...(options.Subpath && { subpath: options.Subpath }),
+  };
+}
+
+function requestedTmpfs(request: MountRequest, destination: string): MountEntry {
+  if (request.Source) throw new EngineError("invalid", "field Source must not be specified");
+  const { SizeBytes = 0, Mode = 0, Options = [] } = request.TmpfsOptions ?? {};
+  const words = Options.map((option) => option.join("="));
+  if (SizeBytes > 0) words.push(`size=${SizeBytes}`);
+  if (Mode > 0) words.push(`mode=${Mode.toString(8)}`);
+  return tmpfs(destination, { words, rw: !request.ReadOnly });
+}
+
+function fromTmpfs([path, options]: [string, string]): MountEntry {
+  const words = options === "" ? [] : options.split(",");
+  for (const word of words) {
+    if (
+      !/^(ro|rw|(no)?(suid|dev|exec)|(size|nr_blocks|nr_inodes|mode|uid|gid)=[0-9]+[kKmMgG%]?|r?(private|shared|slave)|(no|rel|strict)?atime|(no)?diratime|sync|async|dirsync|remount|mpol=.*)$/.test(
+        word,
+      )
+    ) {
+      throw new EngineError("invalid", `Invalid tmpfs option ${JSON.stringify(word)}`);
+    }
+  }
+  return tmpfs(cleanDestination(path), { words, rw: !words.includes("ro") });
+}
+
+function bindMount(source: string): Omit<MountEntry, "destination"> {
+  const flags = { rw: true, recursive: true, anonymous: false, copyUp: false, createSource: false };
+  return { type: "bind", source, mode: "", propagation: "rprivate", ...flags };
+}
+
+function volume(what: { destination: string; name: string; anonymous: boolean }): MountEntry {
+  return { ...bindMount(""), type: "volume", propagation: "", copyUp: true, ...what };
+}
+
+function tmpfs(destination: string, how: { words: readonly string[]; rw: boolean }): MountEntry {
+  return { ...bindMount(""), type: "tmpfs", propagation: "", destination, rw: how.rw, tmpfs: how.words };
+}
+
+function duplicate(destination: string): EngineError {
+  return new EngineError("invalid", `Duplicate mount point: ${destination}`);
+}
+
+function at<T>(request: MountRequest, body: () => T): T {
+  try {
+    return body();
+  } catch (err) {
+    if (!(err instanceof EngineError)) throw err;
+    throw new EngineError(err.kind, `invalid mount config for type "${request.Type}": ${err.message}`, { cause: err });
+  }
+}

@@ -1,0 +1,165 @@
+import { existsSync } from "node:fs";
+import { mkdir, rmdir, stat } from "node:fs/promises";
+import { posix } from "node:path";
+import { EngineError } from "../errors/mod.ts";
+import type { Mount } from "../host/mod.ts";
+import type { Context } from "./context.ts";
+import { containerIn, joined } from "./modes.ts";
+import type { MountEntry } from "./mount-entry.ts";
+import { parseVolumesFrom } from "./mount-plan.ts";
+import { pathsOf, snapshotKey } from "./paths.ts";
+import { resolve } from "./refs.ts";
+import type { Row } from "./table.ts";
+
+export type SpecMount = Mount & { readonly destination: string };
+
+/** Mounts of the containers of `--volumes-from`, shared: they stay theirs, so none is removed with this container. */
+export function inheritedMounts(ctx: Context, specs: readonly string[]): MountEntry[] {
+  return specs.flatMap((spec) => {
+    const { ref, readOnly } = parseVolumesFrom(spec);
+    const shared = resolve(ctx.table, ref).mounts.filter((entry) => entry.type !== "tmpfs");
+    return shared.map((entry) => ({ ...entry, rw: entry.rw && !readOnly, anonymous: false, copyUp: false }));
+  });
+}
+
+/** Makes the volumes that a plan names, holds them for the container, and returns the mounts with their sources. */
+export async function acquireVolumes(ctx: Context, row: Row): Promise<MountEntry[]> {
+  const made: MountEntry[] = [];
+  for (const entry of row.mounts) made.push(entry.type === "volume" ? await acquire(ctx, { row, entry }) : entry);
+  return made;
+}
+
+async function acquire(ctx: Context, { row, entry }: { row: Row; entry: MountEntry }): Promise<MountEntry> {
+  const name = entry.name ?? "";
+  const asked = (row.hostConfig.Mounts ?? []).find((mount) => mount.Target === entry.destination)?.VolumeOptions;
+  await ctx.volumes.create({
+    Name: name,
+    Driver: asked?.DriverConfig?.Name || row.hostConfig.VolumeDriver || "local",
+    DriverOpts: asked?.DriverConfig?.Options ?? {},
+    Labels: { ...asked?.Labels, ...(entry.anonymous && { "com.docker.volume.anonymous": "" }) },
+  });
+  const lease = await ctx.volumes.acquire(name, row.id);
+  return { ...entry, source: lease.directory, copyUp: entry.copyUp && lease.empty };
+}
+
+/** Fills empty volumes with what the image has at their destinations; the root file system must be mounted. */
+export async function copyUp(ctx: Context, row: Row): Promise<void> {
+  const root = ctx.host.rooted(pathsOf(ctx.config, row.id).rootfs);
+  for (const entry of row.mounts) {
+    if (!entry.copyUp || entry.name === undefined) continue;
+    const source = root.stat(entry.destination)?.type === "directory" ? root.resolve(entry.destination) : undefined;
+    if (source !== undefined) await ctx.volumes.copyUp(entry.name, source);
+  }
+}
+
+/** Mounts the container's own layer on its image's; undone by {@link unmountRootfs}. */
+export async function mountRootfs(ctx: Context, id: string): Promise<string> {
+  const { rootfs } = pathsOf(ctx.config, id);
+  await mkdir(rootfs, { recursive: true, mode: 0o700 });
+  for (const mount of ctx.snapshots.mounts(snapshotKey(id))) ctx.host.mounts.mount(mount, rootfs);
+  return rootfs;
+}
+
+/** Takes down the root file system and the shared memory, whatever of it is there. */
+export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
+  const { rootfs, shm } = pathsOf(ctx.config, id);
+  for (const target of [rootfs, shm]) {
+    if (!existsSync(target)) continue;
+    ctx.host.mounts.unmount(target, "detach");
+    await rmdir(target);
+  }
+}
+
+/** Throws "invalid" in Docker's words for a bind of `--mount` whose source is missing. */
+export async function checkBindSources(mounts: readonly MountEntry[]): Promise<void> {
+  for (const { type, source, createSource } of mounts) {
+    if (type !== "bind" || createSource) continue;
+    if (await exists(source)) continue;
+    const why = `bind source path does not exist: ${source}`;
+    throw new EngineError("invalid", `invalid mount config for type "bind": ${why}`);
+  }
+}
+
+/** What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there. */
+export async function specMounts(ctx: Context, row: Row): Promise<SpecMount[]> {
+  await checkBindSources(row.mounts);
+  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry)));
+  const taken = new Set(own.map((mount) => mount.destination));
+  const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row))];
+  const all = [...engine.filter((mount) => !taken.has(mount.destination)), ...own];
+  const depth = (path: string) => path.split("/").length;
+  return all.toSorted((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+async function fromEntry(ctx: Context, entry: MountEntry): Promise<SpecMount> {
+  const { type, destination, rw } = entry;
+  if (type === "tmpfs") {
+    const options = ["noexec", "nosuid", "nodev", rw ? "rw" : "ro", ...(entry.tmpfs ?? [])];
+    return { destination, type, source: "tmpfs", options: lastWins(options) };
+  }
+  if (entry.createSource && !(await exists(entry.source))) await mkdir(entry.source, { recursive: true });
+  const source = entry.subpath === undefined ? entry.source : inside(ctx, entry);
+  const options = [entry.recursive ? "rbind" : "bind", rw ? "rw" : "ro", entry.propagation || "rprivate"];
+  return { destination, type: "bind", source, options };
+}
+
+/** `exec` after the default `noexec` wins, as with mount(8): only one of a pair may reach the runtime. */
+function lastWins(options: readonly string[]): string[] {
+  const stem = (word: string) => (word === "ro" || word === "rw" ? "rw" : word.replace(/^no/, "").replace(/=.*/, ""));
+  return [...new Map(options.map((word) => [stem(word), word])).values()];
+}
+
+function inside(ctx: Context, entry: MountEntry): string {
+  const found = ctx.host.rooted(entry.source).resolve(`/${entry.subpath}`);
+  if (found !== undefined) return found;
+  throw new EngineError(
+    "invalid",
+    `cannot access path ${posix.join(entry.source, entry.subpath ?? "")}: no such file or directory`,
+  );
+}
+
+function etcMounts(ctx: Context, row: Row): SpecMount[] {
+  const ref = containerIn(row.hostConfig.NetworkMode);
+  const files = pathsOf(ctx.config, ref === undefined ? row.id : resolve(ctx.table, ref).id);
+  const options = ["rbind", "rprivate", row.hostConfig.ReadonlyRootfs ? "ro" : "rw"];
+  return [
+    { destination: "/etc/resolv.conf", type: "bind", source: files.resolvConf, options },
+    { destination: "/etc/hostname", type: "bind", source: files.hostname, options },
+    { destination: "/etc/hosts", type: "bind", source: files.hosts, options },
+  ];
+}
+
+/** Shared memory that others may join needs a mount on the host; a private one is the runtime's own tmpfs. */
+async function shmMounts(ctx: Context, row: Row): Promise<SpecMount[]> {
+  const { IpcMode, ShmSize } = row.hostConfig;
+  const bind = (source: string): SpecMount[] => [
+    { destination: "/dev/shm", type: "bind", source, options: ["rbind", "rprivate", "rw"] },
+  ];
+  if (IpcMode === "host") return bind("/dev/shm");
+  const ref = containerIn(IpcMode);
+  if (ref !== undefined) {
+    const other = joined(ctx.table, ref);
+    if (other.hostConfig.IpcMode === "host") return bind("/dev/shm");
+    if (other.hostConfig.IpcMode === "shareable") return bind(pathsOf(ctx.config, other.id).shm);
+    throw new EngineError(
+      "invalid",
+      `cannot join IPC of container ${ref}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+  if (IpcMode !== "shareable") return [];
+  const { shm } = pathsOf(ctx.config, row.id);
+  await mkdir(shm, { recursive: true, mode: 0o700 });
+  const size = `size=${ShmSize || ctx.config.defaultShmSize}`;
+  ctx.host.mounts.mount(
+    { type: "tmpfs", source: "shm", options: ["nosuid", "nodev", "noexec", "mode=1777", size] },
+    shm,
+  );
+  return bind(shm);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

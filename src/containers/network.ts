@@ -1,0 +1,112 @@
+import { readFile, writeFile } from "node:fs/promises";
+import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
+import type { Context } from "./context.ts";
+import { extraHostLines, hostsFile, resolvConfFile } from "./etc-files.ts";
+import { joined, networkModeOf } from "./modes.ts";
+import { pathsOf } from "./paths.ts";
+import { namespacePath } from "./spec.ts";
+import type { Row } from "./table.ts";
+
+/**
+ * Gives the container its network: "host", or the path of the namespace to join. What is there of it after a failure is
+ * undone by `closeSandbox`. Writes the container's files in /etc, since they hold its addresses.
+ */
+export async function openNetwork(ctx: Context, row: Row): Promise<string> {
+  const mode = networkModeOf(row.hostConfig.NetworkMode);
+  switch (mode.kind) {
+    case "host":
+      await writeEtc(ctx, { row, addresses: [] });
+      return "host";
+    case "container":
+      return namespacePath(joined(ctx.table, mode.ref), "net");
+    case "none":
+    case "network": {
+      const { path } = await ctx.networks.openSandbox(row.id);
+      const connected = mode.kind === "network" && !row.config.NetworkDisabled;
+      await writeEtc(ctx, { row, addresses: connected ? await connectAll(ctx, row) : [] });
+      return path;
+    }
+    default:
+      return mode satisfies never;
+  }
+}
+
+/** Whether the container has a namespace of its own that `closeSandbox` is to take down. */
+export function ownsSandbox(row: Row): boolean {
+  const { kind } = networkModeOf(row.hostConfig.NetworkMode);
+  return kind === "network" || kind === "none";
+}
+
+/** The networks that a container is to be in, the one of its network mode first, with what was asked for each. */
+export function wantedNetworks(row: Pick<Row, "hostConfig" | "endpoints">): ReadonlyMap<string, EndpointConfig> {
+  const mode = networkModeOf(row.hostConfig.NetworkMode);
+  if (mode.kind !== "network") return new Map();
+  const first: [string, EndpointConfig] = [mode.name, row.endpoints[mode.name] ?? row.endpoints["default"] ?? {}];
+  const others = Object.entries(row.endpoints).filter(([name]) => name !== mode.name && name !== "default");
+  return new Map([first, ...others]);
+}
+
+/** What is to be published: the bindings, and with `-P` every exposed port that has none. */
+export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostConfig">): PortMap {
+  const ports: Record<string, readonly PortBinding[]> = {};
+  const full = (port: string) => (port.includes("/") ? port.toLowerCase() : `${port}/tcp`);
+  for (const [port, bindings] of Object.entries(hostConfig.PortBindings)) {
+    if (bindings && bindings.length > 0) ports[full(port)] = bindings;
+  }
+  if (!hostConfig.PublishAllPorts) return ports;
+  for (const port of Object.keys(config.ExposedPorts ?? {})) ports[full(port)] ??= [{ HostIp: "", HostPort: "" }];
+  return ports;
+}
+
+async function connectAll(ctx: Context, row: Row): Promise<string[]> {
+  const addresses: string[] = [];
+  for (const [network, config] of wantedNetworks(row)) {
+    const first = addresses.length === 0;
+    const macAddress = config.MacAddress || (first ? row.config.MacAddress : undefined);
+    const endpoint = await ctx.networks.connect(network, {
+      holder: row.id,
+      name: row.name,
+      hostname: row.config.Hostname,
+      config,
+      ...(macAddress && { macAddress }),
+      ...(first && { ports: wantedPorts(row) }),
+    });
+    addresses.push(endpoint.address, ...(endpoint.address6 ? [endpoint.address6] : []));
+  }
+  return addresses.filter(Boolean);
+}
+
+/** The texts follow moby's `buildSandboxOptions`; the host network's container gets the host's own names, too. */
+async function writeEtc(ctx: Context, { row, addresses }: { row: Row; addresses: readonly string[] }): Promise<void> {
+  const { config, hostConfig } = row;
+  const paths = pathsOf(ctx.config, row.id);
+  const hostNetwork = hostConfig.NetworkMode === "host";
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: hostGateway(ctx, hostConfig.ExtraHosts) };
+  const hosts = hostNetwork
+    ? `${(await textOf("/etc/hosts")).trimEnd()}\n${extraHostLines(extra)
+        .map((line) => `${line}\n`)
+        .join("")}`
+    : hostsFile({ hostname: config.Hostname, domainname: config.Domainname, addresses, ...extra });
+  const resolvConf = resolvConfFile({
+    host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
+    dns: hostConfig.Dns ?? [],
+    search: hostConfig.DnsSearch ?? [],
+    options: hostConfig.DnsOptions ?? [],
+    hostNetwork,
+  });
+  await Promise.all([
+    writeFile(paths.hosts, hosts, { mode: 0o644 }),
+    writeFile(paths.resolvConf, resolvConf, { mode: 0o644 }),
+    writeFile(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 }),
+  ]);
+}
+
+/** The host as containers on the default bridge see it. */
+function hostGateway(ctx: Context, extraHosts: readonly string[] | null): string {
+  if (!extraHosts?.some((entry) => entry.endsWith("host-gateway"))) return "";
+  return ctx.networks.get("bridge").IPAM.Config[0]?.Gateway ?? "";
+}
+
+async function textOf(path: string): Promise<string> {
+  return readFile(path, "utf8").catch(() => "");
+}

@@ -1,0 +1,128 @@
+import { mkdir } from "node:fs/promises";
+import { KeyedLock } from "../async/mod.ts";
+import { messageOf } from "../errors/mod.ts";
+import type { ImageUser } from "../images/mod.ts";
+import type { Exit } from "../runtime/mod.ts";
+import { attach } from "./attach.ts";
+import { changes } from "./changes.ts";
+import { commit } from "./commit.ts";
+import type { Containers } from "./containers.ts";
+import type { Context, Parts } from "./context.ts";
+import { create } from "./create.ts";
+import { createExec } from "./exec/create.ts";
+import { inspectExec } from "./exec/inspect.ts";
+import { execExited, startExec } from "./exec/start.ts";
+import { ExecTable } from "./exec/table.ts";
+import { exited } from "./exited.ts";
+import { exportRootfs } from "./export.ts";
+import { Hubs } from "./hub.ts";
+import { inspect } from "./inspect.ts";
+import { kill } from "./kill.ts";
+import { list } from "./list.ts";
+import { logs } from "./logs.ts";
+import { setPaused } from "./pause.ts";
+import { prune } from "./prune.ts";
+import { recover } from "./recover.ts";
+import { remove } from "./remove.ts";
+import { rename } from "./rename.ts";
+import { resize, resizeExec } from "./resize.ts";
+import { Retries } from "./retry.ts";
+import { start } from "./start.ts";
+import { restart, stop } from "./stop.ts";
+import { ContainerTable } from "./table.ts";
+import { top } from "./top.ts";
+import { isLive } from "./transition.ts";
+import { update } from "./update.ts";
+import { wait } from "./wait.ts";
+import { Waiters } from "./waiters.ts";
+
+export interface OpenedContainers extends Containers {
+  /** Once, before anything else is asked: see recover.ts. Exits are heard from then on. */
+  recover(): Promise<void>;
+  /** Which containers use an image. */
+  users(imageId: string): ImageUser[];
+  /** The daemon goes; containers go on running. */
+  shutdown(): Promise<void>;
+}
+
+/** Containers over their rows (`containersMigrations`) and files; nothing runs or is touched until `recover`. */
+export async function openContainers(parts: Parts): Promise<OpenedContainers> {
+  await mkdir(parts.config.directory, { recursive: true, mode: 0o710 });
+  await mkdir(parts.config.execRoot, { recursive: true, mode: 0o711 });
+  const closing = new AbortController();
+  const ctx: Context = {
+    ...parts,
+    table: new ContainerTable(parts.db),
+    locks: new KeyedLock(),
+    hubs: new Hubs(),
+    waiters: new Waiters(),
+    retries: new Retries(parts.config.firstRetryDelay ?? 100),
+    execs: new ExecTable(),
+    closing: closing.signal,
+  };
+  const users = (imageId: string) => usersOf(ctx, imageId);
+  parts.images.onUse(users);
+  return {
+    ...operations(ctx),
+    users,
+    recover: async () => {
+      await recover(ctx);
+      void hearExits(ctx);
+    },
+    shutdown: async () => {
+      closing.abort();
+      ctx.retries.stopAll();
+    },
+  };
+}
+
+function operations(ctx: Context): Containers {
+  return {
+    create: (request) => create(ctx, request),
+    start: (ref) => start(ctx, ref),
+    stop: (ref, options) => stop(ctx, ref, options),
+    restart: (ref, options) => restart(ctx, ref, options),
+    kill: (ref, signal) => kill(ctx, ref, signal),
+    pause: (ref) => setPaused(ctx, ref, true),
+    unpause: (ref) => setPaused(ctx, ref, false),
+    rename: (ref, name) => rename(ctx, ref, name),
+    update: (ref, body) => update(ctx, ref, body),
+    remove: (ref, options) => remove(ctx, ref, options),
+    wait: (ref, until, signal) => wait(ctx, ref, { until, signal }),
+    prune: (filter) => prune(ctx, filter),
+    createExec: async (ref, body) => createExec(ctx, ref, body),
+    startExec: (execId, body, connect) => startExec(ctx, execId, { body, ...(connect && { connect }) }),
+    inspectExec: (execId) => inspectExec(ctx, execId),
+    resizeExec: (execId, size) => resizeExec(ctx, execId, size),
+    changes: (ref) => changes(ctx, ref),
+    commit: (ref, options) => commit(ctx, ref, options),
+    export: (ref, signal) => exportRootfs(ctx, ref, signal),
+    list: (options) => list(ctx, options),
+    inspect: (ref, size) => inspect(ctx, ref, size),
+    logs: (ref, options) => logs(ctx, ref, options),
+    attach: (ref, options) => attach(ctx, ref, options),
+    resize: (ref, size) => resize(ctx, ref, size),
+    top: (ref, psArgs) => top(ctx, ref, psArgs),
+  };
+}
+
+/** Each container's exit waits for that container's lock only. */
+async function hearExits(ctx: Context): Promise<void> {
+  for await (const exit of ctx.runtime.exits(ctx.closing)) {
+    void dealWith(ctx, exit).catch((err: unknown) => {
+      ctx.log.error("could not deal with an exit", { [exit.kind]: exit.id, error: messageOf(err) });
+    });
+  }
+}
+
+function dealWith(ctx: Context, exit: Exit): Promise<void> {
+  return exit.kind === "exec" ? execExited(ctx, exit) : exited(ctx, exit);
+}
+
+function usersOf(ctx: Context, imageId: string): ImageUser[] {
+  const found: ImageUser[] = [];
+  for (const row of ctx.table.all()) {
+    if (row.imageId === imageId) found.push({ containerId: row.id, running: isLive(row.phase) });
+  }
+  return found;
+}

@@ -1,0 +1,16 @@
+import type { Context } from "./context.ts";
+import { publishing } from "./event.ts";
+import { resolve } from "./refs.ts";
+import { transition } from "./transition.ts";
+
+/** Freezes (or thaws) all processes of the container. */
+export async function setPaused(ctx: Context, ref: string, paused: boolean): Promise<void> {
+  const { id } = resolve(ctx.table, ref);
+  const action = paused ? "pause" : "unpause";
+  await ctx.locks.run(id, async () => {
+    const row = resolve(ctx.table, id);
+    const phase = transition(row.phase, action, row);
+    await ctx.runtime.freeze(id, paused);
+    ctx.table.update(id, { phase }, publishing(ctx, { action }));
+  });
+}

@@ -1,0 +1,19 @@
+import { EngineError } from "../errors/mod.ts";
+import type { ContainerTable, Row } from "./table.ts";
+
+/** The container that an id, a name or an unambiguous id prefix means. Throws "not-found", "invalid" (ambiguous). */
+export function resolve(table: ContainerTable, ref: string): Row {
+  const exact = table.get(ref) ?? table.named(ref.startsWith("/") ? ref.slice(1) : ref);
+  if (exact) return exact;
+  const found = /^[0-9a-f]+$/.test(ref) ? byPrefix(table, ref) : [];
+  const [first, second] = found;
+  if (second) throw new EngineError("invalid", `Multiple IDs found with provided prefix: ${ref}`);
+  if (!first) throw new EngineError("not-found", `No such container: ${ref}`);
+  return first;
+}
+
+function byPrefix(table: ContainerTable, prefix: string): Row[] {
+  const found: Row[] = [];
+  for (const row of table.all()) if (row.id.startsWith(prefix)) found.push(row);
+  return found;
+}

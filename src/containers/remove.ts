@@ -1,0 +1,101 @@
+import { rm } from "node:fs/promises";
+import { after } from "../async/mod.ts";
+import { EngineError, isKind, messageOf } from "../errors/mod.ts";
+import type { Context } from "./context.ts";
+import { publish } from "./event.ts";
+import { sendSignal } from "./kill.ts";
+import { pathsOf, snapshotKey } from "./paths.ts";
+import { resolve } from "./refs.ts";
+import type { Row } from "./table.ts";
+import { takeDown } from "./take-down.ts";
+import { isLive, transition } from "./transition.ts";
+import { tearDown } from "./undo.ts";
+
+export interface RemoveOptions {
+  readonly force: boolean;
+  readonly volumes: boolean;
+  readonly link: boolean;
+}
+
+/** How long a killed process may take to be gone, in milliseconds. */
+const deathLimit = 10_000;
+
+export async function remove(ctx: Context, ref: string, options: RemoveOptions): Promise<void> {
+  if (options.link) throw new EngineError("not-implemented", "removing a link is not implemented");
+  const { id } = resolve(ctx.table, ref);
+  if (options.force) await killFirst(ctx, id);
+  await ctx.locks.run(id, async () => {
+    const row = ctx.table.get(id);
+    if (!row && options.force) return; // its own --rm was faster
+    if (!row) throw new EngineError("not-found", `No such container: ${ref}`);
+    transition(row.phase, options.force ? "forceRemove" : "remove", row);
+    await removeLocked(ctx, { row, volumes: options.volumes });
+  });
+}
+
+/** The process must be gone and its exit dealt with before its container can be removed. */
+async function killFirst(ctx: Context, id: string): Promise<void> {
+  const ended = await ctx.locks.run(id, async () => {
+    const row = resolve(ctx.table, id);
+    if (row.phase !== "removing") transition(row.phase, "forceRemove", row);
+    if (!isLive(row.phase)) return undefined;
+    const marked = ctx.table.update(id, { stoppedByUser: true });
+    const waiting = ctx.waiters.next(id);
+    waiting.catch(() => undefined);
+    await sendSignal(ctx, { row: marked, signal: 9, final: true });
+    return { waiting };
+  });
+  if (!ended) return;
+  const stop = new AbortController();
+  const late = after(deathLimit, stop.signal).then(
+    () => true,
+    () => false,
+  );
+  const tooLate = await Promise.race([ended.waiting.then(() => false), late]);
+  stop.abort();
+  const row = ctx.table.get(id);
+  if (tooLate && row && isLive(row.phase)) {
+    throw new EngineError(
+      "internal",
+      `cannot remove container "/${row.name}": could not kill container: its process ${row.pid} does not end`,
+    );
+  }
+}
+
+/** Removes a container without a process; the caller holds its lock. What could not be removed leaves it "dead", to be tried again. */
+export async function removeLocked(ctx: Context, { row, volumes }: { row: Row; volumes: boolean }): Promise<void> {
+  ctx.retries.forget(row.id);
+  if (row.phase !== "removing") ctx.table.update(row.id, { phase: "removing" });
+  try {
+    if (row.phase === "dead") await takeDown(ctx, row);
+    await tearDown(
+      () => ctx.snapshots.remove(snapshotKey(row.id)),
+      () => releaseVolumes(ctx, { row, anonymous: volumes }),
+      () => rm(pathsOf(ctx.config, row.id).home, { recursive: true, force: true }),
+    );
+  } catch (err) {
+    ctx.table.update(row.id, { phase: "dead", error: messageOf(err) });
+    throw err;
+  }
+  ctx.execs.dropOf(row.id);
+  ctx.hubs.get(row.id)?.close();
+  ctx.table.delete(row.id, (tx) => tx.afterCommit(() => publish(ctx, row, { action: "destroy" })));
+  ctx.waiters.tell(row.id, { kind: "removed", code: row.exitCode });
+}
+
+/** Lets go of the container's volumes, and removes those that were made for it alone when `anonymous`. */
+export async function releaseVolumes(
+  ctx: Context,
+  { row, anonymous }: { row: Row; anonymous: boolean },
+): Promise<void> {
+  for (const entry of row.mounts) {
+    if (entry.type !== "volume" || entry.name === undefined) continue;
+    ctx.volumes.release(entry.name, row.id);
+    if (!anonymous || !entry.anonymous) continue;
+    try {
+      await ctx.volumes.remove(entry.name, true);
+    } catch (err) {
+      if (!isKind(err, "conflict")) throw err; // another container holds it by --volumes-from
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import { readlinkSync, statSync } from "node:fs";
+import { EngineError } from "../errors/mod.ts";
+import { allHostDevices, resolveDevices, type SpecInput } from "../runtime/mod.ts";
+import type { HostConfig, Resources } from "../wire/mod.ts";
+import { argvOf } from "./config.ts";
+import type { Context } from "./context.ts";
+import { environment } from "./env.ts";
+import { containerIn, joined } from "./modes.ts";
+import type { SpecMount } from "./mounts.ts";
+import { pathsOf } from "./paths.ts";
+import { parseSecurity } from "./security.ts";
+import type { Row } from "./table.ts";
+import type { ResolvedUser } from "./user.ts";
+import { capability } from "./validate.ts";
+
+/** What `start` found out that the row does not say. */
+export interface StartFacts {
+  readonly user: ResolvedUser;
+  readonly mounts: readonly SpecMount[];
+  readonly namespaces: SpecInput["namespaces"];
+}
+
+/** The runtime's input for a container's row, or for another process in it. Throws "invalid" for a device that is not there. */
+export function specInput(ctx: Context, row: Row, facts: StartFacts): SpecInput {
+  const { config, hostConfig } = row;
+  const { cgroupParent, defaultShmSize, limits } = ctx.config;
+  const security = parseSecurity(hostConfig);
+  const [height, width] = hostConfig.ConsoleSize;
+  return {
+    id: row.id,
+    rootfs: pathsOf(ctx.config, row.id).rootfs,
+    readonlyRootfs: hostConfig.ReadonlyRootfs,
+    process: {
+      args: argvOf(config),
+      env: environment({ config, hostname: config.Hostname, home: facts.user.home }),
+      cwd: config.WorkingDir || "/",
+      terminal: config.Tty,
+      uid: facts.user.uid,
+      gid: facts.user.gid,
+      additionalGids: facts.user.additionalGids,
+      ...(height > 0 && width > 0 && { size: { rows: height, columns: width } }),
+    },
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    mounts: facts.mounts,
+    shmSize: hostConfig.ShmSize || defaultShmSize,
+    privileged: hostConfig.Privileged,
+    capAdd: (hostConfig.CapAdd ?? []).map(capability),
+    capDrop: (hostConfig.CapDrop ?? []).map(capability),
+    ...security,
+    ...(hostConfig.MaskedPaths && { maskedPaths: hostConfig.MaskedPaths }),
+    ...(hostConfig.ReadonlyPaths && { readonlyPaths: hostConfig.ReadonlyPaths }),
+    namespaces: facts.namespaces,
+    sysctls: hostConfig.Sysctls ?? {},
+    cgroupPath: cgroupPath(row, cgroupParent),
+    resources: resourcesOf(hostConfig),
+    devices: devicesOf(hostConfig),
+    deviceCgroupRules: hostConfig.DeviceCgroupRules ?? [],
+    rlimits: (hostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
+    oomScoreAdj: hostConfig.OomScoreAdj,
+    annotations: hostConfig.Annotations ?? {},
+    limits,
+  };
+}
+
+/** With --privileged all of the host's, besides what was asked for by name. */
+function devicesOf(host: HostConfig): SpecInput["devices"] {
+  const asked = (host.Devices ?? []).map((device) => ({
+    hostPath: device.PathOnHost,
+    containerPath: device.PathInContainer || device.PathOnHost,
+    permissions: device.CgroupPermissions || "rwm",
+  }));
+  const named = resolveDevices(asked);
+  if (!host.Privileged) return named;
+  const taken = new Set(named.map((device) => device.containerPath));
+  return [...named, ...allHostDevices().filter((device) => !taken.has(device.containerPath))];
+}
+
+/** Where the container's cgroup is, relative to each hierarchy's root. */
+export function cgroupPath(row: Row, cgroupParent: string): string {
+  const parent = row.hostConfig.CgroupParent || cgroupParent;
+  return `${parent.startsWith("/") ? "" : "/"}${parent.replace(/\/$/, "")}/${row.id}`;
+}
+
+/** The namespaces of a container about to start. Throws "not-found"/"conflict" for those of containers that do not run. */
+export function namespacesOf(ctx: Context, row: Row): Omit<SpecInput["namespaces"], "network"> {
+  const { PidMode, IpcMode, UTSMode, CgroupnsMode } = row.hostConfig;
+  return {
+    pid: namespaceOf(ctx, { mode: PidMode, file: "pid" }),
+    ipc: namespaceOf(ctx, { mode: IpcMode, file: "ipc" }),
+    uts: UTSMode === "host" ? "host" : "private",
+    cgroup: CgroupnsMode || "private",
+  };
+}
+
+function namespaceOf(ctx: Context, { mode, file }: { mode: string; file: "pid" | "ipc" }): string {
+  if (mode === "host") return "host";
+  const ref = containerIn(mode);
+  return ref === undefined ? "private" : namespacePath(joined(ctx.table, ref), file);
+}
+
+/** The path of a running container's namespace. Throws "conflict" when its process is gone. */
+export function namespacePath(row: Row, file: "pid" | "ipc" | "net"): string {
+  const path = `/proc/${row.pid}/ns/${file}`;
+  try {
+    readlinkSync(path);
+    return path;
+  } catch (err) {
+    throw new EngineError("conflict", `cannot join the ${file} namespace of a non running container: ${row.id}`, {
+      cause: err,
+    });
+  }
+}
+
+/** Limits in the spec builder's words. Swap defaults to as much again as the memory, as Docker has it. */
+export function resourcesOf(host: Resources): SpecInput["resources"] {
+  return {
+    memory: host.Memory,
+    memorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
+    memoryReservation: host.MemoryReservation,
+    ...(host.MemorySwappiness !== null && host.MemorySwappiness >= 0 && { memorySwappiness: host.MemorySwappiness }),
+    oomKillDisable: host.OomKillDisable ?? false,
+    nanoCpus: host.NanoCpus,
+    cpuShares: host.CpuShares,
+    cpuPeriod: host.CpuPeriod,
+    cpuQuota: host.CpuQuota,
+    cpusetCpus: host.CpusetCpus,
+    cpusetMems: host.CpusetMems,
+    pidsLimit: Math.max(host.PidsLimit ?? 0, 0),
+    blkioWeight: host.BlkioWeight,
+    throttle: [
+      ...throttles("readBps", host.BlkioDeviceReadBps),
+      ...throttles("writeBps", host.BlkioDeviceWriteBps),
+      ...throttles("readIOps", host.BlkioDeviceReadIOps),
+      ...throttles("writeIOps", host.BlkioDeviceWriteIOps),
+    ],
+  };
+}
+
+type Throttle = SpecInput["resources"]["throttle"][number];
+
+function throttles(kind: Throttle["kind"], list: Resources["BlkioDeviceReadBps"]): Throttle[] {
+  return (list ?? []).map(({ Path, Rate }) => ({ kind, ...deviceNumber(Path), rate: Rate }));
+}
+
+/** glibc's gnu_dev_major and gnu_dev_minor. */
+function deviceNumber(path: string): { major: number; minor: number } {
+  const rdev = statSync(path, { throwIfNoEntry: false })?.rdev;
+  if (!rdev) throw new EngineError("invalid", `invalid device path: ${path}`);
+  const dev = BigInt(rdev);
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  return { major: Number(major), minor: Number(minor) };
+}

@@ -1,0 +1,199 @@
+import { isIP } from "node:net";
+import { cpus } from "node:os";
+import { EngineError } from "../errors/mod.ts";
+import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
+import { networkModeOf } from "./modes.ts";
+import { parseSecurity } from "./security.ts";
+import { signalNumber } from "./signals.ts";
+import { checkResources } from "./validate-resources.ts";
+
+/**
+ * Checks what a user asked for before anything is done about it, and returns the warnings that the answer carries.
+ * Throws "invalid" in Docker's words, "not-implemented" naming what is not built: nothing is ignored in silence.
+ */
+export function validate(body: ContainerCreateBody, runtimeName: string): string[] {
+  const { config, hostConfig } = body;
+  checkConfig(config);
+  refuseUnbuilt(hostConfig, runtimeName);
+  checkModes(config, hostConfig);
+  checkRestart(hostConfig);
+  checkCapabilities(hostConfig);
+  checkPorts(hostConfig);
+  checkNames(hostConfig);
+  checkSysctls(hostConfig);
+  parseSecurity(hostConfig);
+  return [...checkResources(hostConfig, cpus().length), ...warnings(body)];
+}
+
+function invalid(message: string): EngineError {
+  return new EngineError("invalid", message);
+}
+
+function checkConfig(config: ContainerConfig): void {
+  if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/")) {
+    throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
+  }
+  for (const entry of config.Env) {
+    if (entry === "" || entry.startsWith("=")) throw invalid(`invalid environment variable: ${entry}`);
+  }
+  if (config.StopSignal) signalNumber(config.StopSignal);
+  if ((config.StopTimeout ?? 0) < -1) throw invalid(`invalid stop timeout: ${config.StopTimeout}`);
+  if (config.Hostname.length > 64) throw invalid(`invalid hostname: ${config.Hostname} is longer than 64 characters`);
+  parseDetachKeys(undefined);
+}
+
+/** Asked for and not there: refused by name. */
+function refuseUnbuilt(host: HostConfig, runtimeName: string): void {
+  const absent: Readonly<Record<string, boolean>> = {
+    BlkioWeightDevice: filled(host.BlkioWeightDevice),
+    CpuRealtimePeriod: host.CpuRealtimePeriod > 0,
+    CpuRealtimeRuntime: host.CpuRealtimeRuntime > 0,
+    Links: filled(host.Links),
+    Cgroup: host.Cgroup !== "",
+    "IpcMode none": host.IpcMode === "none",
+  };
+  for (const [name, asked] of Object.entries(absent)) {
+    if (asked) throw new EngineError("not-implemented", `${name} is not implemented`);
+  }
+  if (filled(host.DeviceRequests)) throw invalid('could not select device driver "" with capabilities: [[gpu]]');
+  if (host.Runtime && ![runtimeName, "runc", "io.containerd.runc.v2"].includes(host.Runtime)) {
+    throw invalid(`unknown or invalid runtime name: ${host.Runtime}`);
+  }
+  if (host.Isolation && host.Isolation !== "default") {
+    throw invalid(`invalid isolation '${host.Isolation}' on linux: only 'default' is supported`);
+  }
+  if (Object.keys(host.StorageOpt ?? {}).length > 0) {
+    throw invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  }
+  if (!["", "json-file", "local", "none"].includes(host.LogConfig.Type)) {
+    throw invalid(`logger: no log driver named '${host.LogConfig.Type}' is registered`);
+  }
+}
+
+function checkModes(config: ContainerConfig, host: HostConfig): void {
+  if (!/^(private|host|container:.+)?$/.test(host.PidMode)) throw invalid(`invalid PID mode: ${host.PidMode}`);
+  if (!/^(private|shareable|host|none|container:.+)?$/.test(host.IpcMode)) {
+    throw invalid(`invalid IPC mode: ${host.IpcMode}`);
+  }
+  if (!/^(private|host)?$/.test(host.UTSMode)) throw invalid(`invalid UTS mode: ${host.UTSMode}`);
+  if (!/^(private|host)?$/.test(host.CgroupnsMode)) {
+    throw invalid(`invalid cgroup namespace mode: ${host.CgroupnsMode}`);
+  }
+  if (!/^(host)?$/.test(host.UsernsMode)) throw invalid(`invalid user namespace mode: ${host.UsernsMode}`);
+  if (host.UTSMode === "host" && config.Hostname !== "") {
+    throw invalid("conflicting options: hostname and the UTS mode");
+  }
+  if (networkModeOf(host.NetworkMode).kind === "container") checkSharedNetwork(config, host);
+}
+
+function checkSharedNetwork(config: ContainerConfig, host: HostConfig): void {
+  const conflicts: Readonly<Record<string, boolean>> = {
+    "hostname and the network mode": config.Hostname !== "",
+    "dns and the network mode": filled(host.Dns),
+    "custom host-to-IP mapping and the network mode": filled(host.ExtraHosts),
+    "mac-address and the network mode": Boolean(config.MacAddress),
+    "port publishing and the container type network mode":
+      Object.keys(host.PortBindings).length > 0 || host.PublishAllPorts,
+    "port exposing and the container type network mode": Object.keys(config.ExposedPorts ?? {}).length > 0,
+  };
+  for (const [what, conflict] of Object.entries(conflicts)) {
+    if (conflict) throw invalid(`conflicting options: ${what}`);
+  }
+}
+
+/** Throws "invalid" for a policy that Docker does not know. */
+export function checkRestart(host: Pick<HostConfig, "RestartPolicy" | "AutoRemove">): void {
+  const { Name, MaximumRetryCount = 0 } = host.RestartPolicy;
+  if (!["", "no", "always", "unless-stopped", "on-failure"].includes(Name)) {
+    const known = "use one of 'no', 'always', 'on-failure', or 'unless-stopped'";
+    throw invalid(`invalid restart policy: unknown policy '${Name}'; ${known}`);
+  }
+  if (MaximumRetryCount < 0) throw invalid("invalid restart policy: maximum retry count cannot be negative");
+  if (MaximumRetryCount > 0 && Name !== "on-failure") {
+    throw invalid("invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  }
+  if (host.AutoRemove && Name !== "" && Name !== "no") {
+    throw invalid("can't create 'AutoRemove' container with restart policy");
+  }
+}
+
+const capabilities = new Set(
+  "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM ALL".split(
+    " ",
+  ),
+);
+
+/** A capability in the form that the spec builder takes: upper case, without CAP_. */
+export function capability(name: string): string {
+  return name.toUpperCase().replace(/^CAP_/, "");
+}
+
+function checkCapabilities(host: HostConfig): void {
+  for (const list of ["CapAdd", "CapDrop"] as const) {
+    for (const name of host[list] ?? []) {
+      if (!capabilities.has(capability(name))) {
+        throw invalid(`invalid ${list}: unknown capability: "CAP_${capability(name)}"`);
+      }
+    }
+  }
+}
+
+function checkPorts(host: HostConfig): void {
+  for (const [port, bindings] of Object.entries(host.PortBindings)) {
+    const [, low, , proto = "tcp"] = /^(\d{1,5})(-\d{1,5})?(?:\/(.*))?$/.exec(port) ?? [];
+    if (!low || Number(low) < 1 || Number(low) > 65535) throw invalid(`invalid port specification: "${port}"`);
+    if (!["tcp", "udp", "sctp"].includes(proto.toLowerCase())) throw invalid(`invalid protocol: ${proto}`);
+    for (const { HostIp, HostPort } of bindings ?? []) {
+      const [, from = "0", to = from] = /^(\d{0,5})(?:-(\d{1,5}))?$/.exec(HostPort) ?? ["", "x"];
+      if (!(Number(from) <= Number(to) && Number(to) <= 65535)) {
+        throw invalid(`invalid port specification: "${HostPort}"`);
+      }
+      if (HostIp !== "" && isIP(HostIp) === 0) throw invalid(`invalid IP address: ${HostIp}`);
+    }
+  }
+}
+
+function checkNames(host: HostConfig): void {
+  for (const server of host.Dns ?? []) {
+    if (isIP(server.split("%")[0] ?? "") === 0) throw invalid(`invalid DNS address: ${server}`);
+  }
+  for (const entry of host.ExtraHosts ?? []) {
+    const [, name = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? [];
+    if (name === "") throw invalid(`bad format for add-host: "${entry}"`);
+    if (address !== "host-gateway" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0) {
+      throw invalid(`invalid IP address in add-host: "${address}"`);
+    }
+    if (/\s/.test(name)) throw invalid(`bad format for add-host: "${entry}"`);
+  }
+}
+
+/** Only what a namespace keeps apart may be set (runc's `validateSysctl`): anything else would change the host. */
+function checkSysctls(host: HostConfig): void {
+  const ipc = /^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/;
+  for (const key of Object.keys(host.Sysctls ?? {})) {
+    if (key.startsWith("net.")) {
+      if (host.NetworkMode !== "host") continue;
+      throw invalid(`sysctl '${key}' not allowed with host network`);
+    }
+    if (!ipc.test(key)) throw invalid(`sysctl "${key}" is not in a separate kernel namespace`);
+    if (host.IpcMode === "host") throw invalid(`sysctl "${key}" is not allowed in the hosts ipc namespace`);
+  }
+}
+
+function warnings({ config, hostConfig }: ContainerCreateBody): string[] {
+  const found: string[] = [];
+  if (hostConfig.NetworkMode === "host" && Object.keys(hostConfig.PortBindings).length > 0) {
+    found.push("Published ports are discarded when using host network mode");
+  }
+  const logOptions = Object.keys(hostConfig.LogConfig.Config);
+  if (logOptions.length > 0) found.push(`Log options are not implemented and have no effect: ${logOptions.join(", ")}`);
+  const test = config.Healthcheck?.Test ?? [];
+  if (test.length > 0 && test[0] !== "NONE")
+    found.push("The health check is recorded, but not run: it is not implemented");
+  return found;
+}
+
+function filled(list: readonly unknown[] | null): boolean {
+  return list !== null && list.length > 0;
+}

@@ -1,0 +1,22 @@
+import type { WaitAnswer } from "../wire/mod.ts";
+import type { WaitCondition } from "./containers.ts";
+import type { Context } from "./context.ts";
+import { resolve } from "./refs.ts";
+import { isLive } from "./transition.ts";
+
+/** Blocks until the condition holds; the code is that of the process whose end made it hold. */
+export async function wait(
+  ctx: Context,
+  ref: string,
+  options: { readonly until: WaitCondition; readonly signal: AbortSignal },
+): Promise<WaitAnswer> {
+  const { until, signal } = options;
+  const row = resolve(ctx.table, ref);
+  const busy = isLive(row.phase) || row.phase === "restarting";
+  if (until === "not-running" && !busy) {
+    await ctx.locks.run(row.id, async () => undefined, signal); // what it wrote last may still be on its way to a client
+    return { StatusCode: row.exitCode };
+  }
+  const end = await ctx.waiters.next(row.id, { removedOnly: until === "removed", signal });
+  return { StatusCode: end.code };
+}
