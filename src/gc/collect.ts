@@ -8,7 +8,8 @@ import type { Collected, Collector, Leases, Roots } from "./gc.ts";
 export interface CollectorOptions {
   readonly db: Db;
   readonly content: ContentStore;
-  readonly snapshots: Snapshotter;
+  /** Left out where there are none, as in a registry. */
+  readonly snapshots?: Snapshotter;
   /** Who must have registered before anything is collected, such as "images" and "containers". */
   readonly owners: readonly string[];
 }
@@ -54,9 +55,9 @@ class MarkAndSweep implements Collector, Leases {
     const { db, content, snapshots } = this.#options;
     const dropped = db.write((tx) => ({
       blobs: content.dropUnreferenced(tx, this.#contentRoots(tx)),
-      snapshots: snapshots.dropUnreferenced(tx, this.#snapshotRoots(tx)),
+      snapshots: snapshots?.dropUnreferenced(tx, this.#snapshotRoots(tx, snapshots)) ?? [],
     }));
-    const freed = await snapshots.deleteDropped(dropped.snapshots);
+    const freed = (await snapshots?.deleteDropped(dropped.snapshots)) ?? 0;
     await content.deleteDropped(dropped.blobs);
     return {
       bytes: dropped.blobs.reduce((sum, blob) => sum + blob.size, freed),
@@ -75,9 +76,9 @@ class MarkAndSweep implements Collector, Leases {
     return [...owned, ...this.#leased((since) => this.#options.content.usedSince(since))];
   }
 
-  #snapshotRoots(q: Query) {
+  #snapshotRoots(q: Query, store: Snapshotter) {
     const owned = [...this.#owners.values()].flatMap((roots) => [...(roots.snapshots?.(q) ?? [])]);
-    return [...owned, ...this.#leased((since) => this.#options.snapshots.usedSince(since))];
+    return [...owned, ...this.#leased((since) => store.usedSince(since))];
   }
 
   /** All that was used since the oldest lease that is still held: leases do not say who used what. */

@@ -127,3 +127,10 @@ test("collections run one at a time", async () => {
   const results = await Promise.all([gc.collect(), gc.collect(), gc.collect()]);
   expect(results.map(({ blobs }) => blobs.length)).toEqual([20, 0, 0]);
 });
+
+test("a store of blobs alone is collected too", async () => {
+  const registry = openCollector({ db, content, owners: ["registry"] });
+  registry.register("registry", { content: () => [] });
+  const digest = await put("x");
+  expect(await registry.collect()).toEqual({ bytes: 1, blobs: [digest], snapshots: [] });
+});
