@@ -12,6 +12,8 @@ export interface Events {
   subscribe(filter: EventFilter, signal: AbortSignal): AsyncIterable<EventMessage>;
   /** Stored events at or after `from` (nanoseconds since 1970), oldest first. */
   since(filter: EventFilter, from: bigint): EventMessage[];
+  /** How many subscribers there are. */
+  readonly listeners: number;
 }
 
 export interface EngineEvent {
@@ -47,6 +49,10 @@ class EventBus implements Events {
     this.#db = db;
   }
 
+  get listeners(): number {
+    return this.#subscribers.size;
+  }
+
   publish(event: EngineEvent): void {
     const message = this.#stamp(event);
     this.#pending.push(message);
@@ -75,10 +81,13 @@ class EventBus implements Events {
     return rows.map((row) => JSON.parse(row.body) as EventMessage).filter((message) => matches(filter, message));
   }
 
-  /** Strictly increasing instants, so that `since` with the last one seen never repeats a different event. */
+  /**
+   * Strictly increasing instants, so that `since` with the last one seen never repeats a different event. A microsecond
+   * apart, since a JSON number holds today's nanoseconds to 256 only.
+   */
   #stamp(event: EngineEvent): EventMessage {
     const now = BigInt(Date.now()) * 1_000_000n;
-    this.#last = now > this.#last ? now : this.#last + 1n;
+    this.#last = now > this.#last ? now : this.#last + 1000n;
     return {
       Type: event.type,
       Action: event.action,
