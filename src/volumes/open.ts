@@ -29,7 +29,7 @@ export interface VolumesOptions {
   /** Owned by the volumes alone; made when missing. */
   readonly directory: string;
   readonly workers: Workers;
-  readonly events: Events;
+  readonly events: Pick<Events, "publish">;
 }
 
 export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
@@ -47,7 +47,7 @@ class LocalVolumes implements Volumes {
   readonly #db: Db;
   readonly #root: string;
   readonly #workers: Workers;
-  readonly #events: Events;
+  readonly #events: VolumesOptions["events"];
   /** By name: making, filling and removing a volume's directory take turns. */
   readonly #lock = new KeyedLock();
 

@@ -42,13 +42,7 @@ const workers: Workers = {
 afterAll(() => workers[Symbol.asyncDispose]());
 
 function open(): Promise<Volumes> {
-  const bus = {
-    publish: (event: EngineEvent) => void events.push(event),
-    subscribe: () => {
-      throw new Error("not used");
-    },
-    since: () => [],
-  };
+  const bus = { publish: (event: EngineEvent) => void events.push(event) };
   return openVolumes({ db, directory: join(directory, "volumes"), workers, events: bus });
 }
 
