@@ -32,16 +32,18 @@ function mount(what: Mount, where: string): void {
   const target = resolve(where); // the working directory may change for the mount
   const words = parseMountOptions(what.options);
   const fail = (step: string, code: number) => mountError(what, { target, step, code });
+  const typed = what.type !== "" && what.type !== "none";
   if (words.flags & MS.BIND) bind(what, { target, words, fail });
-  else if (what.type !== "" && what.type !== "none") fresh(what, { target, words, fail });
+  else if (typed) fresh(what, { target, words, fail });
   else if (words.flags & MS.REMOUNT) call(["none", target, "none", words.flags, words.data.join(",")], fail);
   else if (words.propagation.length === 0) {
     throw new EngineError("invalid", `Mount on ${target} has neither a type nor bind, remount or a propagation`);
   }
+  const made = !(words.flags & MS.REMOUNT) && (typed || (words.flags & MS.BIND) !== 0);
   for (const way of words.propagation) {
     const code = rawMount(["none", target, "none", way, ""]);
     if (code === 0) continue;
-    if (what.type !== "" && what.type !== "none") libc.umount2(cString(target), MNT_DETACH | UMOUNT_NOFOLLOW);
+    if (made) libc.umount2(cString(target), MNT_DETACH | UMOUNT_NOFOLLOW);
     throw fail("propagation", code);
   }
 }
