@@ -64,8 +64,11 @@ test("input that came with the request is not lost, whatever the framing", async
   );
   expect(await chunked.end()).toEndWith("asked {};<early>late output");
   const bodiless = new Wire(f.path);
-  bodiless.socket.end(`POST /echo HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
-  expect(await bodiless.end()).toEndWith("asked null;late output");
+  bodiless.socket.end(`POST /echo HTTP/1.1\r\nHost: x\r\n${upgrade}\r\nearly`);
+  expect(await bodiless.end()).toEndWith("asked null;<early>late output");
+  const silent = new Wire(f.path);
+  silent.socket.end(post("/echo", upgrade));
+  expect(await silent.end()).toEndWith("asked null;late output");
 });
 
 test("the head is there before anything is written", async () => {

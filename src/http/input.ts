@@ -7,7 +7,7 @@ const highWater = 256 * 1024;
 
 /**
  * A stream's bytes, pulled. Unlike the stream's own iterator, stopping early leaves the stream and its connection alone,
- * so that an answer can still be written. Listening starts with the construction (`eager`) or with the first read.
+ * so that an answer can still be written. Listening starts with the first read, or at once after {@link preceded}.
  */
 export class Input implements Bytes {
   readonly #stream: Readable;
@@ -18,9 +18,15 @@ export class Input implements Bytes {
   #wake: (() => void) | undefined;
   #listening = false;
 
-  constructor(stream: Readable, eager = false) {
+  constructor(stream: Readable) {
     this.#stream = stream;
-    if (eager) this.#listen();
+  }
+
+  /** Starts listening; `first` are bytes of the stream that somebody else has read already. */
+  preceded(first: Uint8Array): this {
+    this.#listen();
+    if (first.length > 0) this.#push(first);
+    return this;
   }
 
   /** True when everything the sender had to say was received. */

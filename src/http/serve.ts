@@ -31,16 +31,25 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const parts = { message, socket: message.socket, body, input: body, channel: responseChannel(message, response) };
     void service.answer(parts);
   });
-  server.on("upgrade", (message: IncomingMessage, socket: Duplex) => {
+  server.on("upgrade", (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     const channel = connectionChannel(message, socket);
-    void service.answer({ message, socket, body: new Input(message), input: new Input(socket, true), channel });
+    void service.answer({
+      message,
+      socket,
+      body: new Input(message),
+      input: new Input(socket).preceded(head),
+      channel,
+    });
   });
   server.on("clientError", (_err, socket) => refuse(socket));
   const bound = await listen(server, address, options.socket ?? { mode: 0o660 });
   return { address: bound, [Symbol.asyncDispose]: () => close(server, service) };
 }
 
-/** One request and its connection. Bun delivers the body of an upgrade request on the message; `input` is what follows it. */
+/**
+ * One request and its connection. Bun delivers the body of an upgrade request on the message, and what follows it on the
+ * socket; only where there is no body does the first part of that come as the event's `head`.
+ */
 interface Exchange {
   readonly message: IncomingMessage;
   readonly socket: Duplex;
