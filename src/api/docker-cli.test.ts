@@ -113,7 +113,10 @@ describe.skipIf(!existsSync(dockerCli))("the real docker CLI", () => {
         progress({ status: "Pulling from library/a", id: "latest" });
         return { id: "sha256:1" } as never;
       },
-      import: async () => ({ id: "sha256:2" }) as never,
+      import: async (_: unknown, { progress }: { progress: (m: object) => void }) => {
+        progress({ status: "sha256:2" });
+        return { id: "sha256:2" } as never;
+      },
     };
     await using a = await api({ system, build, transfer });
     const built = await docker(a.path, ["build", "-"], "FROM scratch\n");

@@ -72,8 +72,7 @@ function importTar(transfer: ImageTransfer, request: HttpRequest): Promise<Reply
     ...textPlatform(query),
   };
   return progressReply(request, async (progress) => {
-    const { id } = await transfer.import(request.body, { ...options, progress });
-    progress({ status: id });
+    await transfer.import(request.body, { ...options, progress });
   });
 }
 

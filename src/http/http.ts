@@ -40,7 +40,7 @@ export type Reply =
     }
   /** 101 with `Upgrade: tcp` where the client asked for it, else 200; then `run` owns the connection until it returns. */
   | { readonly kind: "hijack"; readonly type: string; run(socket: HijackedSocket): Promise<void> }
-  /** A whole file or a range of it; the fastest path the server has. `status` 200 or 206. */
+  /** A whole file or a range of it (`end` is its last byte); the fastest path the server has. `status` 200 or 206, which gets its `Content-Range`. */
   | {
       readonly kind: "file";
       readonly status: number;
