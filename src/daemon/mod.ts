@@ -1,0 +1,2 @@
+export { daemonMain } from "./main.ts";
+export { registryMain } from "./registry.ts";

@@ -1,0 +1,160 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { arch, cpus, hostname, machine, release, totalmem } from "node:os";
+import type { SystemService } from "../api/mod.ts";
+import { commit, version } from "../version/mod.ts";
+import type { ContainerStatus, DiskUsage, DiskUsageType } from "../wire/mod.ts";
+import type { DaemonConfig } from "./config.ts";
+import type { Engine } from "./engine.ts";
+
+type Facts = Awaited<ReturnType<SystemService["info"]>>;
+
+/** What `version`, `info` and `system df` tell. */
+export function createSystemService(engine: Engine, config: DaemonConfig): SystemService {
+  return {
+    version: () => ({
+      version,
+      gitCommit: commit,
+      buildTime: "",
+      kernelVersion: release(),
+      arch: arch() === "x64" ? "amd64" : arch(),
+      components: components(engine),
+    }),
+    info: () => facts(engine, config),
+    usage: (types) => usage(engine, types),
+  };
+}
+
+function components({ runtime }: Engine) {
+  const { name, version: runtimeVersion, conmonVersion } = runtime.info;
+  return [
+    { name, version: runtimeVersion },
+    { name: "conmon", version: conmonVersion },
+  ];
+}
+
+async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
+  const { info } = engine.runtime;
+  const os = osRelease();
+  return {
+    id: daemonId(),
+    name: hostname(),
+    version,
+    containers: await countContainers(engine),
+    images: (await engine.images.list({ filter: new Map(), all: false, sharedSize: false })).length,
+    dataRoot: config.dataRoot,
+    driverStatus: [
+      ["Backing Filesystem", backing(config.dataRoot)],
+      ["Runtime chosen", `${info.name}: ${info.reason}`],
+    ],
+    kernelVersion: release(),
+    operatingSystem: os.get("PRETTY_NAME") ?? "Linux",
+    osVersion: os.get("VERSION_ID") ?? "",
+    machine: machine(),
+    cpus: cpus().length,
+    memory: totalmem(),
+    ...cgroupFacts(engine),
+    ipForwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1",
+    debug: config.logLevel === "debug",
+    openFiles: readdirSync("/proc/self/fd").length,
+    eventListeners: engine.events.listeners,
+    runtimes: { [info.name]: { path: info.path } },
+    defaultRuntime: info.name,
+    securityOptions: securityOptions(engine),
+    registryMirrors: config.registryMirrors,
+    insecureRegistries: ["127.0.0.0/8", ...config.insecureRegistries],
+    addressPools: [],
+    proxies: { http: environment("HTTP_PROXY"), https: environment("HTTPS_PROXY"), no: environment("NO_PROXY") },
+    labels: [],
+    warnings: [],
+  };
+}
+
+function cgroupFacts({ host: { cgroups } }: Engine): Pick<Facts, "cgroupDriver" | "cgroupVersion" | "limits"> {
+  const has = (name: string) => cgroups.controllers.has(name);
+  return {
+    cgroupDriver: "cgroupfs",
+    cgroupVersion: cgroups.version === "v2" ? "2" : "1",
+    limits: {
+      memory: has("memory"),
+      swap: has("memory"),
+      cpuQuota: has("cpu"),
+      cpuShares: has("cpu"),
+      cpuset: has("cpuset"),
+      pids: has("pids"),
+      oomKillDisable: cgroups.version !== "v2" && has("memory"),
+    },
+  };
+}
+
+function securityOptions({ limits }: Engine): string[] {
+  const options = ["name=seccomp,profile=builtin"];
+  if (limits.apparmor) options.unshift("name=apparmor");
+  if (limits.selinux) options.push("name=selinux");
+  return limits.cgroupVersion === "v2" ? [...options, "name=cgroupns"] : options;
+}
+
+async function countContainers({ containers }: Engine): Promise<Facts["containers"]> {
+  const all = await containers.list({ all: true, limit: 0, size: false, filter: new Map() });
+  const count = (...states: ContainerStatus[]) => all.filter(({ State }) => states.includes(State)).length;
+  const running = count("running", "restarting");
+  const paused = count("paused");
+  return { running, paused, stopped: all.length - running - paused };
+}
+
+async function usage(engine: Engine, types: ReadonlySet<DiskUsageType>): Promise<DiskUsage> {
+  const { images, containers, volumes } = engine;
+  const list = types.has("image") ? await images.list({ filter: new Map(), all: false, sharedSize: true }) : undefined;
+  return {
+    ...(list && { Images: list, LayersSize: await layersSize(engine) }),
+    ...(types.has("container") && {
+      Containers: await containers.list({ all: true, limit: 0, size: true, filter: new Map() }),
+    }),
+    ...(types.has("volume") && { Volumes: await volumeUsage(volumes) }),
+    ...(types.has("build-cache") && { BuildCache: await engine.builder.usage() }),
+  };
+}
+
+async function layersSize({ snapshots }: Engine): Promise<number> {
+  let sum = 0;
+  for (const { name, state } of snapshots.list()) if (state === "committed") sum += (await snapshots.usage(name)).bytes;
+  return sum;
+}
+
+async function volumeUsage(volumes: Engine["volumes"]) {
+  const all = volumes.list(new Map());
+  return Promise.all(
+    all.map(async (one) => ({
+      ...one,
+      UsageData: { Size: await volumes.usage(one.Name), RefCount: volumes.holders(one.Name).length },
+    })),
+  );
+}
+
+function osRelease(): ReadonlyMap<string, string> {
+  const lines = readFileSync("/etc/os-release", "utf8").split("\n");
+  return new Map(
+    lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1).replace(/^"|"$/g, "")]),
+  );
+}
+
+/** machine-id(5); a host without one is told apart by its name. */
+function daemonId(): string {
+  try {
+    return readFileSync("/etc/machine-id", "utf8").trim() || hostname();
+  } catch {
+    return hostname();
+  }
+}
+
+/** The type of the file system that a path is on: the mount with the longest path above it. */
+function backing(path: string): string {
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" "));
+  const above = mounts.filter(([, target = ""]) => target === "/" || path === target || path.startsWith(`${target}/`));
+  return above.toSorted((a, b) => (b[1]?.length ?? 0) - (a[1]?.length ?? 0))[0]?.[2] ?? "unknown";
+}
+
+function environment(name: string): string {
+  return process.env[name] ?? process.env[name.toLowerCase()] ?? "";
+}
