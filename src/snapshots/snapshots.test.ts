@@ -68,9 +68,9 @@ test("mounts name every directory, the topmost first, with the switches that thi
 });
 
 test("a directory whose name has commas, colons, blanks and backslashes", async () => {
-  directory = join(directory, "a,b:c\\d e");
-  mkdirSync(directory);
-  const snapshots = await open();
+  const odd = join(directory, "a,b:c\\d e");
+  mkdirSync(odd);
+  const snapshots = await openSnapshots({ db, directory: odd, workers });
   let parent: string | undefined;
   for (let at = 0; at < 60; at++) {
     await snapshots.prepare("key", parent);
