@@ -1,41 +1,27 @@
 import type { Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
+import type { UnpackOptions } from "../layers/mod.ts";
 import {
   chainIds,
   type Descriptor,
   type Digest,
   decodeConfig,
   type ImageConfig,
-  type Manifest,
-  mediaTypes,
   type Reference,
   requireSameLayers,
   withDefaultTag,
 } from "../oci/mod.ts";
 import { type Context, imageOf, nameRow } from "./context.ts";
 import type { Image, NewImage } from "./images.ts";
-import { imageById, type LayerRow, markTagged, putImage, setName } from "./table.ts";
+import { imageById, type LayerRow, layersOf, markTagged, putImage, setName } from "./table.ts";
+import { writeManifest } from "./write-manifest.ts";
 
 /** See `Images.register`: writes the config and an OCI manifest, then the rows. */
 export function registerImage(context: Context, request: NewImage): Promise<Image> {
   return context.leases.hold(async () => {
-    const bytes = encode(request.config);
-    const config: Descriptor = {
-      mediaType: mediaTypes.config,
-      digest: await context.content.put(bytes),
-      size: bytes.length,
-    };
-    const body: Manifest = {
-      schemaVersion: 2,
-      mediaType: mediaTypes.manifest,
-      config,
-      layers: request.layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-    };
-    const manifestBytes = encode(body);
-    const digest = await context.content.put(manifestBytes);
+    const written = await writeManifest(context.content, request);
     return recordImage(context, {
-      config: bytes,
-      manifest: { mediaType: mediaTypes.manifest, digest, size: manifestBytes.length },
+      ...written,
       layers: request.layers,
       ...(request.parent && { parent: request.parent }),
       names: request.names ?? [],
@@ -50,31 +36,49 @@ export interface ImageRecord {
   readonly parent?: Digest;
   /** With tags, or with digests for names that were pulled or pushed. */
   readonly names: readonly Reference[];
+  /** An image that is there gets this manifest and these blobs in place of its own: what was pulled last is what is pushed. */
+  readonly replace?: boolean;
+  readonly unpack?: UnpackOptions;
   /** Runs in the transaction, for events. */
-  readonly then?: (tx: Tx, image: Image) => void;
+  readonly recorded?: (tx: Tx, image: Image) => void;
 }
 
 /**
  * Makes an image of what is in the content store, unpacking what is not unpacked: rows, names and references in one
- * transaction. To be called under a lease. An image that is there already gets the names and this manifest.
+ * transaction. To be called under a lease. An image that is there already gets the names.
  */
 export async function recordImage(context: Context, record: ImageRecord): Promise<Image> {
   const config = decodeConfig(record.config);
   requireSameLayers(record, config);
   const blobs = record.layers.map((layer) => presentBlob(context, layer));
-  const snapshot = await unpackMissing(context, config, blobs);
+  const snapshot = await unpackMissing(context, { config, blobs, unpack: record.unpack });
   const layers = await layerRows(context, config, blobs);
   const id = await context.content.put(record.config);
   return context.db.write((tx) => {
-    putImage(tx, { ...rowOf(id, config, record), snapshot: snapshot ?? null, size: sum(layers) }, layers);
-    for (const name of record.names) setName(tx, nameRow(withDefaultTag(name), id));
-    if (record.names.some((name) => !name.digest)) markTagged(tx, id, Date.now());
-    const row = imageById(tx, id);
-    if (!row) throw new EngineError("internal", `Image ${id} is missing after it was written`);
-    const image = imageOf(tx, row);
-    record.then?.(tx, image);
-    return image;
+    if (record.replace || !isComplete(context, tx, id)) {
+      putImage(tx, { ...rowOf(id, config, record), snapshot: snapshot ?? null, size: sum(layers) }, layers);
+    }
+    return nameAndTell(tx, id, record);
   });
+}
+
+function nameAndTell(tx: Tx, id: Digest, record: ImageRecord): Image {
+  for (const name of record.names) setName(tx, nameRow(withDefaultTag(name), id));
+  if (record.names.some((name) => !name.digest)) markTagged(tx, id, Date.now());
+  const row = imageById(tx, id);
+  if (!row) throw new EngineError("internal", `Image ${id} is missing after it was written`);
+  const image = imageOf(tx, row);
+  record.recorded?.(tx, image);
+  return image;
+}
+
+/** True when the image is there with its manifest and all its blobs. */
+function isComplete(context: Context, tx: Tx, id: Digest): boolean {
+  const row = imageById(tx, id);
+  if (!row) return false;
+  return [row.manifest, ...layersOf(tx, id).map((layer) => layer.digest)].every((digest) =>
+    context.content.info(digest),
+  );
 }
 
 function presentBlob(context: Context, layer: Descriptor): Descriptor {
@@ -87,11 +91,13 @@ function presentBlob(context: Context, layer: Descriptor): Descriptor {
   );
 }
 
-async function unpackMissing(
-  context: Context,
-  config: ImageConfig,
-  blobs: readonly Descriptor[],
-): Promise<string | undefined> {
+interface Unpack {
+  readonly config: ImageConfig;
+  readonly blobs: readonly Descriptor[];
+  readonly unpack: UnpackOptions | undefined;
+}
+
+async function unpackMissing(context: Context, { config, blobs, unpack }: Unpack): Promise<string | undefined> {
   const chains = chainIds(config.rootfs.diff_ids);
   const top = chains.at(-1);
   if (top === undefined) return undefined;
@@ -100,7 +106,7 @@ async function unpackMissing(
     const blob = blobs[index];
     return blob ? [{ diffId, blob }] : [];
   });
-  return context.layers.unpack(sources, { signal: new AbortController().signal });
+  return context.layers.unpack(sources, unpack ?? { signal: new AbortController().signal });
 }
 
 async function layerRows(context: Context, config: ImageConfig, blobs: readonly Descriptor[]): Promise<LayerRow[]> {
@@ -131,8 +137,4 @@ function rowOf(id: Digest, config: ImageConfig, record: ImageRecord) {
 
 function sum(layers: readonly LayerRow[]): number {
   return layers.reduce((total, layer) => total + layer.size, 0);
-}
-
-function encode(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
 }

@@ -202,3 +202,11 @@ export function setCompressed(tx: Tx, plain: Digest, blob: Pick<Descriptor, "dig
   tx.run("INSERT OR REPLACE INTO compressed_layers VALUES (?, ?, ?)", [plain, blob.digest, blob.size]);
   tx.run("DELETE FROM compressed_layers WHERE plain NOT IN (SELECT digest FROM image_layers)");
 }
+
+/** Repositories (canonical) that an image with this blob was pulled from or pushed to. */
+export function repositoriesWithBlob(q: Query, digest: Digest): string[] {
+  const sql = `SELECT DISTINCT n.repository FROM image_names n JOIN image_layers l ON l.image = n.image
+    WHERE n.is_digest = 1 AND (l.digest = ?1 OR l.digest IN (SELECT plain FROM compressed_layers WHERE digest = ?1))
+    ORDER BY n.repository`;
+  return q.all<{ repository: string }>(sql, [digest]).map((row) => row.repository);
+}

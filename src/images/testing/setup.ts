@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { contentMigrations, openContent } from "../../content/mod.ts";
+import { type ContentStore, contentMigrations, openContent } from "../../content/mod.ts";
 import { openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import { chainIds, type Descriptor, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
+import type { Images } from "../images.ts";
 import { openImages } from "../open.ts";
 import { imagesMigrations } from "../table.ts";
 import { FakeLayers, fakeCollector, fakeLeases } from "./fakes.ts";
@@ -50,7 +51,11 @@ export async function setUp() {
   };
 }
 
-type Parts = Pick<Awaited<ReturnType<typeof setUp>>, "images" | "content" | "layers">;
+interface Parts {
+  readonly images: Images;
+  readonly content: ContentStore;
+  readonly layers: FakeLayers;
+}
 
 async function makeImage({ images, content, layers }: Parts, options: MakeImage) {
   const blobs: Descriptor[] = [];

@@ -1,0 +1,159 @@
+import type { KeyedLock, Semaphore } from "../async/mod.ts";
+import { EngineError } from "../errors/mod.ts";
+import {
+  canonical,
+  type Descriptor,
+  type Digest,
+  decodeManifest,
+  digestOf,
+  familiar,
+  familiarName,
+  type ImageConfig,
+  type Manifest,
+  mediaTypes,
+  type Reference,
+} from "../oci/mod.ts";
+import type { RegistryClient } from "../registry-client/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
+import { compressLayer, isPlain } from "./compress-layer.ts";
+import { announce, type Context, nameRow } from "./context.ts";
+import { Meter, shortId } from "./download.ts";
+import type { TransferOptions } from "./images.ts";
+import { type ImageRow, imageById, imageOfName, namesOfRepository, repositoriesWithBlob, setName } from "./table.ts";
+import { manifestBytes } from "./write-manifest.ts";
+
+export interface PushParts {
+  readonly context: Context;
+  readonly registry: RegistryClient;
+  /** How many layers leave at once, over all pushes. */
+  readonly uploads: Semaphore;
+  /** By digest of the plain layer. */
+  readonly compressing: KeyedLock;
+}
+
+interface Push extends PushParts {
+  /** With its tag. */
+  readonly ref: Reference;
+  readonly row: ImageRow;
+  readonly options: TransferOptions;
+}
+
+/** See `ImageTransfer.push`. Without a tag every tag of the repository goes. Throws "not-found" when there is none. */
+export async function pushImages(parts: PushParts, ref: Reference, options: TransferOptions): Promise<void> {
+  const { context } = parts;
+  if (ref.digest) throw new EngineError("invalid", "cannot push a digest reference");
+  const { domain, path } = ref;
+  const tags = ref.tag ? [ref.tag] : tagsOf(context, ref);
+  const rows = tags.map((tag) => ({ ref: { domain, path, tag }, row: requireImage(context, { domain, path, tag }) }));
+  if (rows.length === 0) throw noImage(ref);
+  options.progress({ status: `The push refers to repository [${domain}/${path}]` });
+  await context.leases.hold(async () => {
+    for (const one of rows) await pushOne({ ...parts, ...one, options });
+  });
+}
+
+function tagsOf({ db }: Context, { domain, path }: Reference): string[] {
+  const names = db.read((q) => namesOfRepository(q, `${domain}/${path}`));
+  return names.filter((row) => row.is_digest === 0).map((row) => row.name.slice(row.repository.length + 1));
+}
+
+function requireImage({ db }: Context, ref: Reference): ImageRow {
+  const row = db.read((q) => {
+    const id = imageOfName(q, canonical(ref));
+    return id && imageById(q, id);
+  });
+  if (!row) throw noImage(ref);
+  return row;
+}
+
+function noImage(ref: Reference): EngineError {
+  const { tag: _, ...repository } = ref;
+  const what = ref.tag ? `tag: ${familiarName(repository)}` : `repository: ${familiarName(repository)}`;
+  return new EngineError("not-found", `An image does not exist locally with the ${what}`);
+}
+
+async function pushOne(push: Push): Promise<void> {
+  const { context, registry, ref, row, options } = push;
+  const stored = await context.content.read(row.manifest);
+  const manifest = decodeManifest(stored, row.manifest_type);
+  const layers = await pushLayers(push, manifest);
+  await pushConfig(push, manifest.config);
+  const changed = layers.some((layer, index) => layer.digest !== manifest.layers[index]?.digest);
+  const bytes = changed ? manifestBytes(manifest.config, layers) : stored;
+  const mediaType = changed ? mediaTypes.manifest : row.manifest_type;
+  const target: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  await registry.pushManifest(ref, target, bytes, options);
+  recordPush(push, target.digest);
+  const tag = ref.tag ?? "";
+  options.progress({ status: `${tag}: digest: ${target.digest} size: ${target.size}` });
+  options.progress({ progressDetail: {}, aux: { Tag: tag, Digest: target.digest, Size: target.size } });
+}
+
+function recordPush({ context, ref, row }: Push, digest: Digest): void {
+  const { domain, path } = ref;
+  context.db.write((tx) => {
+    if (imageById(tx, row.id)) setName(tx, nameRow({ domain, path, digest }, row.id));
+    const labels = (JSON.parse(row.config) as ImageConfig).config?.Labels;
+    announce(context, tx, { action: "push", id: familiar(ref), name: familiarName(ref), labels });
+  });
+}
+
+/** All layers, as they are stored there: plain ones compressed. The first failure ends the others. */
+async function pushLayers(push: Push, { layers }: Manifest): Promise<Descriptor[]> {
+  const diffIds = (JSON.parse(push.row.config) as ImageConfig).rootfs.diff_ids;
+  const stop = new AbortController();
+  const options = { ...push.options, signal: AbortSignal.any([push.options.signal, stop.signal]) };
+  const ids = layers.map((layer, index) => shortId(diffIds[index] ?? layer.digest));
+  for (const id of ids) options.progress({ status: "Preparing", progressDetail: {}, id });
+  for (const id of ids.slice(5)) options.progress({ status: "Waiting", progressDetail: {}, id });
+  const work = layers.map((layer, index) =>
+    push.uploads
+      .run(() => pushLayer({ ...push, options }, { layer, id: ids[index] ?? "" }), options.signal)
+      .catch((err: unknown) => {
+        stop.abort(err);
+        throw err;
+      }),
+  );
+  await Promise.allSettled(work);
+  if (stop.signal.aborted) throw stop.signal.reason;
+  return Promise.all(work);
+}
+
+async function pushLayer(push: Push, { layer, id }: { layer: Descriptor; id: string }): Promise<Descriptor> {
+  const { context, registry, ref, options } = push;
+  const blob = isPlain(layer) ? await compressLayer(push, layer, options.signal) : layer;
+  if (await registry.has(ref, blob, options)) {
+    options.progress({ status: "Layer already exists", progressDetail: {}, id });
+    return blob;
+  }
+  const from = mountable(context, ref, blob.digest);
+  const body = () =>
+    metered(
+      context.content.open(blob.digest),
+      new Meter(options.progress, { id, status: "Pushing", total: blob.size }),
+    );
+  const how = await registry.pushBlob(ref, blob, body, { ...options, ...(from && { mountFrom: from }) });
+  options.progress({ status: how === "mounted" ? `Mounted from ${from}` : "Pushed", progressDetail: {}, id });
+  return blob;
+}
+
+async function pushConfig({ context, registry, ref, options }: Push, config: Descriptor): Promise<void> {
+  if (await registry.has(ref, config, options)) return;
+  await registry.pushBlob(ref, config, () => context.content.open(config.digest), options);
+}
+
+/** Another repository of the same registry that has the blob already. */
+function mountable({ db }: Context, { domain, path }: Reference, digest: Digest): string | undefined {
+  const prefix = `${domain}/`;
+  const known = db.read((q) => repositoriesWithBlob(q, digest));
+  return known
+    .map((name) => name.slice(prefix.length))
+    .find((name, index) => known[index]?.startsWith(prefix) && name !== path);
+}
+
+async function* metered(bytes: Bytes, meter: Meter): AsyncGenerator<Uint8Array> {
+  for await (const piece of bytes) {
+    yield piece;
+    meter.add(piece.length);
+  }
+}

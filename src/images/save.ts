@@ -1,0 +1,154 @@
+import type { ContentStore } from "../content/mod.ts";
+import type { Query } from "../db/mod.ts";
+import { EngineError } from "../errors/mod.ts";
+import {
+  type Descriptor,
+  type Digest,
+  familiar,
+  formatPlatform,
+  type ImageConfig,
+  matchesPlatform,
+  mediaTypes,
+  parsePlatform,
+  parseReference,
+  type Reference,
+} from "../oci/mod.ts";
+import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../stream/mod.ts";
+import { announce, type Context } from "./context.ts";
+import { requireRow, tryReference } from "./find.ts";
+import { type ImageRow, imageById, type LayerRow, layersOf, namesOfRepository } from "./table.ts";
+
+export interface SaveOptions {
+  readonly signal: AbortSignal;
+  readonly platform?: string;
+}
+
+interface Saved {
+  readonly row: ImageRow;
+  readonly layers: readonly LayerRow[];
+  readonly names: Reference[];
+}
+
+/**
+ * One archive with all images: an OCI layout with docker's `manifest.json` beside it, as docker writes it since version 25.
+ * Each blob once, in the form in which it is stored; times are zero, so the same images give the same bytes.
+ * Names and platform are checked before this returns.
+ */
+export function saveImages(context: Context, refs: readonly string[], options: SaveOptions): Bytes {
+  const images = context.db.read((q) => chosen(q, refs));
+  if (options.platform) for (const { row } of images) requirePlatform(row, options.platform);
+  context.db.write((tx) => {
+    for (const { row } of images) {
+      const { config } = JSON.parse(row.config) as ImageConfig;
+      announce(context, tx, { action: "save", id: row.id, name: row.id, labels: config?.Labels });
+    }
+  });
+  return writeTar(entries(context.content, images, options.signal));
+}
+
+/** By name with that name; a repository without a tag with all its tags; by id without a name. */
+function chosen(q: Query, refs: readonly string[]): Saved[] {
+  const images = new Map<Digest, Saved>();
+  const add = (row: ImageRow, names: readonly Reference[]) => {
+    const saved = images.get(row.id) ?? { row, layers: layersOf(q, row.id), names: [] };
+    const known = new Set(saved.names.map(familiar));
+    saved.names.push(...names.filter((name) => !known.has(familiar(name))));
+    images.set(row.id, saved);
+  };
+  for (const text of refs) {
+    const ref = tryReference(text);
+    const tags = ref && !ref.tag && !ref.digest ? namesOfRepository(q, `${ref.domain}/${ref.path}`) : [];
+    const named = tags.filter((name) => name.is_digest === 0);
+    for (const name of named) {
+      const row = imageById(q, name.image);
+      if (row) add(row, [parseReference(name.name)]);
+    }
+    if (named.length > 0) continue;
+    const row = requireRow(q, text);
+    const byId = row.id.startsWith(text) || row.id.startsWith(`sha256:${text}`);
+    add(row, ref?.tag && !byId ? [ref] : []);
+  }
+  return [...images.values()];
+}
+
+function requirePlatform(row: ImageRow, text: string): void {
+  const wanted = parsePlatform(text);
+  const config = JSON.parse(row.config) as ImageConfig;
+  if (matchesPlatform(wanted, config)) return;
+  const [asked, actual] = [formatPlatform(wanted), formatPlatform(config)];
+  throw new EngineError(
+    "not-found",
+    `image ${row.id} was found but does not match the specified platform: wanted ${asked}, actual: ${actual}`,
+  );
+}
+
+async function* entries(
+  content: ContentStore,
+  images: readonly Saved[],
+  signal: AbortSignal,
+): AsyncGenerator<TarEntry> {
+  for (const digest of blobsOf(images)) {
+    signal.throwIfAborted();
+    const info = content.info(digest);
+    if (!info) throw new EngineError("not-found", `Blob ${digest} went away while the image was saved`);
+    yield entry(pathOf(digest), { size: info.size, bytes: content.open(digest) });
+  }
+  const files: [string, unknown][] = [
+    ["index.json", indexOf(images)],
+    ["manifest.json", images.map(dockerItem)],
+    ["oci-layout", { imageLayoutVersion: "1.0.0" }],
+  ];
+  for (const [name, value] of files) {
+    const bytes = Buffer.from(JSON.stringify(value));
+    yield entry(name, { size: bytes.length, bytes: fromBuffer(bytes) });
+  }
+}
+
+function blobsOf(images: readonly Saved[]): Digest[] {
+  const all = images.flatMap(({ row, layers }) => [row.id, row.manifest, ...layers.map((layer) => layer.digest)]);
+  return [...new Set(all)].sort();
+}
+
+function indexOf(images: readonly Saved[]) {
+  const manifests = images.flatMap(({ row, names }) => {
+    const { os, architecture, variant } = JSON.parse(row.config) as ImageConfig;
+    const platform = { os, architecture, ...(variant && { variant }) };
+    const base: Descriptor = { mediaType: row.manifest_type, digest: row.manifest, size: row.manifest_size, platform };
+    if (names.length === 0) return [base];
+    return names.map((name) => ({ ...base, annotations: annotationsOf(name) }));
+  });
+  return { schemaVersion: 2, mediaType: mediaTypes.index, manifests };
+}
+
+function annotationsOf(name: Reference): Record<string, string> {
+  return {
+    "io.containerd.image.name": `${name.domain}/${name.path}:${name.tag}`,
+    "org.opencontainers.image.ref.name": name.tag ?? "",
+  };
+}
+
+function dockerItem({ row, layers, names }: Saved) {
+  const tags = names.map(familiar);
+  return {
+    Config: pathOf(row.id),
+    RepoTags: tags.length > 0 ? tags : null,
+    Layers: layers.map((layer) => pathOf(layer.digest)),
+  };
+}
+
+function entry(name: string, { size, bytes }: { size: number; bytes: Bytes }): TarEntry {
+  const header = {
+    name: Buffer.from(name),
+    type: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: BigInt(size),
+    mtime: 0n,
+  } as const;
+  return { header, content: bytes };
+}
+
+function pathOf(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
