@@ -1,70 +1,70 @@
-import { messageOf } from "../errors/mod.ts";
+import { EngineError, messageOf } from "../errors/mod.ts";
 
-/** What a container whose process cannot be started ends with: 127 not found, 126 cannot be run, 125 anything else. */
+/** What a process that could not be started ends with: 127 not found, 126 cannot be run, 128 anything else (moby `daemon/errors.go`). */
 export interface CreateFailure {
-  readonly exitCode: 125 | 126 | 127;
+  readonly exitCode: 126 | 127 | 128;
   readonly message: string;
 }
 
-/** crun's words for what Docker's clients know in runc's; `$1` is the program. */
-const crunWords: readonly (readonly [RegExp, string])[] = [
-  [
-    /executable file `(\.{0,2}\/[^`]*|[^`]*\/[^`]*)` not found in \$PATH: No such file or directory/,
-    'exec: "$1": stat $1: no such file or directory',
-  ],
-  [
-    /executable file `([^`]*)` not found in \$PATH(?:: No such file or directory)?/,
-    'exec: "$1": executable file not found in $PATH',
-  ],
-  [/open executable: (?:Permission denied|Operation not permitted)/, "exec: permission denied"],
-  [/exec(?: container process)?(?: \([^)]*\))? `([^`]*)`: (.*)/, 'exec: "$1": $2'],
-  [/(?:chdir to|chdir) `([^`]*)`: (.*)/, 'chdir to cwd ("$1") set in config.json failed: $2'],
-];
+export interface Failed {
+  /** What the runtime wrote. */
+  readonly said: string;
+  /** args[0], which crun leaves out of some messages. */
+  readonly program: string;
+  readonly kind: "container" | "exec";
+}
+
+const prefixes = {
+  container:
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ",
+  exec: "OCI runtime exec failed: exec failed: ",
+} as const;
 
 /**
- * Turns what `create` or `exec` of either runtime threw into dockerd's message and the exit code that it stands for. Clients
- * look for "executable file not found in $PATH", "no such file or directory" and "permission denied" in it.
+ * dockerd's error for a container or exec whose process could not be started, out of either runtime's message. Clients look
+ * for "executable file not found in $PATH", "no such file or directory" and "permission denied" in it.
  */
-export function createFailure(failure: unknown, program?: string): CreateFailure {
-  const said = messageOf(failure).trim();
-  if (said.startsWith("failed to create task")) return { exitCode: codeOf(said), message: said };
-  const inner = dockerWords(said).replace(
-    "exec: permission denied",
-    program ? `exec: ${JSON.stringify(program)}: permission denied` : "exec: permission denied",
-  );
-  const message = `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ${inner}: unknown`;
+export function startError(failed: Failed): EngineError {
+  const message = `${prefixes[failed.kind]}${inRuncsWords(failed)}: unknown`;
+  return new EngineError(codeOf(message) === 128 ? "internal" : "invalid", message);
+}
+
+/** The exit code that stands for an error of `create` or `exec`; undefined when it is another error. */
+export function createFailure(err: unknown): CreateFailure | undefined {
+  const message = messageOf(err);
+  if (!Object.values(prefixes).some((prefix) => message.includes(prefix))) return undefined;
   return { exitCode: codeOf(message), message };
 }
 
-/** The same for a process in a running container: Docker puts it in front of the exec's own message. */
-export function execFailure(failure: unknown, program?: string): CreateFailure {
-  const { exitCode, message } = createFailure(failure, program);
-  const inner = message.slice(message.indexOf("runc create failed: ") + "runc create failed: ".length);
-  return { exitCode, message: `OCI runtime exec failed: exec failed: ${inner}` };
-}
+/** crun's words and runc's for the same; `$1`, `$2` are the parts of the match, `%` the program. */
+const crunWords: readonly (readonly [RegExp, string])[] = [
+  [/executable file `([^`]*\/[^`]*)` not found in \$PATH.*/s, 'exec: "$1": stat $1: no such file or directory'],
+  [/executable file `([^`]*)` not found in \$PATH.*/s, 'exec: "$1": executable file not found in $PATH'],
+  [/open executable: (?:Permission denied|Operation not permitted)/, "exec: %: permission denied"],
+  [/exec(?: container process)?(?: \([^)]*\))? `([^`]*)`: (.*)/, 'exec: "$1": $2'],
+];
 
-function dockerWords(said: string): string {
-  const bare = said
-    .replace(/^time="[^"]*" level=error msg="(.*)"$/s, (_, message: string) => message.replaceAll('\\"', '"'))
-    .replace(/^(?:runc (?:create|run|exec) failed: |exec failed: )/, "");
-  for (const [pattern, words] of crunWords) if (pattern.test(bare)) return started(bare.replace(pattern, words));
-  return started(bare);
-}
-
-function started(message: string): string {
+function inRuncsWords({ said, program }: Failed): string {
+  const bare = unwrapped(said);
+  const rule = crunWords.find(([pattern]) => pattern.test(bare));
+  const words = rule ? bare.replace(rule[0], rule[1]).replace("%", () => JSON.stringify(program)) : bare;
   const lead = "unable to start container process: ";
-  const tail = message.replace(
-    /: (No such file or directory|Permission denied|Not a directory|Exec format error|Operation not permitted)$/,
-    (end) => end.toLowerCase(),
-  );
-  return tail.startsWith(lead) ? tail : lead + tail;
+  // Go writes errno's text in lower case, C in upper case.
+  const text = words.replace(/: [A-Z][a-z]+(?: [a-z]+)*$/, (end) => end.toLowerCase());
+  return text.startsWith(lead) ? text : lead + text;
+}
+
+/** runc logs its error as logfmt, behind the name of the step that failed; it may say several lines, the last is the reason. */
+function unwrapped(said: string): string {
+  const last = said.trim().split("\n").at(-1) ?? "";
+  return last
+    .replace(/^time="[^"]*" level=error msg="(.*)"$/, (_, message: string) => message.replaceAll('\\"', '"'))
+    .replace(/^(?:runc (?:create|run|exec) failed: |exec failed: )+/, "");
 }
 
 /** moby `daemon/errors.go`, `setExitCodeFromError`. */
-function codeOf(message: string): 125 | 126 | 127 {
+function codeOf(message: string): CreateFailure["exitCode"] {
   const text = message.toLowerCase();
-  if (text.includes("permission denied") || text.includes("is a directory")) return 126;
-  if (text.includes("exec format error")) return 126;
-  if (text.includes("executable file not found") || text.includes("no such file or directory")) return 127;
-  return text.includes("not a directory") ? 127 : 125;
+  if (/permission denied|is a directory|exec format error/.test(text)) return 126;
+  return /executable file not found|no such file or directory|not a directory/.test(text) ? 127 : 128;
 }

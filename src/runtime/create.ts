@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError } from "../errors/mod.ts";
+import { removeMonitorFiles } from "./delete.ts";
+import { launch } from "./launch.ts";
+import type { Parts } from "./parts.ts";
+import { checkedId } from "./paths.ts";
+import type { Bundle, ExecRequest, Task } from "./runtime.ts";
+import { specText } from "./spec.ts";
+import type { TaskRecord } from "./tasks.ts";
+
+/** Record, conmon, container; when it fails nothing of it is left. */
+export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
+  const record = recordOf(parts, bundle);
+  const spec = parts.filters?.apply(bundle.spec) ?? bundle.spec;
+  await writeFile(join(bundle.directory, "config.json"), specText(spec), { mode: 0o600 });
+  parts.tasks.record(record);
+  const { terminal, stdin, logPath, size } = bundle;
+  try {
+    const task = await launch(parts, {
+      record,
+      program: bundle.spec.process.args[0] ?? "",
+      terminal,
+      stdin,
+      ...(logPath === undefined ? {} : { logPath }),
+      ...(terminal && size ? { size } : {}),
+    });
+    parts.filters?.learn(bundle.spec, { paths: parts.paths, id: record.id });
+    return task;
+  } catch (err) {
+    await dropContainer(parts, record);
+    throw err;
+  }
+}
+
+function recordOf(parts: Parts, bundle: Bundle): TaskRecord {
+  const id = checkedId(bundle.id);
+  if (parts.tasks.find(id)) throw new EngineError("conflict", `Container ${id} is there already`);
+  const cgroup = cgroupOf(bundle);
+  return { id, kind: "container", containerId: id, directory: bundle.directory, cgroup };
+}
+
+/** Throws "invalid" when the spec names no cgroup: the runtime would choose one that nobody knows. */
+export function cgroupOf(bundle: Bundle): string {
+  const cgroup = bundle.spec.linux["cgroupsPath"];
+  if (typeof cgroup === "string" && cgroup.startsWith("/")) return cgroup;
+  throw new EngineError("invalid", `The spec of ${bundle.id} has no cgroupsPath`);
+}
+
+async function dropContainer(parts: Parts, record: TaskRecord): Promise<void> {
+  if (existsSync(join(parts.paths.state, record.id))) await parts.cli.run(["delete", "--force", record.id]);
+  await removeMonitorFiles(parts, record);
+  parts.tasks.forget(record.id);
+}
+
+export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
+  const record = await prepareExec(parts, request);
+  const { size, terminal } = request;
+  try {
+    return await launch(parts, {
+      record,
+      program: request.process.args[0] ?? "",
+      terminal,
+      stdin: request.stdin ? "once" : "none",
+      exec: { processFile: join(request.directory, "process.json"), attach: request.attach },
+      ...(terminal && size ? { size } : {}),
+    });
+  } catch (err) {
+    parts.tasks.forget(record.id);
+    await rm(request.directory, { recursive: true, force: true });
+    throw err;
+  }
+}
+
+async function prepareExec(parts: Parts, request: ExecRequest): Promise<TaskRecord> {
+  const id = checkedId(request.execId);
+  if (parts.tasks.find(id)) throw new EngineError("conflict", `Exec ${id} is there already`);
+  const { containerId, directory, terminal } = request;
+  const record: TaskRecord = { id, kind: "exec", containerId: checkedId(containerId), directory };
+  await mkdir(join(directory, "exits"), { recursive: true, mode: 0o700 });
+  await writeFile(join(directory, "process.json"), specText({ ...request.process, terminal }), { mode: 0o600 });
+  parts.tasks.record(record);
+  return record;
+}

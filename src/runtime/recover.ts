@@ -1,0 +1,122 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ListedContainer } from "./cli.ts";
+import { readExit } from "./exits.ts";
+import type { Parts } from "./parts.ts";
+import type { RecoveredTask } from "./runtime.ts";
+import { exitOf, follow, killContainer } from "./settle.ts";
+import type { LiveTask, TaskRecord } from "./tasks.ts";
+
+/** For a task that is gone without a trace, as after a reboot: what moby says for one that it lost. */
+const lostCode = 255;
+
+/**
+ * Adopts what an earlier daemon started: every record becomes a task again, whose monitor is followed or whose exit file is
+ * read. Containers without a record are what a crash left of a build step or of a half-done create; they are removed.
+ */
+export async function recover(parts: Parts): Promise<RecoveredTask[]> {
+  const names = await readdir(parts.paths.tasks);
+  const records = names.flatMap((name) => parts.tasks.read(name) ?? []).filter(({ id }) => !parts.tasks.find(id));
+  const [listed, monitors] = await Promise.all([parts.cli.list(), findMonitors()]);
+  const containers = new Map(listed.map((entry) => [entry.id, entry]));
+  const found: RecoveredTask[] = [];
+  for (const record of [...records].sort(containersFirst)) {
+    found.push(
+      await adopt(parts, {
+        record,
+        listed: containers.get(record.containerId),
+        monitor: monitors.get(record.directory),
+      }),
+    );
+  }
+  for (const { id } of listed) if (!parts.tasks.find(id)) await removeOrphan(parts, id);
+  return found;
+}
+
+/** An exec is told apart from a stranger by its container's cgroup. */
+function containersFirst(one: TaskRecord, other: TaskRecord): number {
+  return one.kind.localeCompare(other.kind);
+}
+
+interface Found {
+  readonly record: TaskRecord;
+  readonly listed: ListedContainer | undefined;
+  readonly monitor: number | undefined;
+}
+
+async function adopt(parts: Parts, found: Found): Promise<RecoveredTask> {
+  const { record, monitor } = found;
+  const pid = record.kind === "container" ? (found.listed?.pid ?? 0) : execPid(record);
+  const task: LiveTask = {
+    record,
+    pid,
+    monitorPid: monitor ?? 0,
+    settled: Promise.resolve(),
+    control: Promise.resolve(),
+  };
+  parts.tasks.add(task);
+  const state = monitor === undefined ? "exited" : stateOf(found);
+  if (state !== "exited") {
+    if (state === "paused") parts.frozen.add(record.id);
+    follow(parts, task, parts.host.processes.ended(monitor ?? 0));
+    return { id: record.id, state, pid };
+  }
+  return { id: record.id, state, pid, exit: await exitAlready(parts, { task, found }) };
+}
+
+function stateOf({ record, listed }: Found): RecoveredTask["state"] {
+  if (record.kind === "exec") return "running";
+  const status = listed?.status;
+  // "stopped": conmon is about to write the exit file, and will be heard.
+  return status === "created" || status === "paused" ? status : "running";
+}
+
+/** No monitor any more: its exit file, or what is left is killed. */
+async function exitAlready(parts: Parts, { task, found }: { task: LiveTask; found: Found }) {
+  const { record } = task;
+  const known = readExit(parts.paths, record) ?? (await killLeft(parts, found));
+  task.exit = exitOf(parts, record, known);
+  return task.exit;
+}
+
+async function killLeft(parts: Parts, { record, listed }: Found): Promise<{ code: number; at: number }> {
+  const running = record.kind === "container" && listed !== undefined && listed.status !== "stopped";
+  if (!running) return { code: lostCode, at: Date.now() };
+  parts.log.warn("A container's monitor has died: it is killed", { container: record.id });
+  if (listed.status === "paused") parts.frozen.add(record.id);
+  await killContainer(parts, record.id);
+  await parts.host.processes.ended(listed.pid);
+  return { code: 137, at: Date.now() };
+}
+
+async function removeOrphan(parts: Parts, id: string): Promise<void> {
+  parts.log.info("Removing a container that belongs to nobody", { container: id });
+  const { code, stderr } = await parts.cli.run(["delete", "--force", id]);
+  if (code !== 0) parts.log.warn("Cannot remove it", { container: id, error: stderr.trim() });
+}
+
+function execPid(record: TaskRecord): number {
+  try {
+    return Number(readFileSync(join(record.directory, "pidfile"), "utf8"));
+  } catch {
+    return 0;
+  }
+}
+
+/** Running conmons by their bundle's directory: their arguments say it, and no stale pid can be mistaken for them. */
+async function findMonitors(): Promise<Map<string, number>> {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const found = new Map<string, number>();
+  await Promise.all(
+    pids.map(async (pid) => {
+      const args = await readFile(`/proc/${pid}/cmdline`, "utf8").then(
+        (text) => text.split("\0"),
+        (): string[] => [], // it has ended meanwhile
+      );
+      const directory = args[args.indexOf("-b") + 1];
+      if (/(^|\/)conmon$/.test(args[0] ?? "") && directory !== undefined) found.set(directory, Number(pid));
+    }),
+  );
+  return found;
+}

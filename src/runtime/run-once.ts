@@ -1,0 +1,91 @@
+import { existsSync, readFileSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { EngineError } from "../errors/mod.ts";
+import { cgroupOf } from "./create.ts";
+import { startError } from "./failure.ts";
+import type { Parts } from "./parts.ts";
+import { checkedId } from "./paths.ts";
+import type { Bundle, RunOnceIo } from "./runtime.ts";
+import { specText } from "./spec.ts";
+
+/**
+ * `crun run` with pipes: no monitor, no record, so that `recover` removes what a killed daemon leaves. Throws
+ * {@link startError} when the process could not be started, the signal's reason after an abort, which kills.
+ */
+export async function runOnce(parts: Parts, bundle: Bundle, io: RunOnceIo): Promise<number> {
+  const id = checkedId(bundle.id);
+  if (bundle.terminal || bundle.stdin !== "none" || bundle.logPath !== undefined) {
+    throw new EngineError("not-implemented", "A process without a monitor has no terminal, no stdin and no log");
+  }
+  io.signal.throwIfAborted();
+  const cgroup = cgroupOf(bundle);
+  const log = join(bundle.directory, "runtime.log");
+  await writeFile(join(bundle.directory, "config.json"), specText(parts.filters?.apply(bundle.spec) ?? bundle.spec), {
+    mode: 0o600,
+  });
+  try {
+    const code = await run(parts, { bundle, io, log });
+    io.signal.throwIfAborted();
+    const said = lastError(log);
+    if (said !== undefined) throw startError({ said, program: bundle.spec.process.args[0] ?? "", kind: "container" });
+    return code;
+  } finally {
+    if (existsSync(join(parts.paths.state, id))) await parts.cli.run(["delete", "--force", id]);
+    parts.host.cgroups.remove(cgroup);
+    await Promise.all([log, join(bundle.directory, "config.json")].map((file) => rm(file, { force: true })));
+  }
+}
+
+interface Running {
+  readonly bundle: Bundle;
+  readonly io: RunOnceIo;
+  /** Where the runtime writes its own errors, apart from the process's. */
+  readonly log: string;
+}
+
+async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> {
+  const { id, directory } = bundle;
+  const argv = parts.cli.argv("--log", log, "--log-format", "json", "run", "--bundle", directory, id);
+  const child = parts.host.processes.spawn(argv, { cwd: directory, env: {}, stdio: ["ignore", "pipe", "pipe"] });
+  const kill = async () => {
+    await parts.cli.run(["delete", "--force", id]);
+    child.kill(9); // it may not have made its container yet; what it made since is deleted by the caller
+  };
+  const abort = () => void kill().catch((err) => parts.log.error("Cannot kill a build step", { id, error: err }));
+  io.signal.addEventListener("abort", abort, { once: true });
+  try {
+    const outputs = [
+      drain(child.pipes.get(1), (bytes) => io.onOutput("stdout", bytes)),
+      drain(child.pipes.get(2), (bytes) => io.onOutput("stderr", bytes)),
+    ];
+    const code = await child.exited;
+    if (existsSync(join(parts.paths.state, id))) await parts.cli.run(["delete", "--force", id]);
+    await Promise.all(outputs);
+    return code;
+  } finally {
+    io.signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Resolves at the end of the stream; its errors are the end too. */
+function drain(stream: Readable | undefined, take: (bytes: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve) => {
+    if (!stream) return resolve();
+    stream
+      .on("data", take)
+      .once("end", resolve)
+      .once("close", resolve)
+      .once("error", () => resolve());
+  });
+}
+
+/** The message of the last error line of the runtime's JSON log; undefined when it had nothing to complain about. */
+function lastError(log: string): string | undefined {
+  const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
+  const errors = lines
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as { level: string; msg: string });
+  return errors.findLast(({ level }) => level === "error")?.msg;
+}

@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { readExit } from "./exits.ts";
+import type { Parts } from "./parts.ts";
+import type { Exit } from "./runtime.ts";
+import type { LiveTask, TaskRecord } from "./tasks.ts";
+
+/** What SIGKILL leaves: for tasks whose monitor was killed, which are killed with it. */
+const killedCode = 137;
+
+/**
+ * Follows a task to its end, which is its monitor's end: conmon writes the exit file after it has passed on all output.
+ * It needs no inotify and no polling for a monitor that is our child.
+ */
+export function follow(parts: Parts, task: LiveTask, ended: Promise<unknown>): void {
+  task.settled = ended
+    .then(() => settle(parts, task))
+    .catch((err) => parts.log.error("Cannot tell how a task ended", { task: task.record.id, error: err }));
+}
+
+async function settle(parts: Parts, task: LiveTask): Promise<void> {
+  const { record } = task;
+  if (parts.tasks.find(record.id) !== task) return;
+  const known = readExit(parts.paths, record) ?? (await lostMonitor(parts, task));
+  task.exit = exitOf(parts, record, known);
+  parts.exits.tell(task.exit);
+}
+
+/** An exit file's content as the exit that is told. */
+export function exitOf(parts: Parts, record: TaskRecord, known: { code: number; at: number }): Exit {
+  const { id, kind, directory, cgroup } = record;
+  // conmon's file comes from the kernel's notice, which may lose the race against the exit; the counter does not.
+  const oom = existsSync(join(directory, "oom")) || (cgroup !== undefined && parts.host.cgroups.oomKilled(cgroup));
+  return { id, kind, code: known.code, oomKilled: kind === "container" && oom, at: known.at };
+}
+
+/** Without its monitor a container has no output and nobody who learns its exit code: it is ended, and said to be killed. */
+async function lostMonitor(parts: Parts, task: LiveTask): Promise<{ code: number; at: number }> {
+  const { record, pid } = task;
+  parts.log.warn("A task's monitor has died: its processes are killed", { task: record.id, kind: record.kind });
+  await (record.kind === "container" ? killContainer(parts, record.id) : killExec(parts, task));
+  await parts.host.processes.ended(pid);
+  return { code: killedCode, at: Date.now() };
+}
+
+/** SIGKILL for all its processes; a paused container dies once it is thawed (crun leaves it frozen). */
+export async function killContainer(parts: Parts, id: string): Promise<void> {
+  await parts.cli.run(["kill", "--all", id, "KILL"]);
+  if (parts.frozen.delete(id)) await parts.cli.run(["resume", id]);
+}
+
+/** Only while the pid is in the container's cgroup, and so cannot be somebody else's by now. */
+async function killExec(parts: Parts, { record, pid }: LiveTask): Promise<void> {
+  const cgroup = parts.tasks.find(record.containerId)?.record.cgroup;
+  if (cgroup === undefined || !parts.host.cgroups.pids(cgroup).includes(pid)) return;
+  await parts.host.processes.run(["kill", "-KILL", String(pid)], { env: {} });
+}
