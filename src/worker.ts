@@ -1,4 +1,5 @@
 /** The entry of worker threads: every job that runs off the main thread is listed here. */
 import { copyTree, removeTree, serveJobs, usageOf } from "./host/mod.ts";
+import { layersJobs } from "./layers/mod.ts";
 
-serveJobs([copyTree, removeTree, usageOf]);
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs]);

@@ -21,10 +21,16 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
+export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
+export type { ElementChange } from "./net/elements.ts";
+export { createNet, type Net } from "./net/net.ts";
+export { PortError, type PortRequest, type Reservation } from "./net/port.ts";
+export type { VethPlan } from "./net/veth.ts";
 export { createProcesses } from "./processes.ts";
 export { rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
+export { type Flow, FlowWriter, type StreamJobOptions, streamJob } from "./stream-job.ts";
 export {
   deviceParts,
   type FilePath,

@@ -1,0 +1,8 @@
+import type { AnyJob } from "../../host/mod.ts";
+import { listChanges } from "./changes.ts";
+import { inheritAttributes } from "./inherit.ts";
+import { packDirectory } from "./pack.ts";
+import { unpackLayer } from "./unpack.ts";
+
+/** For src/worker.ts. */
+export const layersJobs: readonly AnyJob[] = [inheritAttributes, listChanges, packDirectory, unpackLayer];

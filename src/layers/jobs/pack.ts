@@ -1,0 +1,27 @@
+import { confined, type Flow, FlowWriter, type Job } from "../../host/mod.ts";
+import { Packer, type PackerOptions } from "./packer.ts";
+
+export interface PackInput {
+  readonly directory: string;
+  /** The directory holds a layer's own files, not a whole file system. */
+  readonly layer: boolean;
+  /** Seconds since 1970 that no modification time exceeds. */
+  readonly latest?: number;
+}
+
+/** Writes a directory as a tar archive to the main thread; returns the number of entries. For `streamJob`. */
+export const packDirectory: Job<PackInput & Flow, number> = {
+  name: "packDirectory",
+  run: (input, context) => {
+    const writer = new FlowWriter(input, context);
+    const options: PackerOptions = {
+      layer: input.layer,
+      ...(input.latest !== undefined && { latest: BigInt(input.latest) * 1_000_000_000n }),
+      write: (bytes) => writer.write(bytes),
+      check: context.check,
+    };
+    const entries = confined(input.directory, () => new Packer(options).run());
+    writer.flush();
+    return entries;
+  },
+};

@@ -1,0 +1,169 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+} from "node:fs";
+import { EngineError } from "../../errors/mod.ts";
+import { deviceParts, type Found, readXattrs, walk } from "../../host/mod.ts";
+import { encodeTarHeader, type TarHeader, type TarType, tarEnd, tarPadding } from "../../stream/mod.ts";
+import { isOpaque, isOverlayXattr, isWhiteout, opaqueName, whiteoutPrefix } from "./overlay.ts";
+
+export interface PackerOptions {
+  /** The directory is a layer: overlayfs' marks become whiteout entries. */
+  readonly layer: boolean;
+  /** Latest modification time, in nanoseconds since 1970. */
+  readonly latest?: bigint;
+  write(bytes: Uint8Array): void;
+  check(): void;
+}
+
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Marks of overlayfs that move content elsewhere; the engine's mounts turn these features off. */
+const displaced = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
+
+/**
+ * Writes the thread's working directory as a tar archive: directories before what is in them, names in the order of their
+ * bytes, so that the same files give the same archive. Left out are the root itself, sockets, and what is mounted below.
+ */
+export class Packer {
+  readonly #options: PackerOptions;
+  /** First names of files that have several. */
+  readonly #links = new Map<string, Buffer>();
+  readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  #entries = 0;
+  #device: bigint | undefined;
+
+  constructor(options: PackerOptions) {
+    this.#options = options;
+  }
+
+  /** Returns how many entries there were. */
+  run(): number {
+    this.#device = lstatSync(".", { bigint: true }).dev;
+    walk({ entry: (found) => this.#entry(found) });
+    this.#options.write(tarEnd);
+    return this.#entries;
+  }
+
+  #entry({ name, directory, stat }: Found): boolean {
+    this.#options.check();
+    const path = Buffer.concat([directory, name]);
+    if (stat.isSocket()) return false;
+    if (this.#options.layer && this.#mark({ name, directory, stat })) return false;
+    const link = this.#linkTo(path, stat);
+    if (link) this.#header({ ...this.#base(path, stat), type: "hardlink", linkname: link });
+    else if (stat.isFile()) this.#file(name, path);
+    else this.#header(this.#special({ name, path, stat }));
+    if (!stat.isDirectory() || stat.dev !== this.#device) return false;
+    if (this.#options.layer && isOpaque(name)) this.#empty(Buffer.concat([path, Buffer.from(`/${opaqueName}`)]));
+    return true;
+  }
+
+  /** True when it stands for something deleted, which is then written. */
+  #mark({ name, directory, stat }: Found): boolean {
+    if (name.toString("latin1").startsWith(whiteoutPrefix)) {
+      throw new EngineError(
+        "invalid",
+        `A layer cannot hold a file named ${JSON.stringify(String(name))}: it would mean a deletion`,
+      );
+    }
+    if (!isWhiteout(stat)) return false;
+    this.#empty(Buffer.concat([directory, Buffer.from(whiteoutPrefix), name]));
+    return true;
+  }
+
+  #empty(name: Buffer): void {
+    this.#header({ name, type: "file", mode: 0o600, uid: 0, gid: 0, size: 0n, mtime: 0n });
+  }
+
+  #linkTo(path: Buffer, stat: BigIntStats): Buffer | undefined {
+    if (stat.nlink < 2n || stat.isDirectory()) return undefined;
+    const key = `${stat.dev}:${stat.ino}`;
+    const first = this.#links.get(key);
+    if (!first) this.#links.set(key, path);
+    return first;
+  }
+
+  #base(name: Buffer, stat: BigIntStats): TarHeader {
+    const { latest } = this.#options;
+    const mtime = latest !== undefined && stat.mtimeNs > latest ? latest : stat.mtimeNs;
+    const owner = { uid: Number(stat.uid), gid: Number(stat.gid) };
+    return { name, type: "file", mode: Number(stat.mode & 0o7777n), ...owner, size: 0n, mtime };
+  }
+
+  #special({ name, path, stat }: { name: Buffer; path: Buffer; stat: BigIntStats }): TarHeader {
+    const type = specialType(stat);
+    const header = { ...this.#base(path, stat), type, ...this.#xattrs(name) };
+    if (type === "symlink") return { ...header, linkname: readlinkSync(name, { encoding: "buffer" }) as Buffer };
+    return type === "character" || type === "block" ? { ...header, ...deviceParts(stat.rdev) } : header;
+  }
+
+  #xattrs(name: Buffer): Pick<TarHeader, "xattrs"> {
+    const all = readXattrs(name);
+    if (all.size === 0) return {};
+    for (const key of displaced) {
+      if (all.has(key))
+        throw new EngineError("not-implemented", `${JSON.stringify(String(name))} has ${key}, which cannot be packed`);
+    }
+    // A label belongs to this host's policy, not to the file.
+    const kept = [...all].filter(([key]) => !isOverlayXattr(key) && key !== "security.selinux");
+    return kept.length > 0 ? { xattrs: new Map(kept) } : {};
+  }
+
+  /**
+   * A file that something writes to meanwhile is as long as it was when it was opened, padded with zeroes if it shrinks;
+   * one that vanishes, or becomes something else, is left out.
+   */
+  #file(name: Buffer, path: Buffer): void {
+    const fd = open(name);
+    if (fd === undefined) return;
+    try {
+      const stat = fstatSync(fd, { bigint: true });
+      if (!stat.isFile()) return;
+      this.#header({ ...this.#base(path, stat), size: stat.size, ...this.#xattrs(name) });
+      this.#content(fd, Number(stat.size));
+      this.#options.write(tarPadding(stat.size));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #content(fd: number, size: number): void {
+    for (let left = size; left > 0; ) {
+      this.#options.check();
+      const wanted = Math.min(left, this.#buffer.length);
+      const got = readSync(fd, this.#buffer, 0, wanted, null);
+      if (got === 0) this.#buffer.fill(0, 0, wanted);
+      this.#options.write(this.#buffer.subarray(0, got || wanted));
+      left -= got || wanted;
+    }
+  }
+
+  #header(header: TarHeader): void {
+    this.#entries++;
+    this.#options.write(encodeTarHeader(header));
+  }
+}
+
+function open(name: Buffer): number | undefined {
+  try {
+    return openSync(name, openFlags);
+  } catch (err) {
+    const code = (err as NodeJS.ErrnoException).code ?? "";
+    if (["ENOENT", "ELOOP", "ENXIO"].includes(code)) return undefined;
+    throw err;
+  }
+}
+
+function specialType(stat: BigIntStats): TarType {
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  return stat.isBlockDevice() ? "block" : "character";
+}

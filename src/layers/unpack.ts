@@ -1,0 +1,158 @@
+import { rename } from "node:fs/promises";
+import { KeyedLock } from "../async/mod.ts";
+import { isKind } from "../errors/mod.ts";
+import { chainIds, type Digest } from "../oci/mod.ts";
+import { directoriesBelow } from "./below.ts";
+import { inheritAttributes } from "./jobs/inherit.ts";
+import { unpackLayer } from "./jobs/unpack.ts";
+import type { Unpacked } from "./jobs/unpacker.ts";
+import type { LayerSource, UnpackOptions } from "./layers.ts";
+import type { LayersOptions } from "./open.ts";
+
+/** Keys of snapshots that are being unpacked. */
+export const unpackPrefix = "unpack/";
+
+interface UnpackingOptions extends LayersOptions {
+  chain(chainId: Digest): string | undefined;
+  recordChain(chainId: Digest, snapshot: string): void;
+}
+
+interface Step {
+  readonly layer: LayerSource;
+  readonly chainId: Digest;
+  /** Settles with the name of the snapshot below, once it is committed. */
+  readonly parent: Promise<string | undefined>;
+  readonly signal: AbortSignal;
+}
+
+interface Staged {
+  readonly key: string;
+  readonly unpacked: Unpacked;
+}
+
+/**
+ * All layers are unpacked at once, each into a snapshot of its own that has no parent yet, since a parent must be committed
+ * first. When its parent is, a layer's files are moved (one rename) into a snapshot on top of it, which is committed.
+ * Waiting goes downwards only: a step waits for its chain id's lock, then for the step below.
+ */
+export class Unpacking {
+  readonly #options: UnpackingOptions;
+  readonly #locks = new KeyedLock();
+
+  constructor(options: UnpackingOptions) {
+    this.#options = options;
+  }
+
+  async run(layers: readonly LayerSource[], { signal, onUnpacked }: UnpackOptions): Promise<string | undefined> {
+    signal.throwIfAborted();
+    const chains = chainIds(layers.map((layer) => layer.diffId));
+    const there = chains.findLastIndex((chainId) => this.#options.chain(chainId) !== undefined);
+    const first = there >= 0 ? chains[there] : undefined;
+    let parent = Promise.resolve(first && this.#options.chain(first));
+    for (const layer of layers.slice(0, there + 1)) onUnpacked?.(layer.diffId);
+    const failed = new AbortController();
+    const joined = AbortSignal.any([signal, failed.signal]);
+    const steps = layers.slice(there + 1).map((layer, at) => {
+      const chainId = chains[there + 1 + at] as Digest;
+      const step = this.#step({ layer, chainId, parent, signal: joined });
+      parent = step.then((name) => {
+        onUnpacked?.(layer.diffId);
+        return name;
+      });
+      // The first failure stops the others, and is the one to tell of.
+      parent.catch((err: unknown) => failed.abort(err));
+      return parent;
+    });
+    await Promise.allSettled(steps);
+    joined.throwIfAborted();
+    return parent;
+  }
+
+  #step(step: Step): Promise<string> {
+    return this.#locks.run(step.chainId, () => this.#unpack(step), step.signal);
+  }
+
+  async #unpack(step: Step): Promise<string> {
+    const known = this.#options.chain(step.chainId) ?? this.#committed(step.chainId);
+    if (known !== undefined) return known;
+    await using undo = new AsyncDisposableStack();
+    const staged = await this.#stage(step, undo);
+    const parent = await step.parent;
+    step.signal.throwIfAborted();
+    return this.#adopt({ ...step, staged, below: parent }, undo);
+  }
+
+  /** A snapshot that a killed engine committed just before it would have recorded the chain. */
+  #committed(chainId: Digest): string | undefined {
+    const name = nameOf(chainId);
+    if (this.#options.snapshots.info(name)?.state !== "committed") return undefined;
+    this.#options.recordChain(chainId, name);
+    return name;
+  }
+
+  async #stage(step: Step, undo: AsyncDisposableStack): Promise<Staged> {
+    const { snapshots, log } = this.#options;
+    const key = await this.#prepare(undo);
+    // Of several failures that of the download says most.
+    const [unpacked, ready] = await Promise.allSettled([this.#fill(step, snapshots.directory(key)), step.layer.ready]);
+    if (ready.status === "rejected") throw ready.reason;
+    if (unpacked.status === "rejected") throw unpacked.reason;
+    for (const warning of unpacked.value.warnings)
+      log.warn("attribute not kept", { layer: step.layer.diffId, warning });
+    return { key, unpacked: unpacked.value };
+  }
+
+  async #prepare(undo: AsyncDisposableStack, parent?: string): Promise<string> {
+    const { snapshots, log } = this.#options;
+    const key = `${unpackPrefix}${crypto.randomUUID()}`;
+    undo.defer(() => snapshots.remove(key).catch((err) => log.warn("cannot remove a snapshot", { key, err })));
+    await snapshots.prepare(key, parent);
+    return key;
+  }
+
+  async #fill({ layer, signal }: Step, target: string): Promise<Unpacked> {
+    const { workers, content } = this.#options;
+    const input = { target, diffId: layer.diffId };
+    if (layer.partial) {
+      const { path, state } = layer.partial;
+      try {
+        return await workers.run(unpackLayer, { ...input, path, growing: state }, { signal, waits: true });
+      } catch (err) {
+        // It arrived, and got its final name, before there was a thread.
+        if (!isKind(err, "not-found")) throw err;
+      }
+    }
+    await layer.ready;
+    return workers.run(unpackLayer, { ...input, path: content.path(layer.blob.digest) }, { signal });
+  }
+
+  async #adopt(
+    { staged, below, chainId, signal }: Step & { staged: Staged; below: string | undefined },
+    undo: AsyncDisposableStack,
+  ): Promise<string> {
+    const { snapshots } = this.#options;
+    let key = staged.key;
+    if (below !== undefined) {
+      await this.#inherit({ staged, below, signal });
+      key = await this.#prepare(undo, below);
+      await rename(snapshots.directory(staged.key), snapshots.directory(key));
+    }
+    const name = nameOf(chainId);
+    await snapshots.commit(name, key);
+    this.#options.recordChain(chainId, name);
+    return name;
+  }
+
+  async #inherit({ staged, below, signal }: { staged: Staged; below: string; signal: AbortSignal }): Promise<void> {
+    const { snapshots, workers } = this.#options;
+    const { implied, opaqueRoot } = staged.unpacked;
+    if (implied.length === 0 && !opaqueRoot) return;
+    const lowers = directoriesBelow(snapshots, below);
+    const input = { target: snapshots.directory(staged.key), lowers, implied, opaqueRoot };
+    await workers.run(inheritAttributes, input, { signal });
+  }
+}
+
+function nameOf(chainId: Digest): string {
+  return `layer/${chainId}`;
+}
