@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync
 import { join } from "node:path";
 import { isKind, messageOf } from "../errors/mod.ts";
 import { createFailure } from "./failure.ts";
-import type { Bundle, Runtime, SpecInput, Task } from "./runtime.ts";
+import type { Bundle, RecoveredTask, Runtime, SpecInput, Task } from "./runtime.ts";
 import { exitOf, Lab, outputOf, plainInput } from "./testing/lab.ts";
 
 async function caught(work: Promise<unknown>): Promise<unknown> {
@@ -217,6 +217,7 @@ export function runtimeSuite(name: "crun" | "runc"): void {
       await streams?.write(Buffer.from("\n"));
       await reading;
       expect(seen).toContain("tty");
+      await exitOf(lab.runtime, bundle.id);
       expect(isKind(await caught(lab.runtime.resize(bundle.id, { rows: 1, columns: 1 })), "not-found")).toBe(true);
       await lab.runtime.delete(bundle.id);
     });
@@ -356,7 +357,7 @@ export function runtimeSuite(name: "crun" | "runc"): void {
       mkdirSync(join(lab.rootfs, "mnt/b"), { recursive: true });
       mkdirSync(join(lab.rootfs, "mnt/t"), { recursive: true });
       const script =
-        "cat /mnt/b/file; touch /mnt/b/x || echo ro; touch /mnt/t/x && echo rw; touch /x || echo root; hostname -d; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; cat /proc/self/limits | grep -c 'open files  *500 '; ls /dev/mynull";
+        "cat /mnt/b/file; touch /mnt/b/x || echo ro; touch /mnt/t/x && echo rw; touch /x || echo root; cat /proc/sys/kernel/domainname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; cat /proc/self/limits | grep -c 'open files  *500 '; ls /dev/mynull";
       const node = { type: "c", major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 } as const;
       const shown = await shell(script, {
         mounts: [bound, tmpfs],
@@ -448,7 +449,7 @@ export function runtimeSuite(name: "crun" | "runc"): void {
     });
 
     describe("the next daemon", () => {
-      async function next(): Promise<{ runtime: Runtime; found: Map<string, unknown> }> {
+      async function next(): Promise<{ runtime: Runtime; found: Map<string, RecoveredTask> }> {
         const runtime = await lab.reopen();
         const found = await runtime.recover();
         return { runtime, found: new Map(found.map((task) => [task.id, task])) };
@@ -493,11 +494,12 @@ export function runtimeSuite(name: "crun" | "runc"): void {
 
       test("ends a container whose monitor was killed meanwhile", async () => {
         const { id, task } = await sleeper();
-        await lab.reopen(); // nobody listens any more
         process.kill(task.monitorPid, "SIGKILL");
-        await lab.host.processes.ended(task.monitorPid);
         const { runtime, found } = await next();
-        expect(found.get(id)).toMatchObject({ state: "exited", exit: { code: 137 } });
+        // The earlier runtime lives on in this process and may have killed the container first: then nobody knows how it ended.
+        const exit = found.get(id)?.exit ?? (await exitOf(runtime, id));
+        expect([137, 255]).toContain(exit.code);
+        expect(lab.host.cgroups.pids(`${lab.cgroupParent}/${id}`)).toEqual([]);
         await runtime.delete(id);
       });
 
