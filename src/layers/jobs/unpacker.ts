@@ -75,8 +75,8 @@ export class Unpacker implements TarSink {
   }
 
   #make(path: LayerPath, header: TarHeader): void {
-    const { type } = header;
-    switch (type) {
+    const { type: kind } = header;
+    switch (kind) {
       case "directory":
         this.#directory(path, header);
         break;
@@ -92,11 +92,10 @@ export class Unpacker implements TarSink {
       case "character":
       case "block":
       case "fifo":
-        this.#node(path, { ...header, type });
+        this.#node(path, { ...header, type: kind });
         break;
-      default: {
-        type satisfies never;
-      }
+      default:
+        kind satisfies never;
     }
   }
 
