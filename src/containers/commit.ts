@@ -16,7 +16,7 @@ export async function commit(ctx: Context, ref: string, options: CommitOptions):
   const name = nameOf(options);
   if (options.changes.length > 0) throw new EngineError("not-implemented", "commit --change is not implemented");
   const { id } = resolve(ctx.table, ref);
-  return ctx.leases.hold(async () => {
+  return ctx.collector.hold(async () => {
     const { row, packed } = await ctx.locks.run(id, () => pack(ctx, { id, pause: options.pause }));
     const parent = ctx.images.get(row.imageId);
     const layers = [...ctx.images.layers(parent), ...(packed.empty ? [] : [packed.blob])];

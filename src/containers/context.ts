@@ -1,7 +1,7 @@
 import type { KeyedLock } from "../async/mod.ts";
 import type { Db } from "../db/mod.ts";
 import type { Events } from "../events/mod.ts";
-import type { Leases } from "../gc/mod.ts";
+import type { Collector, Leases } from "../gc/mod.ts";
 import type { Host } from "../host/mod.ts";
 import type { Images } from "../images/mod.ts";
 import type { Layers } from "../layers/mod.ts";
@@ -22,8 +22,8 @@ export interface Parts {
   readonly host: Host;
   readonly events: Events;
   readonly log: Log;
-  /** Keeps what `commit` makes until its image is registered. */
-  readonly leases: Leases;
+  /** Its leases keep what `commit` makes until its image is registered; containers' layers are roots. */
+  readonly collector: Pick<Collector, "register"> & Leases;
   readonly snapshots: Snapshotter;
   readonly layers: Layers;
   readonly volumes: Volumes;

@@ -29,7 +29,7 @@ import { resize, resizeExec } from "./resize.ts";
 import { Retries } from "./retry.ts";
 import { start } from "./start.ts";
 import { restart, stop } from "./stop.ts";
-import { ContainerTable } from "./table.ts";
+import { ContainerTable, containerRoots } from "./table.ts";
 import { top } from "./top.ts";
 import { isLive } from "./transition.ts";
 import { update } from "./update.ts";
@@ -62,6 +62,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
   };
   const users = (imageId: string) => usersOf(ctx, imageId);
   parts.images.onUse(users);
+  parts.collector.register("containers", containerRoots);
   return {
     ...operations(ctx),
     users,
