@@ -1,1 +1,5 @@
+export type { NetworkConfig, NetworkHost } from "./context.ts";
 export type * from "./network.ts";
+export { type NetworksOptions, openNetworks } from "./open.ts";
+export type { Pool } from "./pools.ts";
+export { networkMigrations } from "./table.ts";

@@ -1,0 +1,85 @@
+import { EngineError } from "../../errors/mod.ts";
+import { attribute, type Message, Netlink, NetlinkError, NLM, nest, protocols } from "./netlink.ts";
+import { AF_INET } from "./syscalls.ts";
+
+/** One element of an nft map; key and value as the kernel has them: each part of a concatenation padded to four bytes, in network order. */
+export interface ElementChange {
+  readonly change: "add" | "delete";
+  readonly set: string;
+  readonly key: Uint8Array;
+  /** Needed to add, ignored to delete. */
+  readonly value?: Uint8Array;
+}
+
+/** linux/netfilter/nfnetlink.h and nf_tables.h. */
+const NFNL_SUBSYS_NFTABLES = 10;
+const messageType = {
+  batchBegin: 0x10,
+  batchEnd: 0x11,
+  add: (NFNL_SUBSYS_NFTABLES << 8) | 12,
+  delete: (NFNL_SUBSYS_NFTABLES << 8) | 14,
+} as const;
+/** An attribute's length has 16 bits; an element takes some 60 bytes. */
+const perMessage = 512;
+
+/**
+ * The socket is never closed: closing one waits for what was deleted to be freed, 5 to 20 ms
+ * (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
+ */
+let socket: Netlink | undefined;
+
+export function changeElements(table: string, changes: readonly ElementChange[]): void {
+  const messages = groups(changes).map((group) => elementsMessage(table, group));
+  if (messages.length === 0) return;
+  socket ??= new Netlink(protocols.netfilter).withLargeSends();
+  const netlink = socket;
+  try {
+    netlink.request([batch(messageType.batchBegin), ...messages, batch(messageType.batchEnd)]);
+  } catch (err) {
+    if (!(err instanceof NetlinkError)) throw err;
+    const kind = err.errno === "ENOENT" ? "not-found" : err.errno === "EEXIST" ? "conflict" : "internal";
+    throw new EngineError(kind, `Change nft table ${table}: ${err.errno}`, { cause: err });
+  }
+}
+
+/** Runs of changes of one kind to one set. */
+function groups(changes: readonly ElementChange[]): ElementChange[][] {
+  const found: ElementChange[][] = [];
+  for (const change of changes) {
+    const last = found.at(-1);
+    const fits = last && last.length < perMessage && last[0]?.set === change.set && last[0].change === change.change;
+    if (fits) last.push(change);
+    else found.push([change]);
+  }
+  return found;
+}
+
+function elementsMessage(table: string, group: readonly ElementChange[]): Message {
+  const [LIST_TABLE, LIST_SET, LIST_ELEMENTS] = [1, 2, 3];
+  const [first] = group;
+  const elements = nest(LIST_ELEMENTS, ...group.map(element));
+  const attributes = [attribute(LIST_TABLE, table), attribute(LIST_SET, first?.set ?? ""), elements];
+  const adding = first?.change === "add";
+  return {
+    type: adding ? messageType.add : messageType.delete,
+    flags: NLM.ack | (adding ? NLM.create : 0),
+    body: Buffer.concat([header(AF_INET, 0), ...attributes]),
+  };
+}
+
+function element(change: ElementChange): Buffer {
+  const [LIST_ELEM, ELEM_KEY, ELEM_DATA, DATA_VALUE] = [1, 1, 2, 1];
+  const parts = [nest(ELEM_KEY, attribute(DATA_VALUE, change.key))];
+  if (change.change === "add" && change.value) parts.push(nest(ELEM_DATA, attribute(DATA_VALUE, change.value)));
+  return nest(LIST_ELEM, ...parts);
+}
+
+/** The subsystem of a batch travels in the resource id. */
+function batch(type: number): Message {
+  return { type, flags: 0, body: header(0, NFNL_SUBSYS_NFTABLES) };
+}
+
+/** struct nfgenmsg; the resource id is big-endian. */
+function header(family: number, resource: number): Buffer {
+  return Buffer.from([family, 0, resource >> 8, resource & 0xff]);
+}

@@ -1,0 +1,74 @@
+import { ptr } from "bun:ffi";
+import { errnoName } from "../errno.ts";
+import { errno, libc } from "../libc.ts";
+import { AF_INET, ipv4Bytes, SOCK_CLOEXEC, socketCalls } from "./syscalls.ts";
+
+export interface PortRequest {
+  readonly protocol: "tcp" | "udp";
+  /** IPv4, "0.0.0.0" for all. */
+  readonly address: string;
+  /** 0 asks the kernel for a free one. */
+  readonly port: number;
+}
+
+/** A port that no other program can take until it is released, or this process ends. */
+export interface Reservation {
+  readonly port: number;
+  release(): void;
+}
+
+/** `code` is errno's name: EADDRINUSE, EADDRNOTAVAIL, EACCES … */
+export class PortError extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/**
+ * Binds a socket, and for TCP listens: a bound one alone could be shared by whoever sets SO_REUSEADDR, and without
+ * SO_REUSEADDR the remains of old connections (TIME_WAIT) would refuse a port that is free. Nobody reads it: nft turns
+ * packets away before they reach a socket.
+ */
+export function reservePort({ protocol, address, port }: PortRequest): Reservation {
+  const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
+  const fd = libc.socket(AF_INET, (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new PortError(errnoName(errno()));
+  try {
+    if (protocol === "tcp") reuseAddress(fd);
+    check(socketCalls.bind(fd, ptr(socketAddress(address, port)), 16));
+    if (protocol === "tcp") check(socketCalls.listen(fd, 0));
+    return { port: port === 0 ? boundPort(fd) : port, release: () => libc.close(fd) };
+  } catch (err) {
+    libc.close(fd);
+    throw err;
+  }
+}
+
+function check(result: number): void {
+  if (result < 0) throw new PortError(errnoName(errno()));
+}
+
+function reuseAddress(fd: number): void {
+  const [SOL_SOCKET, SO_REUSEADDR] = [1, 2];
+  const on = new Int32Array([1]);
+  check(socketCalls.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ptr(on), 4));
+}
+
+/** struct sockaddr_in. */
+function socketAddress(address: string, port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(ipv4Bytes(address), 4);
+  return bytes;
+}
+
+function boundPort(fd: number): number {
+  const bytes = Buffer.alloc(16);
+  const length = new Uint32Array([16]);
+  check(socketCalls.getsockname(fd, ptr(bytes), ptr(length)));
+  return bytes.readUInt16BE(2);
+}

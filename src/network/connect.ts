@@ -1,0 +1,206 @@
+import { randomBytes } from "node:crypto";
+import type { Query } from "../db/mod.ts";
+import { EngineError, wrap } from "../errors/mod.ts";
+import type { EndpointConfig } from "../wire/mod.ts";
+import { formatAddress, macOf, parseAddress } from "./address.ts";
+import { type Context, kernelNames, netnsPath } from "./context.ts";
+import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
+import { changePorts } from "./nat.ts";
+import type { Endpoint, EndpointRequest } from "./network.ts";
+import { type PortWish, type PublishedPort, portWishes } from "./ports.ts";
+import { publishAfter } from "./publish.ts";
+import {
+  type BridgeSettings,
+  deleteEndpoint,
+  type EndpointRow,
+  endpointsOf,
+  hasSandbox,
+  insertEndpoint,
+  markReady,
+  type NetworkRow,
+} from "./table.ts";
+import { deleteLinks, forgetUdp } from "./tools.ts";
+
+type BridgeNetwork = NetworkRow & { readonly bridge: BridgeSettings };
+
+/** Checks all, then: host ports, rows, veth, nft elements, and back in reverse when one of them fails. */
+export async function connect(context: Context, idOrName: string, request: EndpointRequest): Promise<Endpoint> {
+  const { id } = context.db.read((q) => findNetwork(q, idOrName));
+  return await context.locks.run(`holder:${request.holder}`, () =>
+    context.locks.run(`network:${id}`, async () => {
+      const network = bridgeNetwork(context.db.read((q) => findNetwork(q, id)));
+      const address = wantedAddress(network, request.config ?? {});
+      const wishes = wantedPorts(network, request);
+      await using undo = new AsyncDisposableStack();
+      const endpointId = randomBytes(32).toString("hex");
+      const ports = reserve(context, { endpointId, request, wishes });
+      undo.defer(() => context.hostPorts.release(endpointId));
+      const row = insert(context, { endpointId, network, request, address, ports });
+      undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
+      plug(context, network, row);
+      undo.defer(() => deleteLinks(context, [row.veth]));
+      await publish(context, row, { ports, undo });
+      ready(context, network, row);
+      undo.move();
+      return context.db.read((q) => toEndpoint(q, row));
+    }),
+  );
+}
+
+function bridgeNetwork(network: NetworkRow): BridgeNetwork {
+  if (network.bridge) return { ...network, bridge: network.bridge };
+  throw new EngineError(
+    "forbidden",
+    `container cannot be disconnected from ${network.name} network or connected to ${network.name} network`,
+  );
+}
+
+function wantedAddress(network: BridgeNetwork, config: EndpointConfig): number | undefined {
+  refuseUnknown(network, config);
+  const text = config.IPAMConfig?.IPv4Address;
+  if (!text) return undefined;
+  if (isPredefined(network.name)) {
+    throw new EngineError("invalid", "user specified IP address is supported on user defined networks only");
+  }
+  if (network.bridge.automatic) {
+    throw new EngineError(
+      "invalid",
+      "user specified IP address is supported only when connecting to networks with user configured subnets",
+    );
+  }
+  const address = parseAddress(text);
+  if (address === undefined) throw new EngineError("invalid", `invalid IPv4 address: ${text}`);
+  return address;
+}
+
+function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
+  const refused = {
+    "an IPv6 address": config.IPAMConfig?.IPv6Address,
+    "link-local addresses": config.IPAMConfig?.LinkLocalIPs?.length,
+    "links to other containers": config.Links?.length,
+    "endpoint driver options": Object.keys(config.DriverOpts ?? {}).length,
+    "a gateway priority": config.GwPriority,
+  };
+  for (const [what, wanted] of Object.entries(refused)) {
+    if (wanted) throw new EngineError("not-implemented", `${what} of an endpoint: not implemented`);
+  }
+  if (isPredefined(network.name) && config.Aliases?.length) {
+    throw new EngineError("invalid", "network-scoped alias is supported only for containers in user defined networks");
+  }
+}
+
+function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish[] {
+  const wishes = portWishes(request.ports ?? {}, network.bridge.hostAddress);
+  if (wishes.length > 0 && network.internal) {
+    throw new EngineError("invalid", `ports cannot be published on internal network ${network.name}`);
+  }
+  return wishes;
+}
+
+function reserve(
+  context: Context,
+  want: { endpointId: string; request: EndpointRequest; wishes: readonly PortWish[] },
+): PublishedPort[] {
+  try {
+    return context.hostPorts.reserve(want.endpointId, want.wishes);
+  } catch (err) {
+    const endpoint = `endpoint ${want.request.name} (${want.endpointId})`;
+    throw wrap(err, `driver failed programming external connectivity on ${endpoint}`);
+  }
+}
+
+interface NewEndpoint {
+  readonly endpointId: string;
+  readonly network: BridgeNetwork;
+  readonly request: EndpointRequest;
+  readonly address: number | undefined;
+  readonly ports: readonly PublishedPort[];
+}
+
+function insert(context: Context, fresh: NewEndpoint): EndpointRow {
+  const { network, request, endpointId } = fresh;
+  return context.db.write((tx) => {
+    const siblings = holdersEndpoints(tx, network, request);
+    const { id, bridge } = network;
+    const address =
+      fresh.address === undefined
+        ? context.addresses.take(tx, id, bridge)
+        : context.addresses.claim(tx, id, { bridge, address: fresh.address });
+    const row: EndpointRow = {
+      id: endpointId,
+      networkId: id,
+      holder: request.holder,
+      name: request.name,
+      interface: freeInterface(siblings),
+      veth: kernelNames(context.config.tag).veth(endpointId),
+      address,
+      mac: macAddress(request) ?? macOf(address),
+      config: request.config ?? {},
+    };
+    insertEndpoint(tx, row, fresh.ports);
+    return row;
+  });
+}
+
+function holdersEndpoints(q: Query, network: NetworkRow, request: EndpointRequest): EndpointRow[] {
+  const { holder, name } = request;
+  if (!hasSandbox(q, holder)) throw new EngineError("not-found", `network sandbox of ${holder} not found`);
+  const siblings = endpointsOf(q, holder);
+  if (siblings.some((sibling) => sibling.networkId === network.id)) {
+    throw new EngineError("forbidden", `endpoint with name ${name} already exists in network ${network.name}`);
+  }
+  return siblings;
+}
+
+function freeInterface(siblings: readonly EndpointRow[]): string {
+  const taken = new Set(siblings.map((sibling) => sibling.interface));
+  for (let number = 0; ; number++) if (!taken.has(`eth${number}`)) return `eth${number}`;
+}
+
+function macAddress(request: EndpointRequest): string | undefined {
+  const text = request.config?.MacAddress || request.macAddress;
+  if (!text) return undefined;
+  const plain = text.toLowerCase().replaceAll("-", ":");
+  const [first = ""] = plain.split(":");
+  if (!/^([\da-f]{2}:){5}[\da-f]{2}$/.test(plain)) throw new EngineError("invalid", `invalid MAC address: ${text}`);
+  if (Number.parseInt(first, 16) & 1)
+    throw new EngineError("invalid", `invalid MAC address: ${text} is a multicast address`);
+  return plain;
+}
+
+function plug(context: Context, { bridge, internal }: BridgeNetwork, row: EndpointRow): void {
+  const first = context.db.read((q) => endpointsOf(q, row.holder)).every((other) => other.id === row.id);
+  context.host.net.plugVeth({
+    name: row.veth,
+    bridge: bridge.link,
+    namespace: netnsPath(context.config, row.holder),
+    inside: row.interface,
+    macAddress: row.mac,
+    address: formatAddress(row.address),
+    prefixLength: bridge.subnet.prefixLength,
+    isolated: !bridge.icc,
+    ...(first && !internal ? { gateway: formatAddress(bridge.gateway) } : {}),
+    ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
+  });
+}
+
+async function publish(
+  context: Context,
+  row: EndpointRow,
+  at: { ports: readonly PublishedPort[]; undo: AsyncDisposableStack },
+): Promise<void> {
+  if (at.ports.length === 0) return;
+  at.undo.defer(() => changePorts(context, "delete", { address: row.address, ports: at.ports }));
+  await changePorts(context, "add", { address: row.address, ports: at.ports });
+  // A client that sent before the port was published has a flow that leads nowhere.
+  for (const port of at.ports) {
+    if (port.protocol === "udp") await forgetUdp(context, ["--orig-port-dst", String(port.hostPort)]);
+  }
+}
+
+function ready(context: Context, network: NetworkRow, row: EndpointRow): void {
+  context.db.write((tx) => {
+    markReady(tx, row.id);
+    publishAfter(tx, context, { action: "connect", network, holder: row.holder });
+  });
+}

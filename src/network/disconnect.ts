@@ -1,0 +1,98 @@
+import { EngineError } from "../errors/mod.ts";
+import { formatAddress } from "./address.ts";
+import { type Context, netnsPath } from "./context.ts";
+import { findNetwork } from "./inspect.ts";
+import { changePorts } from "./nat.ts";
+import { publishAfter } from "./publish.ts";
+import {
+  deleteEndpoint,
+  deleteSandbox,
+  type EndpointRow,
+  endpointsOf,
+  hasSandbox,
+  insertSandbox,
+  networkById,
+  portsOf,
+} from "./table.ts";
+import { deleteLinks, forgetUdp } from "./tools.ts";
+
+export async function disconnect(context: Context, idOrName: string, holder: string): Promise<void> {
+  const network = context.db.read((q) => findNetwork(q, idOrName));
+  await context.locks.run(`holder:${holder}`, async () => {
+    const all = context.db.read((q) => endpointsOf(q, holder));
+    const endpoint = all.find((candidate) => candidate.networkId === network.id);
+    if (!endpoint)
+      throw new EngineError("forbidden", `container ${holder} is not connected to network ${network.name}`);
+    await takeDown(context, endpoint);
+    await deleteLinks(context, [endpoint.veth]);
+    moveDefaultRoute(
+      context,
+      all.filter((candidate) => candidate !== endpoint),
+    );
+  });
+}
+
+export async function openSandbox(context: Context, holder: string): Promise<{ path: string }> {
+  if (!/^[\w.-]{1,128}$/.test(holder) || /^\.+$/.test(holder)) {
+    throw new EngineError("invalid", `invalid name of a network sandbox: "${holder}"`);
+  }
+  return await context.locks.run(`holder:${holder}`, async () => {
+    const path = netnsPath(context.config, holder);
+    if (context.db.read((q) => hasSandbox(q, holder))) {
+      throw new EngineError("conflict", `network sandbox of ${holder} is open already`);
+    }
+    context.db.write((tx) => insertSandbox(tx, holder));
+    try {
+      context.host.net.createNamespace(path);
+    } catch (err) {
+      context.db.write((tx) => deleteSandbox(tx, holder));
+      throw err;
+    }
+    return { path };
+  });
+}
+
+export async function closeSandbox(context: Context, holder: string): Promise<void> {
+  await context.locks.run(`holder:${holder}`, async () => {
+    for (const endpoint of context.db.read((q) => endpointsOf(q, holder))) await takeDown(context, endpoint);
+    context.host.net.removeNamespace(netnsPath(context.config, holder));
+    context.db.write((tx) => deleteSandbox(tx, holder));
+  });
+}
+
+/**
+ * Ends an endpoint: ports, flows, bridge port, rows. The pair of interfaces itself is left to the caller, or to the end
+ * of its namespace, because the kernel takes 15 to 50 ms for it; off the bridge it disturbs nobody.
+ * A step that fails does not keep the others from being done; what it leaves is found by the next start.
+ */
+export async function takeDown(context: Context, endpoint: EndpointRow): Promise<void> {
+  const ports = context.db.read((q) => portsOf(q, endpoint.id));
+  const attempt = async (what: string, step: () => void | Promise<void>) => {
+    try {
+      await step();
+    } catch (error) {
+      context.log.warn(what, { endpoint: endpoint.id, container: endpoint.holder, error });
+    }
+  };
+  if (ports.length > 0) await attempt("Unpublish ports", () => changePorts(context, "delete", { ...endpoint, ports }));
+  await attempt("Unplug", () => context.host.net.unplugVeth(endpoint.veth));
+  if (ports.some((port) => port.protocol === "udp")) {
+    await attempt("Forget UDP flows", () => forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]));
+  }
+  context.hostPorts.release(endpoint.id);
+  context.db.write((tx) => {
+    const network = networkById(tx, endpoint.networkId);
+    deleteEndpoint(tx, endpoint.id);
+    if (network) publishAfter(tx, context, { action: "disconnect", network, holder: endpoint.holder });
+  });
+}
+
+/** The container keeps a way out through the first network left that has one. */
+function moveDefaultRoute(context: Context, left: readonly EndpointRow[]): void {
+  for (const endpoint of left) {
+    const { bridge, internal } = context.db.read((q) => findNetwork(q, endpoint.networkId));
+    if (!bridge || internal) continue;
+    context.host.net.addDefaultRoute(netnsPath(context.config, endpoint.holder), formatAddress(bridge.gateway));
+    return;
+  }
+}

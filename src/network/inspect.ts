@@ -1,0 +1,121 @@
+import type { Query } from "../db/mod.ts";
+import { EngineError } from "../errors/mod.ts";
+import type { Filters, NetworkContainer, NetworkInspect } from "../wire/mod.ts";
+import { formatAddress } from "./address.ts";
+import type { Endpoint } from "./network.ts";
+import { toPortMap } from "./ports.ts";
+import {
+  type EndpointRow,
+  endpointsIn,
+  type NetworkRow,
+  networkById,
+  networkByName,
+  networks,
+  networksByPrefix,
+  portsOf,
+} from "./table.ts";
+
+/** By id, name, or unambiguous id prefix. Throws "not-found". */
+export function findNetwork(q: Query, idOrName: string): NetworkRow {
+  const exact = networkById(q, idOrName) ?? networkByName(q, idOrName);
+  if (exact) return exact;
+  const [found, more] = idOrName === "" ? [] : networksByPrefix(q, idOrName);
+  if (more) throw new EngineError("invalid", `network ${idOrName} is ambiguous (2 matches found based on ID prefix)`);
+  if (!found) throw new EngineError("not-found", `network ${idOrName} not found`);
+  return found;
+}
+
+export function inspectNetwork(q: Query, row: NetworkRow): NetworkInspect {
+  const containers = endpointsIn(q, row.id).map((endpoint) => [endpoint.holder, container(row, endpoint)] as const);
+  return {
+    Name: row.name,
+    Id: row.id,
+    Created: row.created,
+    Scope: "local",
+    Driver: row.driver,
+    EnableIPv4: true,
+    EnableIPv6: false,
+    IPAM: row.ipam,
+    Internal: row.internal,
+    Attachable: row.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: "" },
+    ConfigOnly: false,
+    Containers: Object.fromEntries(containers),
+    Options: row.options,
+    Labels: row.labels,
+  };
+}
+
+export function listNetworks(q: Query, filter: Filters): NetworkInspect[] {
+  const known = ["name", "id", "driver", "type", "label", "scope", "dangling"];
+  for (const key of filter.keys())
+    if (!known.includes(key)) throw new EngineError("invalid", `invalid filter '${key}'`);
+  const all = networks(q).map((row) => inspectNetwork(q, row));
+  return all.filter((network) =>
+    [...filter].every(([key, values]) => values.length === 0 || matches(network, key, values)),
+  );
+}
+
+export function toEndpoint(q: Query, row: EndpointRow): Endpoint {
+  const network = findNetwork(q, row.networkId);
+  return {
+    id: row.id,
+    holder: row.holder,
+    networkId: network.id,
+    networkName: network.name,
+    address: formatAddress(row.address),
+    prefixLength: network.bridge?.subnet.prefixLength ?? 0,
+    gateway: network.bridge && !network.internal ? formatAddress(network.bridge.gateway) : "",
+    macAddress: row.mac,
+    aliases: row.config.Aliases ?? [],
+    config: row.config,
+    ports: toPortMap(portsOf(q, row.id)),
+  };
+}
+
+export function isPredefined(name: string): boolean {
+  return ["bridge", "host", "none"].includes(name);
+}
+
+function container(network: NetworkRow, endpoint: EndpointRow): NetworkContainer {
+  return {
+    Name: endpoint.name,
+    EndpointID: endpoint.id,
+    MacAddress: endpoint.mac,
+    IPv4Address: `${formatAddress(endpoint.address)}/${network.bridge?.subnet.prefixLength ?? 0}`,
+    IPv6Address: "",
+  };
+}
+
+/** Values of "label" must all match, those of the other filters are alternatives, as Docker has it. */
+function matches(network: NetworkInspect, key: string, values: readonly string[]): boolean {
+  if (key === "label") return values.every((value) => hasLabel(network, value));
+  return values.some((value) => matchesOne(network, key, value));
+}
+
+function matchesOne(network: NetworkInspect, key: string, value: string): boolean {
+  if (key === "name") return network.Name.includes(value);
+  if (key === "id") return network.Id.startsWith(value);
+  if (key === "driver") return network.Driver === value;
+  if (key === "scope") return network.Scope === value;
+  if (key === "type") return isType(network, value);
+  const unused = !isPredefined(network.Name) && Object.keys(network.Containers).length === 0;
+  return unused === isTrue(value);
+}
+
+function isType(network: NetworkInspect, value: string): boolean {
+  if (value !== "custom" && value !== "builtin") throw new EngineError("invalid", `invalid filter: 'type'='${value}'`);
+  return isPredefined(network.Name) === (value === "builtin");
+}
+
+function isTrue(value: string): boolean {
+  if (["true", "1"].includes(value)) return true;
+  if (["false", "0"].includes(value)) return false;
+  throw new EngineError("invalid", `invalid filter 'dangling=${value}'`);
+}
+
+function hasLabel(network: NetworkInspect, wanted: string): boolean {
+  const [name = "", ...value] = wanted.split("=");
+  return Object.hasOwn(network.Labels, name) && (value.length === 0 || network.Labels[name] === value.join("="));
+}

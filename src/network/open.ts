@@ -1,0 +1,44 @@
+import { KeyedLock } from "../async/mod.ts";
+import { AddressPool } from "./address-pool.ts";
+import { connect } from "./connect.ts";
+import type { Context } from "./context.ts";
+import { createNetwork, removeNetwork } from "./create.ts";
+import { checkConfig, settleDefaults } from "./defaults.ts";
+import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
+import { HostPorts } from "./host-ports.ts";
+import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
+import type { Networks } from "./network.ts";
+import { recover, shutdown } from "./recover.ts";
+import { endpointsOf, portPublished } from "./table.ts";
+
+export type NetworksOptions = Omit<Context, "addresses" | "hostPorts" | "locks">;
+
+/**
+ * Opens the networks of one daemon: their rows are there afterwards, the kernel follows with `recover`, which must run
+ * once before anything is connected. Throws "invalid" for a bad configuration, "unavailable" without ip(8).
+ */
+export async function openNetworks(options: NetworksOptions): Promise<Networks> {
+  checkConfig(options.config);
+  const { db, host } = options;
+  const isOurs: ConstructorParameters<typeof HostPorts>[1] = (port) => db.read((q) => portPublished(q, port));
+  const context: Context = {
+    ...options,
+    addresses: new AddressPool(),
+    hostPorts: new HostPorts(host.net, isOurs),
+    locks: new KeyedLock(),
+  };
+  await settleDefaults(context);
+  return {
+    create: (body) => createNetwork(context, body),
+    get: (idOrName) => db.read((q) => inspectNetwork(q, findNetwork(q, idOrName))),
+    list: (filter) => db.read((q) => listNetworks(q, filter)),
+    remove: (idOrName) => removeNetwork(context, idOrName),
+    openSandbox: (holder) => openSandbox(context, holder),
+    closeSandbox: (holder) => closeSandbox(context, holder),
+    connect: (idOrName, request) => connect(context, idOrName, request),
+    disconnect: (idOrName, holder) => disconnect(context, idOrName, holder),
+    endpoints: (holder) => db.read((q) => endpointsOf(q, holder).map((row) => toEndpoint(q, row))),
+    recover: (live) => recover(context, live),
+    shutdown: () => shutdown(context),
+  };
+}

@@ -1,0 +1,116 @@
+import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { ensureBridges, routeElsewhere } from "./bridges.ts";
+import { type Context, kernelNames, netnsDirectory, netnsPath } from "./context.ts";
+import { placeDefault } from "./defaults.ts";
+import { closeSandbox, takeDown } from "./disconnect.ts";
+import { applyTable, passDockerd, removeTable, unpassDockerd } from "./nat.ts";
+import {
+  allEndpoints,
+  type EndpointRow,
+  type NetworkRow,
+  networkInUse,
+  networks,
+  portsOf,
+  sandboxes,
+  unreadyEndpoints,
+} from "./table.ts";
+import { deleteLinks, ipBatch, links } from "./tools.ts";
+
+/** The kernel follows the rows, the rows follow the living, and what neither knows goes. */
+export async function recover(context: Context, live: ReadonlySet<string>): Promise<void> {
+  mkdirSync(netnsDirectory(context.config), { recursive: true, mode: 0o711 });
+  const { db } = context;
+  await ensureBridges(context, db.read(networks));
+  await settleCollision(context);
+  await applyTable(context);
+  await passDockerd(context);
+  for (const endpoint of db.read(unreadyEndpoints)) await takeDown(context, endpoint);
+  for (const holder of db.read(sandboxes)) if (!live.has(holder)) await closeSandbox(context, holder);
+  sweepNamespaces(context);
+  await sweepLinks(context);
+  await replug(context);
+  for (const endpoint of db.read(allEndpoints)) reserveAgain(context, endpoint);
+}
+
+/** Takes all of ours out of the kernel, if no endpoint is left that needs it. */
+export async function shutdown(context: Context): Promise<void> {
+  if (context.db.read(allEndpoints).length > 0) return;
+  context.hostPorts.releaseAll();
+  await unpassDockerd(context);
+  await removeTable(context);
+  await deleteLinks(context, [...(await ourLinks(context)), ...bridgeLinks(context)]);
+  removeDirectory(netnsDirectory(context.config));
+}
+
+/** Two daemons may have chosen the same subnet at the same moment; their tags send them to different ones. */
+async function settleCollision(context: Context): Promise<void> {
+  for (let attempt = 1; attempt <= 5; attempt++) {
+    const row = context.db.read(networks).find((candidate) => candidate.name === "bridge");
+    if (!row || !(await mustMove(context, row))) return;
+    await deleteLinks(context, [context.config.bridge]);
+    const skip = Number.parseInt(context.config.tag, 36) % 97;
+    await ensureBridges(context, [await placeDefault(context, skip * attempt)]);
+  }
+}
+
+async function mustMove(context: Context, row: NetworkRow): Promise<boolean> {
+  if (!row.bridge?.automatic || context.db.read((q) => networkInUse(q, row.id))) return false;
+  return await routeElsewhere(context, row.bridge);
+}
+
+function sweepNamespaces(context: Context): void {
+  const known = new Set(context.db.read(sandboxes));
+  for (const holder of readdirSync(netnsDirectory(context.config))) {
+    if (!known.has(holder)) context.host.net.removeNamespace(netnsPath(context.config, holder));
+  }
+}
+
+async function sweepLinks(context: Context): Promise<void> {
+  const known = new Set([...context.db.read(allEndpoints).map((row) => row.veth), ...bridgeLinks(context)]);
+  const unknown = (await ourLinks(context)).filter((name) => !known.has(name));
+  await deleteLinks(context, unknown);
+}
+
+/** A bridge that had to be made anew has lost its ports. */
+async function replug(context: Context): Promise<void> {
+  const masters = new Map((await links(context)).map((link) => [link.name, link.master]));
+  const rows = new Map(context.db.read(networks).map((row) => [row.id, row.bridge]));
+  const lines = context.db.read(allEndpoints).flatMap((endpoint) => {
+    const bridge = rows.get(endpoint.networkId);
+    if (!bridge || !masters.has(endpoint.veth) || masters.get(endpoint.veth) === bridge.link) return [];
+    const port = `type bridge_slave hairpin on isolated ${bridge.icc ? "off" : "on"}`;
+    return [`link set ${endpoint.veth} master ${bridge.link} up`, `link set ${endpoint.veth} ${port}`];
+  });
+  await ipBatch(context, lines);
+}
+
+/** A port that another program took while the daemon was away goes on leading to the container: nft comes first. */
+function reserveAgain(context: Context, endpoint: EndpointRow): void {
+  const ports = context.db.read((q) => portsOf(q, endpoint.id));
+  try {
+    const wishes = ports.map((port) => ({ ...port, first: port.hostPort, last: port.hostPort }));
+    context.hostPorts.reserve(endpoint.id, wishes);
+  } catch (error) {
+    context.log.warn("Reserve a published port again", { container: endpoint.holder, error });
+  }
+}
+
+function bridgeLinks(context: Context): string[] {
+  return context.db.read(networks).flatMap((row) => (row.bridge ? [row.bridge.link] : []));
+}
+
+/** By name: every veth and every bridge of a user's network that carries our tag. */
+async function ourLinks(context: Context): Promise<string[]> {
+  const { vethPrefix, bridgePrefix } = kernelNames(context.config.tag);
+  const names = (await links(context)).map((link) => link.name);
+  return names.filter((name) => name.startsWith(vethPrefix) || name.startsWith(bridgePrefix));
+}
+
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (err) {
+    const code = (err as NodeJS.ErrnoException).code;
+    if (code !== "ENOENT" && code !== "ENOTEMPTY") throw err; // not empty: sandboxes without a network live on
+  }
+}

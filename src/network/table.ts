@@ -1,0 +1,245 @@
+import type { Migration, Query, Tx } from "../db/mod.ts";
+import type { EndpointConfig, Ipam } from "../wire/mod.ts";
+import type { Subnet } from "./address.ts";
+import type { Protocol, PublishedPort } from "./ports.ts";
+
+export const networkMigrations: readonly Migration[] = [
+  {
+    module: "network",
+    version: 1,
+    sql: `
+      CREATE TABLE networks (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        body TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE sandboxes (holder TEXT PRIMARY KEY) STRICT;
+      CREATE TABLE endpoints (
+        id TEXT PRIMARY KEY,
+        network_id TEXT NOT NULL REFERENCES networks(id),
+        holder TEXT NOT NULL REFERENCES sandboxes(holder),
+        name TEXT NOT NULL,
+        interface TEXT NOT NULL,
+        veth TEXT NOT NULL,
+        address INTEGER NOT NULL,
+        mac TEXT NOT NULL,
+        config TEXT NOT NULL,
+        ready INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (network_id, address),
+        UNIQUE (network_id, holder),
+        UNIQUE (holder, interface)
+      ) STRICT;
+      CREATE TABLE ports (
+        endpoint_id TEXT NOT NULL REFERENCES endpoints(id) ON DELETE CASCADE,
+        protocol TEXT NOT NULL,
+        host_address TEXT NOT NULL,
+        host_port INTEGER NOT NULL,
+        container_port INTEGER NOT NULL,
+        PRIMARY KEY (protocol, host_port, host_address)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX ports_endpoint ON ports(endpoint_id)`,
+  },
+];
+
+export interface NetworkRow {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: "bridge" | "host" | "null";
+  /** RFC 3339. */
+  readonly created: string;
+  /** Absent for "host" and "null", which are nothing in the kernel. */
+  readonly bridge?: BridgeSettings;
+  readonly ipam: Ipam;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface BridgeSettings {
+  /** The bridge's name in the kernel. */
+  readonly link: string;
+  readonly subnet: Subnet;
+  /** Where addresses come from: the subnet or a part of it. */
+  readonly range: Subnet;
+  readonly gateway: number;
+  /** Auxiliary addresses, never given to an endpoint. */
+  readonly reserved: readonly number[];
+  /** Chosen by us, so that it may be chosen anew; the user named no subnet. */
+  readonly automatic: boolean;
+  readonly masquerade: boolean;
+  /** May containers talk to each other. */
+  readonly icc: boolean;
+  /** Host address of a published port that names none. */
+  readonly hostAddress: string;
+  readonly mtu?: number;
+}
+
+export interface EndpointRow {
+  readonly id: string;
+  readonly networkId: string;
+  readonly holder: string;
+  readonly name: string;
+  /** Inside ("eth0") and on the host. */
+  readonly interface: string;
+  readonly veth: string;
+  readonly address: number;
+  readonly mac: string;
+  readonly config: EndpointConfig;
+}
+
+export interface PortRow extends PublishedPort {
+  readonly endpointId: string;
+}
+
+interface StoredNetwork {
+  readonly body: string;
+}
+
+export function networks(q: Query): NetworkRow[] {
+  return q.all<StoredNetwork>("SELECT body FROM networks ORDER BY rowid").map(parseNetwork);
+}
+
+/** At most two, which is enough to see that a prefix is ambiguous. */
+export function networksByPrefix(q: Query, prefix: string): NetworkRow[] {
+  const sql = "SELECT body FROM networks WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2";
+  return q.all<StoredNetwork>(sql, [prefix]).map(parseNetwork);
+}
+
+export function networkByName(q: Query, name: string): NetworkRow | undefined {
+  const row = q.get<StoredNetwork>("SELECT body FROM networks WHERE name = ?", [name]);
+  return row && parseNetwork(row);
+}
+
+export function networkById(q: Query, id: string): NetworkRow | undefined {
+  const row = q.get<StoredNetwork>("SELECT body FROM networks WHERE id = ?", [id]);
+  return row && parseNetwork(row);
+}
+
+export function putNetwork(tx: Tx, row: NetworkRow): void {
+  const sql = "INSERT INTO networks (id, name, body) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET body = ?3";
+  tx.run(sql, [row.id, row.name, JSON.stringify(row)]);
+}
+
+export function deleteNetwork(tx: Tx, id: string): void {
+  tx.run("DELETE FROM networks WHERE id = ?", [id]);
+}
+
+export function sandboxes(q: Query): string[] {
+  return q.all<{ holder: string }>("SELECT holder FROM sandboxes").map((row) => row.holder);
+}
+
+export function hasSandbox(q: Query, holder: string): boolean {
+  return q.get("SELECT 1 FROM sandboxes WHERE holder = ?", [holder]) !== undefined;
+}
+
+export function insertSandbox(tx: Tx, holder: string): void {
+  tx.run("INSERT OR IGNORE INTO sandboxes VALUES (?)", [holder]);
+}
+
+export function deleteSandbox(tx: Tx, holder: string): void {
+  tx.run("DELETE FROM sandboxes WHERE holder = ?", [holder]);
+}
+
+const endpointColumns = "id, network_id AS networkId, holder, name, interface, veth, address, mac, config";
+
+export function endpointsOf(q: Query, holder: string): EndpointRow[] {
+  return endpointRows(q, `WHERE holder = ? ORDER BY length(interface), interface`, [holder]);
+}
+
+export function endpointsIn(q: Query, networkId: string): EndpointRow[] {
+  return endpointRows(q, "WHERE network_id = ? AND ready = 1 ORDER BY address", [networkId]);
+}
+
+export function allEndpoints(q: Query): EndpointRow[] {
+  return endpointRows(q, "", []);
+}
+
+/** Those whose kernel side may be half made: the daemon ended in between. */
+export function unreadyEndpoints(q: Query): EndpointRow[] {
+  return endpointRows(q, "WHERE ready = 0", []);
+}
+
+export function networkInUse(q: Query, networkId: string): boolean {
+  return q.get("SELECT 1 FROM endpoints WHERE network_id = ? LIMIT 1", [networkId]) !== undefined;
+}
+
+export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly PublishedPort[]): void {
+  tx.run(
+    "INSERT INTO endpoints (id, network_id, holder, name, interface, veth, address, mac, config) VALUES (?,?,?,?,?,?,?,?,?)",
+    [
+      row.id,
+      row.networkId,
+      row.holder,
+      row.name,
+      row.interface,
+      row.veth,
+      row.address,
+      row.mac,
+      JSON.stringify(row.config),
+    ],
+  );
+  for (const port of ports) {
+    tx.run("INSERT INTO ports (endpoint_id, protocol, host_address, host_port, container_port) VALUES (?,?,?,?,?)", [
+      row.id,
+      port.protocol,
+      port.hostAddress,
+      port.hostPort,
+      port.containerPort,
+    ]);
+  }
+}
+
+export function markReady(tx: Tx, id: string): void {
+  tx.run("UPDATE endpoints SET ready = 1 WHERE id = ?", [id]);
+}
+
+/** Its ports go with it. */
+export function deleteEndpoint(tx: Tx, id: string): void {
+  tx.run("DELETE FROM endpoints WHERE id = ?", [id]);
+}
+
+const portColumns =
+  "endpoint_id AS endpointId, protocol, host_address AS hostAddress, host_port AS hostPort, container_port AS containerPort";
+
+export function portsOf(q: Query, endpointId: string): PortRow[] {
+  const sql = `SELECT ${portColumns} FROM ports WHERE endpoint_id = ? ORDER BY container_port, protocol, host_port, host_address`;
+  return q.all<PortRow>(sql, [endpointId]);
+}
+
+/** With the address of the container behind it. */
+export function allPorts(q: Query): (PortRow & { readonly address: number })[] {
+  return q.all(`SELECT ${portColumns}, e.address FROM ports JOIN endpoints e ON e.id = endpoint_id ORDER BY host_port`);
+}
+
+/** True when one of our containers publishes the port on this address, or either of them means all addresses. */
+export function portPublished(q: Query, port: { protocol: Protocol; hostAddress: string; hostPort: number }): boolean {
+  const sql =
+    "SELECT 1 FROM ports WHERE protocol = ?1 AND host_port = ?2 AND (host_address IN (?3, '0.0.0.0') OR ?3 = '0.0.0.0')";
+  return q.get(sql, [port.protocol, port.hostPort, port.hostAddress]) !== undefined;
+}
+
+export function addressTaken(q: Query, networkId: string, address: number): boolean {
+  return q.get("SELECT 1 FROM endpoints WHERE network_id = ? AND address = ?", [networkId, address]) !== undefined;
+}
+
+/** The first address at or after `from` that no endpoint has: `from` itself or the end of a run of taken ones. */
+export function firstGap(q: Query, networkId: string, from: number): number {
+  if (!addressTaken(q, networkId, from)) return from;
+  const sql = `SELECT address + 1 AS free FROM endpoints e WHERE network_id = ?1 AND address >= ?2
+    AND NOT EXISTS (SELECT 1 FROM endpoints WHERE network_id = ?1 AND address = e.address + 1)
+    ORDER BY address LIMIT 1`;
+  return q.get<{ free: number }>(sql, [networkId, from])?.free ?? from;
+}
+
+function endpointRows(q: Query, where: string, params: readonly string[]): EndpointRow[] {
+  const rows = q.all<Omit<EndpointRow, "config"> & { config: string }>(
+    `SELECT ${endpointColumns} FROM endpoints ${where}`,
+    params,
+  );
+  return rows.map((row) => ({ ...row, config: JSON.parse(row.config) }));
+}
+
+function parseNetwork(row: StoredNetwork): NetworkRow {
+  return JSON.parse(row.body);
+}

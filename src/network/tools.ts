@@ -1,0 +1,81 @@
+import { EngineError } from "../errors/mod.ts";
+import { parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
+import type { Context } from "./context.ts";
+
+/** ip(8), nft(8) and conntrack(8), for what is too rare to be worth a netlink message of our own. */
+export interface Link {
+  readonly name: string;
+  /** The bridge that it is a port of. */
+  readonly master?: string;
+}
+
+/** Every link of the host. */
+export async function links(context: Context): Promise<Link[]> {
+  const found = await json<{ ifname: string; master?: string }[]>(context, ["ip", "-j", "link"]);
+  return found.map(({ ifname, master }) => ({ name: ifname, ...(master === undefined ? {} : { master }) }));
+}
+
+/** What a new subnet may not overlap: the routes of all tables, each with its link. */
+export async function routes(context: Context): Promise<{ subnet: Subnet; link: string }[]> {
+  const found = await json<{ dst: string; dev?: string }[]>(context, [
+    "ip",
+    "-j",
+    "-4",
+    "route",
+    "show",
+    "table",
+    "all",
+  ]);
+  return found.flatMap(({ dst, dev = "" }) => {
+    const address = parseAddress(dst);
+    const subnet = address === undefined ? parseSubnet(dst) : subnetOf(address, 32);
+    return subnet && subnet.prefixLength > 0 ? [{ subnet, link: dev }] : [];
+  });
+}
+
+/** Runs the lines in one ip(8); stops at the first that fails. */
+export async function ipBatch(context: Context, lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await run(context, ["ip", "-batch", "-"], `${lines.join("\n")}\n`);
+}
+
+/** Deletes links, whichever of them are still there; resolves when the kernel is done with them. */
+export async function deleteLinks(context: Context, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const stdin = names.map((name) => `link del ${name}\n`).join("");
+  const { stderr } = await context.host.processes.run(["ip", "-force", "-batch", "-"], { stdin });
+  const problems = stderr.split("\n").filter((line) => line !== "" && !/Cannot find device|Command failed/.test(line));
+  if (problems.length > 0)
+    throw new EngineError("internal", `Delete links ${names.join(", ")}: ${problems.join("; ")}`);
+}
+
+export async function nft(context: Context, script: string): Promise<void> {
+  await run(context, ["nft", "-f", "-"], script);
+}
+
+/** Handles of the rules of a chain that carry the comment; undefined when there is no such chain. */
+export async function ruleHandles(context: Context, chain: string, comment: string): Promise<number[] | undefined> {
+  const { code, stdout } = await context.host.processes.run(["nft", "-a", "list", "chain", ...chain.split(" ")]);
+  if (code !== 0) return undefined;
+  const lines = stdout.split("\n").filter((line) => line.includes(`comment "${comment}"`));
+  return lines.flatMap((line) => {
+    const handle = /# handle (\d+)$/.exec(line)?.[1];
+    return handle === undefined ? [] : [Number(handle)];
+  });
+}
+
+/** Forgets UDP flows, which would go on to where they went before: those that match conntrack(8)'s filter. */
+export async function forgetUdp(context: Context, filter: readonly string[]): Promise<void> {
+  const { code, stderr } = await context.host.processes.run(["conntrack", "-D", "-f", "ipv4", "-p", "udp", ...filter]);
+  const nothing = /\b0 flow entries have been deleted/.test(stderr);
+  if (code !== 0 && !nothing) throw new EngineError("internal", `conntrack -D ${filter.join(" ")}: ${stderr.trim()}`);
+}
+
+async function json<T>(context: Context, argv: readonly string[]): Promise<T> {
+  return JSON.parse((await run(context, argv)) || "[]") as T;
+}
+
+async function run(context: Context, argv: readonly string[], stdin?: string): Promise<string> {
+  const { code, stdout, stderr } = await context.host.processes.run(argv, stdin === undefined ? {} : { stdin });
+  if (code !== 0) throw new EngineError("internal", `${argv.join(" ")}: ${stderr.trim() || `exit code ${code}`}`);
+  return stdout;
+}
