@@ -13,8 +13,10 @@ export interface BuildGraph {
 
 export interface Step {
   readonly text: string;
-  /** What it runs; several steps may share a vertex, and most have none. */
+  /** What the stage stands on after the step; undefined for an empty root. */
   readonly vertex?: Vertex;
+  /** Whether the vertex is this step's own. */
+  readonly runs: boolean;
 }
 
 /** An image to be: its file system, its configuration and how it came about. */

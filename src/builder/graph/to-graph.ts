@@ -152,7 +152,7 @@ class Evaluation {
     const stage = this.#options.file.stages[index];
     if (!stage) throw new EngineError("internal", `Stage ${index} does not exist`);
     const { state, triggers } = this.#start(stage.from, index);
-    const steps: Step[] = [{ text: stage.from.original, ...(state.vertex && { vertex: state.vertex }) }];
+    const steps: Step[] = [{ text: stage.from.original, ...(state.vertex && { vertex: state.vertex }), runs: false }];
     for (const instruction of [...triggers, ...stage.instructions]) {
       steps.push(this.#apply(state, { instruction, index }));
     }
@@ -164,8 +164,8 @@ class Evaluation {
   #apply(state: StageState, { instruction, index }: { instruction: Instruction; index: number }): Step {
     const before = state.vertex;
     applyInstruction(state, instruction, this.#context(index));
-    const made = state.vertex !== before && state.vertex;
-    return { text: instruction.original, ...(made && { vertex: made }) };
+    const { vertex } = state;
+    return { text: instruction.original, ...(vertex && { vertex }), runs: vertex !== before };
   }
 
   #context(index: number): StageContext {
@@ -229,7 +229,8 @@ class Evaluation {
     const labels = Object.entries(this.#options.labels);
     if (labels.length === 0) return [];
     addLabels(state, labels);
-    return [{ text: `LABEL ${labels.map(([name, value]) => `${name}=${value}`).join(" ")}` }];
+    const text = `LABEL ${labels.map(([name, value]) => `${name}=${value}`).join(" ")}`;
+    return [{ text, ...(state.vertex && { vertex: state.vertex }), runs: false }];
   }
 }
 

@@ -1,0 +1,151 @@
+import { randomBytes } from "node:crypto";
+import { chmod, chown, copyFile, mkdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { EngineError } from "../../errors/mod.ts";
+import type { Mount } from "../../host/mod.ts";
+import type { Planned } from "../context.ts";
+import type { ExecMount, ExecOp } from "../graph/vertex.ts";
+import { selectJob } from "../jobs/select.ts";
+import type { BuildRoot } from "../root.ts";
+import { mountDirectory } from "../table.ts";
+
+export type StepMount = Mount & { readonly destination: string };
+
+export interface MountsOptions {
+  readonly op: ExecOp;
+  readonly root: BuildRoot;
+  /** Takes down what the mounts need on the host. */
+  readonly undo: AsyncDisposableStack;
+}
+
+export function readsContext(op: ExecOp): boolean {
+  return op.mounts.some((mount) => mount.type === "bind" && mount.from === undefined);
+}
+
+/** What of the mounts decides the result: contents of binds; of caches and secrets only that they are there. */
+export function mountKeys(planned: Planned, op: ExecOp): Promise<unknown[]> {
+  return Promise.all(
+    op.mounts.map(async (mount) => {
+      const { type, target, readonly, id, required } = mount;
+      if (type !== "bind") return [type, target, id, required];
+      return [type, target, readonly, await contentKey(planned, mount)];
+    }),
+  );
+}
+
+async function contentKey(planned: Planned, mount: ExecMount): Promise<string> {
+  const { workers } = planned.build.context.host;
+  const where = mount.from === undefined ? "context" : "stage";
+  const root = await bindRoot(planned, mount);
+  const source = (mount.source || ".").replace(/[*?[\]\\]/g, "\\$&");
+  const input = { root, sources: [source], exclude: [], deep: false, where, keyword: "RUN --mount" } as const;
+  return (await workers.run(selectJob, input, { signal: planned.build.signal })).digest;
+}
+
+async function bindRoot({ build, inputs }: Planned, mount: ExecMount): Promise<string> {
+  if (mount.from === undefined) return build.files.directory;
+  return build.views.path(mount.input && inputs.get(mount.input)?.snapshot);
+}
+
+/** Mounts for the runtime, in the order of the instruction. */
+export async function execMounts(planned: Planned, options: MountsOptions): Promise<{ mounts: StepMount[] }> {
+  const mounts: StepMount[] = [];
+  for (const mount of options.op.mounts) {
+    const made = await execMount(planned, { ...options, mount, index: mounts.length });
+    if (made) mounts.push({ ...made, destination: mount.target });
+  }
+  return { mounts };
+}
+
+interface OneMount extends MountsOptions {
+  readonly mount: ExecMount;
+  readonly index: number;
+}
+
+async function execMount(planned: Planned, one: OneMount): Promise<Mount | undefined> {
+  const { mount } = one;
+  switch (mount.type) {
+    case "bind":
+      return bindMount(planned, one);
+    case "cache":
+      return cacheMount(planned, one);
+    case "tmpfs":
+      return tmpfs(mount);
+    case "secret":
+      if (mount.required) throw new EngineError("invalid", `secret ${mount.id}: not found`);
+      return undefined;
+    default:
+      return mount.type satisfies never;
+  }
+}
+
+function tmpfs({ size }: ExecMount): Mount {
+  const options = ["nosuid", "nodev", ...(size === undefined ? [] : [`size=${size}`])];
+  return { type: "tmpfs", source: "tmpfs", options };
+}
+
+async function bindMount(planned: Planned, one: OneMount): Promise<Mount> {
+  const { host } = planned.build.context;
+  const root = await bindRoot(planned, one.mount);
+  const source = host.rooted(root).resolve(one.mount.source || "/");
+  if (source === undefined) throw new EngineError("not-found", `failed to mount ${one.mount.source}: not found`);
+  if (one.mount.readonly) return { type: "bind", source, options: ["bind", "ro"] };
+  return { type: "bind", source: await scratchCopy(planned, { ...one, source }), options: ["bind", "rw"] };
+}
+
+/** What is written into a writable bind is thrown away: a directory gets an overlay, a file is copied. */
+async function scratchCopy({ build }: Planned, one: OneMount & { source: string }): Promise<string> {
+  const { mounts } = build.context.host;
+  const directory = join(one.root.directory, `bind${one.index}`);
+  await mkdir(directory, { mode: 0o700 });
+  if (!(await stat(one.source)).isDirectory()) {
+    const file = join(directory, basename(one.source));
+    await copyFile(one.source, file);
+    return file;
+  }
+  const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((name) => join(directory, name));
+  for (const path of [lower, upper, work, merged]) if (path) await mkdir(path, { mode: 0o755 });
+  if (!lower || !merged) throw new TypeError("no directories");
+  mounts.mount({ type: "bind", source: one.source, options: ["bind"] }, lower);
+  one.undo.defer(() => mounts.unmount(lower, "detach"));
+  const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
+  mounts.mount({ type: "overlay", source: "overlay", options }, merged);
+  one.undo.defer(() => mounts.unmount(merged, "detach"));
+  return merged;
+}
+
+/** A directory that outlives the build. "locked" and "private" ones are used by one step at a time. */
+async function cacheMount(planned: Planned, one: OneMount): Promise<Mount> {
+  const { mount, undo } = one;
+  const { context, signal } = planned.build;
+  if (mount.from !== undefined) {
+    throw new EngineError("not-implemented", "RUN --mount=type=cache with from is not supported");
+  }
+  if (mount.sharing !== "shared") await lock(planned, { id: mount.id, undo });
+  const name = randomBytes(12).toString("hex");
+  const directory = context.db.write((tx) => mountDirectory(tx, mount.id, { directory: name, used: Date.now() }));
+  signal.throwIfAborted();
+  const source = join(context.config.directory, "mounts", directory);
+  if (await made(source)) {
+    await chown(source, mount.uid, mount.gid);
+    await chmod(source, mount.mode ?? 0o755);
+  }
+  return { type: "bind", source, options: ["bind", mount.readonly ? "ro" : "rw"] };
+}
+
+async function made(path: string): Promise<boolean> {
+  return (await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined;
+}
+
+/** Holds the mount's lock until the step is over. */
+async function lock({ build }: Planned, { id, undo }: { id: string; undo: AsyncDisposableStack }): Promise<void> {
+  const { promise: over, resolve: release } = Promise.withResolvers<void>();
+  const { promise: held, resolve: got } = Promise.withResolvers<void>();
+  const body = () => {
+    got();
+    return over;
+  };
+  const waiting = build.context.mountLocks.run(id, body, build.signal);
+  await Promise.race([held, waiting]);
+  undo.defer(release);
+}

@@ -1,0 +1,76 @@
+import type { SpecInput } from "../../runtime/mod.ts";
+import type { Build } from "../context.ts";
+import type { ExecOp } from "../graph/vertex.ts";
+import type { BuildRoot } from "../root.ts";
+import type { BuildUser } from "../user.ts";
+import type { StepMount } from "./exec-mounts.ts";
+
+export interface SpecParts {
+  readonly op: ExecOp;
+  readonly root: BuildRoot;
+  readonly user: BuildUser;
+  readonly mounts: readonly StepMount[];
+  /** "host" or a path. */
+  readonly network: string;
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A RUN step has docker's default rights; what it is given beyond comes from the build's options. */
+export function specInput(build: Build, parts: SpecParts): SpecInput {
+  const { op, root, user, mounts, network } = parts;
+  const { options, context } = build;
+  const { limits, cgroupParent } = context.config;
+  return {
+    id: `build-${root.id}`,
+    rootfs: root.path,
+    readonlyRootfs: false,
+    process: {
+      args: op.args,
+      env: environment(op, user),
+      cwd: op.cwd,
+      terminal: false,
+      uid: user.uid,
+      gid: user.gid,
+      additionalGids: user.additionalGids,
+    },
+    hostname: root.id.slice(0, 12),
+    domainname: "",
+    mounts,
+    shmSize: options.shmSize || 64 * 1024 * 1024,
+    ...rights,
+    namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private" },
+    cgroupPath: `${options.cgroupParent || cgroupParent}/build-${root.id}`,
+    resources: resourcesOf(options.resources),
+    rlimits: options.ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
+    limits,
+  };
+}
+
+const rights = {
+  privileged: false,
+  capAdd: [],
+  capDrop: [],
+  noNewPrivileges: false,
+  seccomp: "default",
+  sysctls: {},
+  devices: [],
+  deviceCgroupRules: [],
+  oomScoreAdj: 0,
+  annotations: {},
+} as const;
+
+function resourcesOf(given: Build["options"]["resources"]): SpecInput["resources"] {
+  const none = { memoryReservation: 0, oomKillDisable: false, nanoCpus: 0, pidsLimit: 0, blkioWeight: 0, throttle: [] };
+  return { ...none, ...given };
+}
+
+/** Later ones win; PATH and HOME are there in any case. */
+export function environment(op: Pick<ExecOp, "env" | "hiddenEnv">, { home }: Pick<BuildUser, "home">): string[] {
+  const values = new Map<string, string>([["PATH", defaultPath]]);
+  for (const entry of [...op.hiddenEnv, ...op.env]) {
+    values.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
+  }
+  if (!values.has("HOME")) values.set("HOME", home);
+  return [...values].map(([name, value]) => `${name}=${value}`);
+}

@@ -1,0 +1,86 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ociSpec } from "../../runtime/mod.ts";
+import type { Build, Plan, Planned } from "../context.ts";
+import type { ExecOp, Vertex } from "../graph/vertex.ts";
+import { stubsJob } from "../jobs/stubs.ts";
+import { type BuildRoot, openRoot } from "../root.ts";
+import { runUser } from "../user.ts";
+import { execMounts, mountKeys, readsContext } from "./exec-mounts.ts";
+import { openNetwork, type StepNetwork } from "./exec-network.ts";
+import { specInput } from "./exec-spec.ts";
+import { StepFailure } from "./failure.ts";
+import { lookForStubs } from "./stubs.ts";
+
+/** RUN: keyed by the command, what it sees, and the snapshot that it runs on. */
+export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
+  const { args, env, user, cwd, network, script } = op;
+  return {
+    key: ["exec", { args, env, user, cwd, network, script }, await mountKeys(planned, op)],
+    kind: "exec",
+    description: `RUN ${args.join(" ")}`,
+    shared: !readsContext(op),
+    run: (signal) =>
+      planned.build.context.slots.run(() => run({ ...planned, build: { ...planned.build, signal } }, op), signal),
+  };
+}
+
+async function run(planned: Planned, op: ExecOp): Promise<string> {
+  const { build, vertex, base } = planned;
+  await using root = await openRoot(build.context, base?.snapshot);
+  build.output.write(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
+  const stubs = await execute(planned, { op, root });
+  root.unmount();
+  await build.context.host.workers.run(stubsJob, { ...stubs, upper: root.upper }, { signal: build.signal });
+  return await root.commit();
+}
+
+/** Runs the process to its end; what it needs besides its root is gone afterwards. */
+async function execute(planned: Planned, { op, root }: { op: ExecOp; root: BuildRoot }) {
+  const { build, vertex } = planned;
+  const { host, runtime } = build.context;
+  const files = host.rooted(root.path);
+  const user = runUser(files, op.user);
+  await using undo = new AsyncDisposableStack();
+  const mounts = await execMounts(planned, { op, root, undo });
+  const network = undo.use(await openNetwork(build, { op, root }));
+  const script = await scriptMount(op, root);
+  const all = [...network.mounts, ...mounts.mounts, ...script];
+  const targets = ["/proc", "/sys", "/dev", ...all.map((mount) => mount.destination)];
+  const stubs = lookForStubs(
+    files,
+    targets.filter((target) => !target.startsWith("/dev/")),
+  );
+  if (op.cwd !== "/") files.mkdirs(op.cwd);
+  const directory = join(root.directory, "bundle");
+  await mkdir(directory, { mode: 0o700 });
+  const spec = ociSpec(specInput(build, { op, root, user, mounts: all, network: network.namespace }));
+  const bundle = { id: `build-${root.id}`, directory, spec, terminal: false, stdin: "none" } as const;
+  const code = await runtime.runOnce(bundle, { ...lineOutput(build, vertex), signal: build.signal });
+  build.signal.throwIfAborted();
+  if (code !== 0) throw failure({ op, code });
+  return stubs;
+}
+
+/** Whole characters only: a UTF-8 sequence may be cut between two pieces. */
+function lineOutput(build: Build, vertex: Vertex) {
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  return {
+    onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => {
+      const text = decoders[stream].decode(bytes, { stream: true });
+      if (text !== "") build.output.write(vertex, text);
+    },
+  };
+}
+
+/** The classic builder's words; the code goes to the client as well, which exits with it. */
+function failure({ op, code }: { op: ExecOp; code: number }): StepFailure {
+  return new StepFailure(`The command '${op.args.join(" ")}' returned a non-zero code: ${code}`, code);
+}
+
+async function scriptMount(op: ExecOp, root: BuildRoot): Promise<StepNetwork["mounts"]> {
+  if (!op.script) return [];
+  const source = join(root.directory, "script");
+  await writeFile(source, op.script.text, { mode: 0o755 });
+  return [{ destination: op.script.path, type: "bind", source, options: ["bind", "ro"] }];
+}

@@ -1,0 +1,80 @@
+import type { ProgressSink } from "../wire/mod.ts";
+import type { Step } from "./graph/graph.ts";
+import type { Vertex } from "./graph/vertex.ts";
+
+/**
+ * Output of steps that run at the same time, in the order of the Dockerfile: the first step that is not done is told
+ * live, what later ones say is kept until it is their turn.
+ */
+export class StepOutput {
+  readonly #steps: readonly Step[];
+  readonly #sink: ProgressSink;
+  readonly #logs = new Map<number, Log>();
+  #front = -1;
+  #closed = false;
+
+  constructor(steps: readonly Step[], sink: ProgressSink) {
+    this.#steps = steps;
+    this.#sink = sink;
+  }
+
+  /** Output of a vertex. */
+  write(vertex: Vertex, text: string): void {
+    if (this.#closed) return;
+    const log = this.#log(vertex);
+    if (log.live) this.#say(text);
+    else log.pending.push(text);
+  }
+
+  /** The vertex has its result, which `id` stands for. */
+  done(vertex: Vertex, id: string): void {
+    this.#log(vertex).id = id;
+    this.advance();
+  }
+
+  /** Says what is due; to be called once before anything runs. */
+  advance(): void {
+    while (!this.#closed) {
+      const step = this.#steps[this.#front];
+      const id = step?.vertex ? this.#log(step.vertex).id : "";
+      if (id === undefined) return;
+      if (step) this.#say(` ---> ${id}\n`);
+      if (++this.#front >= this.#steps.length) return;
+      this.#open(this.#front);
+    }
+  }
+
+  /** A vertex failed: its step is told, and nothing after it. */
+  fail(vertex: Vertex): void {
+    if (this.#closed) return;
+    const index = this.#steps.findIndex((step) => step.runs && step.vertex === vertex);
+    if (index > this.#front) this.#open(index);
+    this.#closed = true;
+  }
+
+  #open(index: number): void {
+    const step = this.#steps[index];
+    if (!step) return;
+    this.#say(`Step ${index + 1}/${this.#steps.length} : ${step.text}\n`);
+    if (!step.vertex || !step.runs) return;
+    const log = this.#log(step.vertex);
+    for (const text of log.pending.splice(0)) this.#say(text);
+    log.live = true;
+  }
+
+  #log(vertex: Vertex): Log {
+    const log = this.#logs.get(vertex.id) ?? { pending: [], live: false, id: undefined };
+    this.#logs.set(vertex.id, log);
+    return log;
+  }
+
+  #say(text: string): void {
+    this.#sink({ stream: text });
+  }
+}
+
+interface Log {
+  readonly pending: string[];
+  live: boolean;
+  id: string | undefined;
+}

@@ -1,0 +1,60 @@
+import { EngineError, messageOf, wrap } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
+import { parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
+import type { RegistryAuth } from "../registry-client/mod.ts";
+import type { BuildOptions } from "./builder.ts";
+import type { BuilderContext } from "./context.ts";
+import type { NeededImage, ResolvedImage } from "./graph/graph.ts";
+import { formatPlatform, parsePlatform } from "./graph/platform.ts";
+
+export interface ResolveOptions {
+  readonly options: BuildOptions;
+  readonly signal: AbortSignal;
+}
+
+/** The image that FROM or --from names: the one that is here if it fits, otherwise pulled. Errors name it. */
+export async function resolveImage(
+  context: BuilderContext,
+  needed: NeededImage,
+  { options, signal }: ResolveOptions,
+): Promise<ResolvedImage> {
+  const here = options.pull ? undefined : context.images.find(needed.name);
+  if (here && fits(context, { image: here, platform: needed.platform })) return here;
+  const ref = referenceOf(needed);
+  const auth = authFor(ref, options.registryAuth);
+  const progress = options.quiet ? () => undefined : options.progress;
+  try {
+    return await context.transfer.pull(ref, {
+      signal,
+      progress,
+      ...(auth && { auth }),
+      ...(needed.platform !== undefined && { platform: needed.platform }),
+    });
+  } catch (err) {
+    signal.throwIfAborted();
+    throw messageOf(err).includes(needed.name) ? err : wrap(err, needed.name);
+  }
+}
+
+function fits(context: BuilderContext, { image, platform }: { image: Image; platform: string | undefined }): boolean {
+  if (platform === undefined) return true;
+  const wanted = parsePlatform(platform, context.config.platform);
+  const { os, architecture, variant } = image.config;
+  const has = parsePlatform(formatPlatform({ os, architecture, ...(variant && { variant }) }), context.config.platform);
+  const sameVariant = wanted.variant === undefined || wanted.variant === has.variant;
+  return has.os === wanted.os && has.architecture === wanted.architecture && sameVariant;
+}
+
+function referenceOf({ name }: NeededImage): Reference {
+  try {
+    return withDefaultTag(parseReference(name));
+  } catch (err) {
+    throw new EngineError("invalid", `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(err)}`);
+  }
+}
+
+/** X-Registry-Config is keyed by server address, which for Docker Hub is a URL. */
+function authFor(ref: Reference, auths: BuildOptions["registryAuth"]): RegistryAuth | undefined {
+  if (ref.domain === "docker.io") return auths["https://index.docker.io/v1/"] ?? auths["docker.io"];
+  return auths[ref.domain] ?? auths[`https://${ref.domain}`] ?? auths[`http://${ref.domain}`];
+}
