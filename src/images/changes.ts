@@ -33,7 +33,7 @@ const changes: Readonly<Record<string, Change>> = {
 export function applyChanges(config: ImageRunConfig, instructions: readonly string[]): ImageRunConfig {
   const state: State = { config, cmdSet: false };
   for (const line of instructions.flatMap(linesOf)) {
-    const [, word = "", rest = ""] = /^(\S+)\s*([^]*)$/.exec(line) ?? [];
+    const [, word = "", rest = ""] = /^(\S+)\s*([\s\S]*)$/.exec(line) ?? [];
     const change = Object.hasOwn(changes, word.toLowerCase()) ? changes[word.toLowerCase()] : undefined;
     if (!change) throw new EngineError("invalid", `${word} is not a valid change command`);
     if (rest.trim() === "") throw new EngineError("invalid", `${word.toUpperCase()} requires at least one argument`);
@@ -132,7 +132,7 @@ function changeHealthcheck({ config }: State, rest: string): ImageRunConfig {
       name === "--retries" ? countOf(value) : nanosecondsOf(value);
     left = left.slice(whole.length);
   }
-  const [, kind = "", command = ""] = /^(\S+)\s*([^]*)$/.exec(left) ?? [];
+  const [, kind = "", command = ""] = /^(\S+)\s*([\s\S]*)$/.exec(left) ?? [];
   if (kind.toUpperCase() === "NONE") return { ...config, Healthcheck: { Test: ["NONE"] } };
   if (kind.toUpperCase() !== "CMD")
     throw new EngineError("invalid", `Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`);

@@ -68,6 +68,7 @@ export class Download {
   readonly #ingest: Ingest;
   readonly #growth: Growth;
   readonly #ready = Promise.withResolvers<void>();
+  #complete = false;
 
   constructor(blob: Descriptor, ingest: Ingest) {
     this.blob = blob;
@@ -91,6 +92,7 @@ export class Download {
     }
     progress({ status: "Verifying Checksum", progressDetail: {}, id });
     await this.#ingest.commit();
+    this.#complete = true;
     this.#growth.end("complete");
     this.#ready.resolve();
     progress({ status: "Download complete", progressDetail: {}, id });
@@ -98,6 +100,7 @@ export class Download {
 
   /** After a failure: whoever follows the file stops. No effect on a download that is complete. */
   async abandon(reason: unknown): Promise<void> {
+    if (this.#complete) return;
     this.#ready.reject(reason);
     this.#growth.end("failed");
     await this.#ingest.abort();
