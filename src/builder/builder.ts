@@ -1,7 +1,6 @@
 import type { Image } from "../images/mod.ts";
-import type { Digest } from "../oci/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
-import type { Filters, ProgressSink } from "../wire/mod.ts";
+import type { BuildCacheRecord, Filters, ProgressSink } from "../wire/mod.ts";
 
 /**
  * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
@@ -15,6 +14,8 @@ export interface Builder {
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
   /** Forgets cache entries that nothing runs on. Filters: id, until, … */
   prune(filter: Filters, all: boolean): Promise<{ deleted: string[]; reclaimed: number }>;
+  /** What the cache holds, for `system df`. */
+  usage(): Promise<BuildCacheRecord[]>;
 }
 
 /** The files of a build: an unpacked directory that belongs to this build and is deleted with it. */
@@ -53,11 +54,4 @@ export interface BuildOptions {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;
-}
-
-/** What a finished vertex left behind. */
-export interface VertexResult {
-  /** Committed snapshot; undefined for an empty root (FROM scratch). */
-  readonly snapshot?: string;
-  readonly key: Digest;
 }

@@ -1,10 +1,6 @@
 export type * from "./builder.ts";
 export type { BuilderConfig, BuilderOptions, Fetched, FetchUrl } from "./context.ts";
-export { copyJob } from "./jobs/copy.ts";
-export { receiveJob } from "./jobs/receive.ts";
-export { selectJob } from "./jobs/select.ts";
-export { stubsJob } from "./jobs/stubs.ts";
-export { workdirJob } from "./jobs/workdir.ts";
+export { builderJobs } from "./jobs/all.ts";
 export { openBuilder } from "./open.ts";
 export { fetchContext, type ReceiveOptions, receiveContext } from "./receive.ts";
 export { builderMigrations } from "./table.ts";

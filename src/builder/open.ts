@@ -10,6 +10,7 @@ import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { pruneCache } from "./prune.ts";
 import { activePrefix } from "./root.ts";
 import { builderRoots } from "./table.ts";
+import { cacheUsage } from "./usage.ts";
 
 /** Opens the builder, removing what builds of an earlier daemon left unfinished, and registers what its cache keeps. */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
@@ -24,6 +25,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   await sweep(context);
   return {
     build: (files, buildOptions) => build(context, files, buildOptions),
+    usage: () => cacheUsage(context),
     prune: (filter, all) => pruneCache(context, { filter, all }),
   };
 }
