@@ -11,11 +11,13 @@ import { createTransfer, imagesMigrations, openImages } from "../images/mod.ts";
 import { layersMigrations, openLayers } from "../layers/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { networkMigrations, openNetworks } from "../network/mod.ts";
+import { defaultPlatform } from "../oci/mod.ts";
 import { createRegistryClient } from "../registry-client/mod.ts";
 import { hostLimits, openRuntime } from "../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../snapshots/mod.ts";
 import { openVolumes, volumesMigrations } from "../volumes/mod.ts";
 import type { DaemonConfig } from "./config.ts";
+import { fetchUrl } from "./fetch.ts";
 
 const migrations = [
   ...eventsMigrations,
@@ -44,6 +46,7 @@ export async function openEngine(config: DaemonConfig, log: Log) {
   const parts = await openParts({ config, log, undo });
   const stores = openImageStores(parts, config);
   const engines = await openEngines({ ...parts, ...stores }, { config, log, undo });
+  await stores.layers.sweep();
   await engines.containers.recover();
   await stores.collector.collect();
   const rest = undo.move();
@@ -60,7 +63,7 @@ async function openParts({ config, log, undo }: Making) {
   const content = await openContent({ db, directory: await below(config, "content") });
   const snapshots = await openSnapshots({ db, directory: await below(config, "snapshots"), workers });
   const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, events });
-  const networks = await openNetworks({ db, host, events, log, config });
+  const networks = await openNetworks({ db, host, events, log, config: networkConfig(config) });
   undo.defer(() => networks.shutdown());
   const chosen = config.runtime === "auto" ? {} : { runtime: config.runtime };
   const runtime = await openRuntime({
@@ -89,7 +92,7 @@ function openImageStores(parts: Parts, config: DaemonConfig) {
   const collector = openCollector({ db, content, snapshots, owners: ["images", "containers", "builder"] });
   const leases = collector;
   const images = openImages({ ...parts, layers, leases, collector });
-  const transfer = createTransfer({ ...parts, images, layers, registry, leases, collector });
+  const transfer = createTransfer({ images, registry });
   return { registry, layers, collector, leases, images, transfer };
 }
 
@@ -105,9 +108,20 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
   below5.images.onUse((id) => containers.users(id));
   const builder = await openBuilder({
     ...below5,
-    config: { directory: await below(config, "builds"), execRoot, cgroupParent, limits },
+    config: {
+      directory: await below(config, "builds"),
+      limits,
+      cgroupParent,
+      platform: defaultPlatform(),
+      dns: [],
+      fetchUrl,
+    },
   });
   return { limits, containers, builder };
+}
+
+function networkConfig({ tag, bridge, execRoot, subnet }: DaemonConfig) {
+  return { tag, bridge, execRoot, ...(subnet !== undefined && { subnet }) };
 }
 
 async function below({ dataRoot }: DaemonConfig, name: string): Promise<string> {

@@ -31,7 +31,6 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Daemo
   const engine = undo.use(await openEngine(config, log));
   const routes = apiRoutes({
     ...engine,
-    memberships: engine.containers,
     build: createBuildService(engine, config),
     system: createSystemService(engine, config),
   });

@@ -1,6 +1,7 @@
 import { createCgroups } from "./cgroups.ts";
 import type { Host } from "./host.ts";
 import { createMounts } from "./mounts.ts";
+import { createNet } from "./net/net.ts";
 import { createProcesses } from "./processes.ts";
 import { rooted } from "./rooted.ts";
 import { createWorkers, type WorkersOptions } from "./workers.ts";
@@ -15,6 +16,7 @@ export function createHost(options: HostOptions = {}): Host {
     mounts: createMounts(),
     processes: createProcesses(),
     cgroups: createCgroups(),
+    net: createNet(),
     rooted,
     workers: createWorkers(options.workers),
   };

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Net } from "./net/net.ts";
 
 /**
  * The kernel and other programs: the only module that uses FFI and spawns processes. Everything above asks through
@@ -8,6 +9,7 @@ export interface Host {
   readonly mounts: Mounts;
   readonly processes: Processes;
   readonly cgroups: Cgroups;
+  readonly net: Net;
   /** Files below a root that somebody hostile may have written: no path leaves it. */
   rooted(root: string): RootedFs;
   readonly workers: Workers;
