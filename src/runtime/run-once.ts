@@ -56,6 +56,9 @@ async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> 
   const abort = () => void kill().catch((err) => parts.log.error("Cannot kill a build step", { id, error: err }));
   io.signal.addEventListener("abort", abort, { once: true });
   try {
+    // The compiled filter is there as soon as the process says something, and gone when it has ended.
+    const learn = () => parts.filters?.learn(bundle.spec, { paths: parts.paths, id });
+    child.pipes.get(1)?.once("data", learn);
     const outputs = [
       drain(child.pipes.get(1), (bytes) => io.onOutput("stdout", bytes)),
       drain(child.pipes.get(2), (bytes) => io.onOutput("stderr", bytes)),

@@ -265,6 +265,16 @@ export function runtimeSuite(name: "crun" | "runc"): void {
       await lab.runtime.delete(id);
     });
 
+    test("an exec ends with its process, also when a child of it keeps the output open", async () => {
+      const { id } = await sleeper();
+      const request = lab.exec(id, ["/bin/sh", "-c", "sleep 1000 & echo up; exit 3"]);
+      const exit = exitOf(lab.runtime, request.execId);
+      const { streams } = await lab.runtime.exec(request);
+      expect((await outputOf(streams)).stdout).toBe("up\n");
+      expect((await exit).code).toBe(3);
+      await lab.runtime.delete(id);
+    });
+
     test("an exec that runs cannot be forgotten, one whose container ended is", async () => {
       const { id } = await sleeper();
       const request = lab.exec(id, ["/bin/sleep", "1000"]);
@@ -476,6 +486,28 @@ export function runtimeSuite(name: "crun" | "runc"): void {
         const task = await runtime.exec(lab.exec(running.id, ["/bin/echo", "still"]));
         expect((await outputOf(task.streams)).stdout).toBe("still\n");
         for (const id of [running.id, paused.id, created.id]) await runtime.delete(id);
+        expect(readdirSync(join(lab.directory, "exec/tasks"))).toEqual([]);
+      });
+
+      test("collects what ended after a kill -9 of the daemon", async () => {
+        const bundle = lab.bundle(["/bin/sh", "-c", "sleep 0.4; echo late; exit 21"]);
+        const exec = lab.exec(bundle.id, ["/bin/sh", "-c", "sleep 0.2; echo heard by nobody; exit 22"]);
+        const options = { execRoot: join(lab.directory, "exec"), cgroupParent: lab.cgroupParent, runtime: name };
+        const doomed = join(import.meta.dir, "testing/doomed.ts");
+        const stdin = JSON.stringify({ options, bundle, exec });
+        const { code } = await lab.host.processes.run([process.execPath, doomed], { stdin });
+        expect(code).toBe(137);
+        await until(() => existsSync(join(lab.directory, "exec/exits", bundle.id)));
+        const { runtime, found } = await next();
+        for (const [id, wanted] of [
+          [bundle.id, 21],
+          [exec.execId, 22],
+        ] as const) {
+          const exit = found.get(id)?.exit ?? (await exitOf(runtime, id));
+          expect(exit.code).toBe(wanted);
+        }
+        expect(readFileSync(join(bundle.directory, "log"), "utf8")).toContain("stdout F late");
+        await runtime.delete(bundle.id);
         expect(readdirSync(join(lab.directory, "exec/tasks"))).toEqual([]);
       });
 
