@@ -1,5 +1,5 @@
 /** The entry of worker threads: every job that runs off the main thread is listed here. */
-import { builderJobs, copyJob, receiveJob, selectJob, stubsJob, workdirJob } from "./builder/mod.ts";
+import { builderJobs } from "./builder/mod.ts";
 import { copyTree, removeTree, serveJobs, usageOf } from "./host/mod.ts";
 import { layersJobs } from "./layers/mod.ts";
 
