@@ -3,15 +3,4 @@ import { builderJobs } from "./builder/mod.ts";
 import { copyTree, removeTree, serveJobs, usageOf } from "./host/mod.ts";
 import { layersJobs } from "./layers/mod.ts";
 
-serveJobs([
-  copyTree,
-  removeTree,
-  usageOf,
-  ...layersJobs,
-  ...builderJobs,
-  copyJob,
-  receiveJob,
-  selectJob,
-  stubsJob,
-  workdirJob,
-]);
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...builderJobs]);
