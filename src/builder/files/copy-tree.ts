@@ -1,8 +1,8 @@
 import { EngineError } from "../../errors/mod.ts";
 import type { JobContext } from "../../host/mod.ts";
+import { ignoreMatcher } from "../../patterns/mod.ts";
 import { copyXattrs, makeNodeLike, setTimes } from "./attributes.ts";
 import * as fs from "./fs.ts";
-import { ignoreMatcher } from "./pattern.ts";
 import type { Owner } from "./place.ts";
 import { shown } from "./raw.ts";
 

@@ -1,9 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, constants, readSync } from "node:fs";
 import type { JobContext } from "../../host/mod.ts";
+import { ignoreMatcher } from "../../patterns/mod.ts";
 import { xattrsOf } from "./attributes.ts";
 import { lstat, open, readdir, readlink, type Stat } from "./fs.ts";
-import { ignoreMatcher } from "./pattern.ts";
 import { rawBytes, shown } from "./raw.ts";
 import type { Selected } from "./select.ts";
 

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
+import { deepPattern, globPattern, isGlob } from "../../patterns/mod.ts";
 import { lstat, readdir } from "./fs.ts";
-import { deepPattern, globPattern, isGlob } from "./pattern.ts";
 import { raw, shown } from "./raw.ts";
 import { inScope } from "./scope.ts";
 
