@@ -1,5 +1,4 @@
-import { EngineError } from "../errors/mod.ts";
-import type { Image } from "../images/mod.ts";
+import { applyChanges, type Image } from "../images/mod.ts";
 import type { PackedLayer } from "../layers/mod.ts";
 import { type ImageConfig, type ImageRunConfig, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { argvOf } from "./config.ts";
@@ -14,7 +13,6 @@ import { transition } from "./transition.ts";
 /** Makes an image of what the container has changed, on top of the image that it was made from. */
 export async function commit(ctx: Context, ref: string, options: CommitOptions): Promise<{ Id: string }> {
   const name = nameOf(options);
-  if (options.changes.length > 0) throw new EngineError("not-implemented", "commit --change is not implemented");
   const { id } = resolve(ctx.table, ref);
   return ctx.collector.hold(async () => {
     const { row, packed } = await ctx.locks.run(id, () => pack(ctx, { id, pause: options.pause }));
@@ -70,7 +68,7 @@ function imageConfig({ row, parent, packed, options }: Made): ImageConfig {
     ...(variant && { variant }),
     created,
     ...(author && { author }),
-    config: runConfig(row),
+    config: applyChanges(runConfig(row), options.changes),
     rootfs: { type: "layers", diff_ids: packed.empty ? rootfs.diff_ids : [...rootfs.diff_ids, packed.diffId] },
     history: [
       ...history,

@@ -1,23 +1,25 @@
+import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "../../async/mod.ts";
+import { contentMigrations, openContent } from "../../content/mod.ts";
 import { type Db, openDb } from "../../db/mod.ts";
-import { EngineError } from "../../errors/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
+import { type Collector, openCollector } from "../../gc/mod.ts";
 import { createHost, type Host } from "../../host/mod.ts";
-import type { Image, Images } from "../../images/mod.ts";
-import type { Layers } from "../../layers/mod.ts";
+import { type Images, imagesMigrations, openImages } from "../../images/mod.ts";
+import { type Layers, layersMigrations, openLayers } from "../../layers/mod.ts";
 import { createLog } from "../../log/mod.ts";
-import type { Networks } from "../../network/mod.ts";
-import type { ImageRunConfig } from "../../oci/mod.ts";
+import { type Networks, networkMigrations, openNetworks } from "../../network/mod.ts";
+import { type ImageRunConfig, parseReference } from "../../oci/mod.ts";
 import { hostLimits, openRuntime } from "../../runtime/mod.ts";
 import { openSnapshots, type Snapshotter, snapshotsMigrations } from "../../snapshots/mod.ts";
 import { openVolumes, volumesMigrations } from "../../volumes/mod.ts";
 import { containersMigrations, openContainers } from "../mod.ts";
 
 const applets =
-  "sh true false echo cat sleep ls id env pwd head seq yes kill stty hostname touch rm mkdir dd tail wc test tr printf".split(
+  "sh true false echo cat sleep ls id env pwd head seq yes kill stty hostname touch rm mkdir dd tail wc test tr printf nc readlink".split(
     " ",
   );
 
@@ -38,15 +40,25 @@ export async function baseSnapshot(snapshots: Snapshotter, name: string): Promis
   await snapshots.commit(name, `making/${name}`);
 }
 
-/** Images that are one snapshot each; names are given. */
-function fakeImages(images: ReadonlyMap<string, Image>): Images {
-  const find = (ref: string) => images.get(ref) ?? [...images.values()].find((image) => image.id === ref);
-  const get = (ref: string) => {
-    const image = find(ref);
-    if (!image) throw new EngineError("not-found", `No such image: ${ref}`);
-    return image;
+/** Two images of the base snapshot; the second declares a volume. */
+async function registerImages(images: Images, layers: Layers): Promise<void> {
+  const packed = await layers.pack("base");
+  layers.recordChain(packed.diffId, "base");
+  const runs: Readonly<Record<string, ImageRunConfig>> = {
+    busybox: { Cmd: ["sh"], Env: ["A=image", "B=image"], Labels: { from: "image" } },
+    volumes: { Cmd: ["sh"], Volumes: { "/data": {} } },
   };
-  return { find, get, rootfs: async () => "base", layers: () => [], onUse: () => undefined } as unknown as Images;
+  for (const [name, run] of Object.entries(runs)) {
+    await images.register({
+      config: {
+        ...{ os: "linux", architecture: "amd64", config: run, created: "2024-01-01T00:00:00Z" },
+        rootfs: { type: "layers", diff_ids: [packed.diffId] },
+        history: [{ created_by: "made for a test" }],
+      },
+      layers: [packed.blob],
+      names: [parseReference(`${name}:latest`)],
+    });
+  }
 }
 
 /** No network at all: a sandbox is the host's namespace. What was opened and closed is counted. */
@@ -86,7 +98,11 @@ export interface Engine {
   readonly containers: Awaited<ReturnType<typeof openContainers>>;
   readonly db: Db;
   readonly events: ReturnType<typeof createEvents>;
+  /** What is asked for, unless `realNetworks`. */
   readonly networks: FakeNetworks;
+  readonly realNetworks: Networks;
+  readonly images: Images;
+  readonly collector: Collector;
   readonly host: Host;
   readonly directory: string;
   /** As kill -9 of the daemon and its start would. */
@@ -94,46 +110,49 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-const digest = (digit: string) => `sha256:${digit.repeat(64)}` as const;
+const migrations = [
+  ...[...eventsMigrations, ...contentMigrations, ...snapshotsMigrations, ...volumesMigrations],
+  ...[...networkMigrations, ...layersMigrations, ...imagesMigrations, ...containersMigrations],
+];
 
-export async function startEngine(directory = mkdtempSync(join(tmpdir(), "berth-containers-"))): Promise<Engine> {
-  const host = createHost({});
-  const migrations = [...eventsMigrations, ...snapshotsMigrations, ...volumesMigrations, ...containersMigrations];
+export interface EngineOptions {
+  readonly directory?: string;
+  /** Bridges, addresses and ports as they are; without it containers share the host's network. */
+  readonly realNetworks?: boolean;
+}
+
+/** The engine below its faces, as the daemon makes it. */
+export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), "berth-containers-"));
+  const tag = createHash("sha256").update(directory).digest("hex").slice(0, 6);
+  const host = createHost({ workers: { entry: new URL("./worker.ts", import.meta.url).href } });
   const db = openDb(join(directory, "db"), migrations);
   const events = createEvents(db);
   const { workers } = host;
-  const snapshots = await openSnapshots({ db, directory: join(directory, "snapshots"), workers });
-  if (!snapshots.info("base")) await baseSnapshot(snapshots, "base");
-  const volumes = await openVolumes({ db, directory: join(directory, "volumes"), workers, events });
   const log = createLog(process.env["BERTH_TEST_LOG"] ? "debug" : "error", (line) => process.stderr.write(line));
-  const tag = directory.slice(-6);
+  const content = await openContent({ db, directory: join(directory, "content") });
+  const snapshots = await openSnapshots({ db, directory: join(directory, "snapshots"), workers });
+  const volumes = await openVolumes({ db, directory: join(directory, "volumes"), workers, events });
   const execRoot = join(directory, "exec");
+  const networkConfig = { tag, bridge: `br${tag}`, execRoot };
+  const fake = new FakeNetworks();
+  const networks = options.realNetworks
+    ? await openNetworks({ db, host, events, log, config: networkConfig })
+    : (fake as unknown as Networks);
   const cgroupParent = `/berth-test-${tag}`;
   const runtime = await openRuntime({ host, log, execRoot, cgroupParent });
-  const networks = new FakeNetworks();
-  const image = (id: string, run: ImageRunConfig): Image => ({
-    id: digest(id),
-    config: { os: "linux", architecture: "amd64", config: run, rootfs: { type: "layers", diff_ids: [] } },
-    run,
-    names: [],
-  });
-  const images = fakeImages(
-    new Map([
-      ["busybox", image("a", { Cmd: ["sh"], Env: ["A=image", "B=image"], Labels: { from: "image" } })],
-      ["volumes", image("b", { Cmd: ["sh"], Volumes: { "/data": {} } })],
-    ]),
-  );
-  const parts = { db, host, events, log, snapshots, volumes, runtime, images };
+  const layers = openLayers({ db, content, snapshots, workers, log });
+  const collector = openCollector({ db, content, snapshots, owners: ["images", "containers"] });
+  const images = openImages({ db, content, snapshots, layers, leases: collector, collector, events, log });
+  if (!snapshots.info("base")) {
+    await baseSnapshot(snapshots, "base");
+    await registerImages(images, layers);
+  }
+  const parts = { db, host, events, log, snapshots, volumes, runtime, images, layers, networks, collector };
   const containers = await openContainers({
     ...parts,
-    layers: {} as Layers,
-    networks: networks as unknown as Networks,
-    collector: { register: () => undefined, hold: (body) => body() },
     config: {
-      directory: join(directory, "containers"),
-      execRoot,
-      cgroupParent,
-      defaultShmSize: 64 << 20,
+      ...{ directory: join(directory, "containers"), execRoot, cgroupParent, defaultShmSize: 64 << 20 },
       limits: hostLimits(host, runtime),
       firstRetryDelay: 20,
     },
@@ -145,17 +164,18 @@ export async function startEngine(directory = mkdtempSync(join(tmpdir(), "berth-
     await workers[Symbol.asyncDispose]();
   };
   return {
-    ...{ containers, db, events, networks, host, directory },
+    ...{ containers, db, events, networks: fake, realNetworks: networks, host, images, collector, directory },
     crash: async (meanwhile) => {
       await containers.shutdown();
       await meanwhile?.(db);
       await close();
-      return startEngine(directory);
+      return startEngine({ ...options, directory });
     },
     dispose: async () => {
       for (const { Id } of await everything(containers)) {
         await containers.remove(Id, { force: true, volumes: true, link: false });
       }
+      if (options.realNetworks) await networks.shutdown();
       await close();
       host.cgroups.remove(cgroupParent);
       rmSync(directory, { recursive: true, force: true });

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { body, script } from "./testing/bodies.ts";
+import { type Engine, startEngine } from "./testing/engine.ts";
+import { makeAndStart, run } from "./testing/run.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine({ realNetworks: true });
+});
+afterAll(() => engine.dispose());
+
+const settings = async (id: string) => (await engine.containers.inspect(id, false)).NetworkSettings;
+const force = { force: true, volumes: true, link: false };
+
+test("the default bridge: an address, a name for it, gone with the container", async () => {
+  const id = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "default" });
+  const { IPAddress, Gateway, Networks } = await settings(id);
+  expect(IPAddress).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+  expect(Networks["bridge"]).toMatchObject({ IPAddress, Gateway });
+  const gateway = { NetworkMode: "bridge", ExtraHosts: ["up:host-gateway"] };
+  const other = await run(engine, script("cat /etc/hosts"), gateway);
+  expect(other.stdout).toContain(`${Gateway}\tup\n`);
+  expect(other.stdout).toMatch(new RegExp(`^[0-9.]+\t${other.id.slice(0, 12)}$`, "m"));
+  const [row] = await engine.containers.list({
+    all: false,
+    limit: 0,
+    size: false,
+    filter: new Map([["network", ["bridge"]]]),
+  });
+  expect(row?.Id).toBe(id);
+  await engine.containers.remove(id, force);
+  expect(engine.realNetworks.endpoints(id)).toEqual([]);
+});
+
+test("published ports answer, and are freed", async () => {
+  const server = script("while :; do echo pong | nc -l -p 80; done", { ExposedPorts: { "80/tcp": {} } });
+  const id = await makeAndStart(engine, server, { NetworkMode: "bridge", PublishAllPorts: true });
+  const { Ports } = await settings(id);
+  const port = Number(Ports["80/tcp"]?.[0]?.HostPort);
+  expect(port).toBeGreaterThan(0);
+  const [row] = await engine.containers.list({ all: false, limit: 0, size: false, filter: new Map([["id", [id]]]) });
+  expect(row?.Ports).toContainEqual({ IP: "0.0.0.0", PrivatePort: 80, PublicPort: port, Type: "tcp" });
+  const taken = { NetworkMode: "bridge", PortBindings: { "80/tcp": [{ HostIp: "", HostPort: String(port) }] } };
+  const { Id: second } = await engine.containers.create({ body: body(script("sleep 1000"), taken) });
+  await expect(engine.containers.start(second)).rejects.toThrow("port is already allocated");
+  await engine.containers.remove(id, force);
+  await engine.containers.start(second);
+  await engine.containers.remove(second, force);
+});
+
+test("none, host, and another container's", async () => {
+  const none = await run(engine, script("ls /sys/class/net"), { NetworkMode: "none" });
+  expect(none.stdout.trim()).toBe("lo");
+  const host = await run(engine, script("ls /proc/self/ns/ >/dev/null; readlink /proc/self/ns/net"), {
+    NetworkMode: "host",
+  });
+  expect(host.stdout.trim()).toBe((await engine.host.processes.run(["readlink", "/proc/self/ns/net"])).stdout.trim());
+  const first = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "bridge" });
+  const joined = await run(engine, script("hostname; cat /etc/hosts"), {
+    NetworkMode: `container:${first.slice(0, 12)}`,
+  });
+  expect(joined.stdout).toContain(`${(await settings(first)).IPAddress}\t${first.slice(0, 12)}`);
+  await engine.containers.remove(first, force);
+  const gone = engine.containers.create({ body: body(script("sleep 1000"), { NetworkMode: `container:${first}` }) });
+  await expect(gone).rejects.toThrow("No such container");
+});
+
+test("a running container keeps its address over the daemon's restart", async () => {
+  const id = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "bridge" });
+  const before = (await settings(id)).IPAddress;
+  engine = await engine.crash();
+  expect((await settings(id)).IPAddress).toBe(before);
+  await engine.containers.remove(id, force);
+});

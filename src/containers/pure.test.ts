@@ -1,0 +1,305 @@
+import { expect, test } from "bun:test";
+import type { TaskStreams } from "../runtime/mod.ts";
+import { parseBind } from "./bind.ts";
+import { mountPlaces, withoutMounts } from "./changes.ts";
+import { humanDuration, nanos } from "./clock.ts";
+import { argvOf, mergeConfig } from "./config.ts";
+import { DetachFilter, parseDetachKeys } from "./detach-keys.ts";
+import { environment } from "./env.ts";
+import { hostsFile, resolvConfFile } from "./etc-files.ts";
+import { type Chunk, Hub } from "./hub.ts";
+import { LogParser } from "./log-file.ts";
+import { planMounts } from "./mount-plan.ts";
+import { checkName } from "./names.ts";
+import { wantedPorts } from "./network.ts";
+import { parseUntil } from "./prune.ts";
+import { shouldRestart } from "./retry.ts";
+import { parseSecurity } from "./security.ts";
+import { signalNumber } from "./signals.ts";
+import type { Row } from "./table.ts";
+import { emptyConfig, emptyHostConfig } from "./testing/bodies.ts";
+import { parsePs } from "./top.ts";
+import { phases, steps, transition } from "./transition.ts";
+import { validate } from "./validate.ts";
+import { Waiters } from "./waiters.ts";
+
+const who = { id: "c1", name: "n1" };
+
+test("transition: a step leads to one phase or is refused; the engine's own steps never surprise", () => {
+  expect(transition("created", "start", who)).toBe("running");
+  expect(transition("running", "exited", who)).toBe("exited");
+  expect(transition("exited", "retry", who)).toBe("restarting");
+  expect(() => transition("running", "start", who)).toThrow(expect.objectContaining({ kind: "not-modified" }));
+  expect(() => transition("paused", "remove", who)).toThrow("container is paused and must be unpaused first");
+  expect(() => transition("created", "retry", who)).toThrow(expect.objectContaining({ kind: "internal" }));
+  const asked = steps.filter((step) => !["prepared", "exited", "retry", "commit", "attach"].includes(step));
+  for (const phase of phases)
+    for (const step of asked) {
+      try {
+        expect(phases).toContain(transition(phase, step, who));
+      } catch (err) {
+        expect(["conflict", "not-modified", "not-found"]).toContain((err as { kind: string }).kind);
+      }
+    }
+});
+
+test("configuration: entry point and command", () => {
+  const image = { Entrypoint: ["/e"], Cmd: ["c"] };
+  const argv = (user: object) => argvOf(mergeConfig({ ...emptyConfig, ...user }, image));
+  expect(argv({})).toEqual(["/e", "c"]);
+  expect(argv({ Cmd: ["x"] })).toEqual(["/e", "x"]);
+  expect(argv({ Entrypoint: ["/o"] })).toEqual(["/o"]);
+  expect(argv({ Entrypoint: [""], Cmd: ["sh"] })).toEqual(["sh"]);
+  expect(() => mergeConfig(emptyConfig, {})).toThrow("no command specified");
+});
+
+test("configuration: lists add up, a health check inherits what it leaves out", () => {
+  const merged = mergeConfig(
+    { ...emptyConfig, Cmd: ["x"], Env: ["A=2"], Volumes: { "/b": {} }, Healthcheck: { Retries: 5 } },
+    {
+      Env: ["A=1", "B=1"],
+      Volumes: { "/a": {} },
+      User: "u",
+      StopSignal: "INT",
+      Healthcheck: { Test: ["CMD", "t"], Retries: 1 },
+    },
+  );
+  expect(merged).toMatchObject({ Env: ["A=2", "B=1"], Volumes: { "/a": {}, "/b": {} }, User: "u", StopSignal: "INT" });
+  expect(merged.Healthcheck).toEqual({ Test: ["CMD", "t"], Retries: 5 });
+});
+
+test("environment: defaults first, an entry without a value takes away", () => {
+  const input = { config: { Env: ["A=1", "PATH=/x"], Tty: true }, hostname: "h", home: "/root" };
+  expect(environment(input)).toEqual(["PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=1", "HOME=/root"]);
+  expect(environment({ ...input, extra: ["A", "HOME=/mine"], tty: false })).toEqual([
+    "PATH=/x",
+    "HOSTNAME=h",
+    "HOME=/mine",
+  ]);
+});
+
+test("-v: bind, volume, anonymous, options", () => {
+  expect(parseBind("/a:/b:ro,z")).toEqual({
+    source: "/a",
+    destination: "/b",
+    mode: "ro,z",
+    readOnly: true,
+    noCopy: false,
+  });
+  expect(parseBind("name:/b:nocopy")).toMatchObject({ source: "name", noCopy: true });
+  expect(parseBind("/anon")).toEqual({ destination: "/anon", mode: "", readOnly: false, noCopy: false });
+  expect(parseBind("/a:/b:rshared").propagation).toBe("rshared");
+  for (const bad of ["", "a:b:c:d", "/a:b", "/a:/b:ro,rw", "/a:/b:nope", "/a:/b:shared,slave", ":/b"]) {
+    expect(() => parseBind(bad)).toThrow(`invalid volume specification: '${bad}'`);
+  }
+});
+
+test("mounts: what wins at the same destination, and what is refused", () => {
+  const plan = (host: object, volumes = {}) =>
+    planMounts({ hostConfig: { ...emptyHostConfig, ...host }, volumes, inherited: [] });
+  const [bound] = plan({ Binds: ["/src:/data"] }, { "/data/": {} });
+  expect(bound).toMatchObject({ type: "bind", source: "/src", destination: "/data", anonymous: false });
+  expect(plan({}, { "/data": {} })).toMatchObject([
+    { type: "volume", anonymous: true, name: expect.stringMatching(/^[0-9a-f]{64}$/) },
+  ]);
+  expect(() => plan({ Binds: ["/a:/x", "/b:/x"] })).toThrow("Duplicate mount point: /x");
+  expect(() => plan({ Binds: ["/a:/"] })).toThrow("destination can't be '/'");
+  expect(() => plan({ Mounts: [{ Type: "bind", Source: "rel", Target: "/x" }] })).toThrow(
+    "mount path must be absolute",
+  );
+  expect(() => plan({ Mounts: [{ Type: "nope", Target: "/x" }] })).toThrow("mount type unknown");
+  expect(() => plan({ Mounts: [{ Type: "image", Target: "/x" }] })).toThrow("not implemented");
+  expect(() => plan({ Tmpfs: { "/t": "size=1m,upperdir=/etc" } })).toThrow("Invalid tmpfs option");
+  expect(
+    plan({ Mounts: [{ Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 5, Mode: 0o700 } }] }),
+  ).toMatchObject([{ type: "tmpfs", tmpfs: ["size=5", "mode=700"] }]);
+});
+
+test("/etc/hosts and /etc/resolv.conf", () => {
+  const hosts = hostsFile({
+    ...{ hostname: "h", domainname: "d", addresses: ["10.0.0.2"], hostGateway: "10.0.0.1" },
+    extraHosts: ["up:host-gateway", "v6:::1", "eq=1.2.3.4"],
+  });
+  for (const line of ["10.0.0.1\tup", "::1\tv6", "1.2.3.4\teq", "10.0.0.2\th.d h"])
+    expect(hosts).toContain(`${line}\n`);
+  const resolver = (host: string, over = {}) =>
+    resolvConfFile({ host, dns: [], search: [], options: [], hostNetwork: false, ...over });
+  expect(resolver("nameserver 127.0.0.53\nsearch a b\noptions edns0\n")).toBe(
+    "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch a b\noptions edns0\n",
+  );
+  expect(resolver("nameserver 127.0.0.53\nnameserver 10.1.1.1\n")).toBe("nameserver 10.1.1.1\n");
+  expect(resolver("nameserver 127.0.0.53\n", { hostNetwork: true })).toBe("nameserver 127.0.0.53\n");
+  expect(resolver("search a\n", { dns: ["9.9.9.9"], search: ["."] })).toBe("nameserver 9.9.9.9\n");
+});
+
+test("detach keys", () => {
+  const filter = new DetachFilter(parseDetachKeys(undefined));
+  expect(filter.feed(Uint8Array.of(97, 16))).toEqual({ bytes: Uint8Array.of(97), detached: false });
+  expect(filter.feed(Uint8Array.of(98))).toEqual({ bytes: Uint8Array.of(16, 98), detached: false });
+  expect(filter.feed(Uint8Array.of(16, 16, 17, 99))).toEqual({ bytes: Uint8Array.of(16), detached: true });
+  expect([...parseDetachKeys("ctrl-@,a,ctrl-_")]).toEqual([0, 97, 31]);
+  expect(() => parseDetachKeys("ctrl-1")).toThrow("Invalid detach keys (ctrl-1) provided");
+});
+
+test("signals, names, security options, durations, instants", () => {
+  expect(["KILL", "SIGTERM", "9", "RTMIN+3", "rtmax-1"].map(signalNumber)).toEqual([9, 15, 9, 37, 63]);
+  for (const bad of ["0", "65", "NO", "RTMIN-1"]) expect(() => signalNumber(bad)).toThrow(`invalid signal: ${bad}`);
+  expect(checkName("/a.b-c")).toBe("a.b-c");
+  expect(() => checkName("x")).toThrow("Invalid container name (x)");
+  const security = (...SecurityOpt: string[]) => parseSecurity({ SecurityOpt, Privileged: false });
+  expect(security("no-new-privileges", "seccomp=unconfined")).toEqual({ seccomp: "unconfined", noNewPrivileges: true });
+  expect(security('seccomp={"defaultAction":"SCMP_ACT_ALLOW"}').seccomp).toEqual({ defaultAction: "SCMP_ACT_ALLOW" });
+  expect(() => security("seccomp=/etc/passwd")).toThrow("not valid JSON");
+  expect(() => security("nope=1")).toThrow("invalid --security-opt");
+  expect([0, 1000, 59_000, 90_000, 3_600_000, 50 * 3_600_000].map(humanDuration)).toEqual([
+    ...["Less than a second", "1 second", "59 seconds", "About a minute", "About an hour", "2 days"],
+  ]);
+  expect(nanos("1970-01-01T00:00:01.000000002Z")).toBe(1_000_000_002n);
+  expect(nanos("1970-01-01T01:00:00+01:00")).toBe(0n);
+  expect(parseUntil("1h30m", 10_000_000)).toBe(10_000_000 - 5_400_000);
+  expect(parseUntil("100", 0)).toBe(100_000);
+  expect(() => parseUntil("soon", 0)).toThrow("until=soon");
+});
+
+test("ports: bindings, and with -P what is exposed", () => {
+  const row = {
+    config: { ...emptyConfig, ExposedPorts: { "80/tcp": {}, "53/udp": {} } },
+    hostConfig: { ...emptyHostConfig, PortBindings: { "80": [{ HostIp: "", HostPort: "8080" }], "90/tcp": null } },
+  };
+  expect(wantedPorts(row)).toEqual({ "80/tcp": [{ HostIp: "", HostPort: "8080" }] });
+  const all = { ...row, hostConfig: { ...row.hostConfig, PublishAllPorts: true } };
+  expect(Object.keys(wantedPorts(all))).toEqual(["80/tcp", "53/udp"]);
+});
+
+test("validation names what is wrong and what is not there", () => {
+  const check = (host: object, config: object = {}) =>
+    validate(
+      { config: { ...emptyConfig, ...config }, hostConfig: { ...emptyHostConfig, ...host }, endpoints: {} },
+      "crun",
+    );
+  const bad: [object, string][] = [
+    [{ Memory: 1024 }, "Minimum memory limit allowed is 6MB"],
+    [{ MemorySwap: 1 << 30 }, "You should always set the Memory limit"],
+    [{ NanoCpus: 1e15 }, "Range of CPUs is from 0.01"],
+    [{ RestartPolicy: { Name: "sometimes" } }, "unknown policy 'sometimes'"],
+    [{ RestartPolicy: { Name: "always" }, AutoRemove: true }, "can't create 'AutoRemove' container"],
+    [{ CapAdd: ["NOPE"] }, 'unknown capability: "CAP_NOPE"'],
+    [{ PortBindings: { "99999/tcp": [] } }, "invalid port specification"],
+    [{ PortBindings: { "80/tcp": [{ HostIp: "x", HostPort: "" }] } }, "invalid IP address: x"],
+    [{ ExtraHosts: ["nothing"] }, "bad format for add-host"],
+    [{ Links: ["a:b"] }, "Links is not implemented"],
+    [{ LogConfig: { Type: "syslog", Config: {} } }, "no log driver named 'syslog'"],
+    [{ Sysctls: { "kernel.panic": "1" } }, "not in a separate kernel namespace"],
+    [{ Ulimits: [{ Name: "nofile", Soft: 5, Hard: 1 }] }, "ulimit soft limit must be less"],
+    [{ Runtime: "kata" }, "unknown or invalid runtime name: kata"],
+    [{ PidMode: "odd" }, "invalid PID mode: odd"],
+    [{ NetworkMode: "container:x", PublishAllPorts: true }, "conflicting options: port publishing"],
+  ];
+  for (const [host, message] of bad) expect(() => check(host)).toThrow(message);
+  expect(() => check({}, { WorkingDir: "rel" })).toThrow("it needs to be an absolute path");
+  expect(() => check({}, { Env: ["=x"] })).toThrow("invalid environment variable: =x");
+  expect(check({})).toEqual([]);
+  expect(check({ NetworkMode: "host", PortBindings: { "80/tcp": [] } })).toEqual([
+    "Published ports are discarded when using host network mode",
+  ]);
+});
+
+test("restart policies", () => {
+  const row = (Name: string, over: object = {}) =>
+    ({
+      hostConfig: { RestartPolicy: { Name, MaximumRetryCount: 2 } },
+      restartCount: 0,
+      stoppedByUser: false,
+      ...over,
+    }) as Row;
+  expect(shouldRestart(row("no"), 1)).toBe(false);
+  expect(shouldRestart(row("always"), 0)).toBe(true);
+  expect(shouldRestart(row("always", { stoppedByUser: true }), 0)).toBe(false);
+  expect([0, 1].map((code) => shouldRestart(row("on-failure"), code))).toEqual([false, true]);
+  expect(shouldRestart(row("on-failure", { restartCount: 2 }), 1)).toBe(false);
+});
+
+test("log lines come in any pieces, and what conmon did not write is skipped", () => {
+  const parser = new LogParser();
+  const text = "2024-01-02T03:04:05.000000006+00:00 stdout P par\nbroken\n2024-01-02T04:04:05.1+01:00 stderr F \n";
+  const records = [...Buffer.from(text)].flatMap((byte) => parser.feed(Uint8Array.of(byte)));
+  expect(records.map((record) => ({ ...record, text: Buffer.from(record.text).toString() }))).toEqual([
+    { time: "2024-01-02T03:04:05.000000006Z", stream: "stdout", partial: true, text: "par" },
+    { time: "2024-01-02T03:04:05.1Z", stream: "stderr", partial: false, text: "" },
+  ]);
+});
+
+test("diff leaves out the engine's mount points and the directories that changed for them alone", () => {
+  const change = (path: string, kind: "modified" | "added") => ({ path, kind });
+  const places = mountPlaces({ mounts: [] });
+  const etc = [change("/etc", "modified"), change("/etc/hosts", "added")];
+  expect(withoutMounts(etc, places)).toEqual([]);
+  const more = [...etc, change("/etc/x", "added"), change("/tmp", "modified"), change("/tmp/y", "added")];
+  expect(withoutMounts(more, places).map(({ path }) => path)).toEqual(["/etc", "/etc/x", "/tmp", "/tmp/y"]);
+});
+
+test("ps output: the last column keeps its spaces", () => {
+  const output = "UID PID CMD\nroot 5 sleep 10\nroot 6 other\n";
+  expect(parsePs(output, new Set([5]))).toEqual({
+    Titles: ["UID", "PID", "CMD"],
+    Processes: [["root", "5", "sleep 10"]],
+  });
+  expect(() => parsePs("A B\n", new Set())).toThrow("Couldn't find PID field");
+});
+
+test("waiters: an exit, a removal, an abort", async () => {
+  const waiters = new Waiters();
+  const exit = waiters.next("a");
+  const removed = waiters.next("a", { removedOnly: true });
+  waiters.tell("a", { kind: "exit", code: 3 });
+  expect(await exit).toEqual({ kind: "exit", code: 3 });
+  waiters.tell("a", { kind: "removed", code: 3 });
+  expect((await removed).kind).toBe("removed");
+  await expect(waiters.next("a", { signal: AbortSignal.abort() })).rejects.toMatchObject({ kind: "canceled" });
+});
+
+/** Streams that give `count` chunks of 64 KiB and say how many were taken. */
+function chunky(count: number): TaskStreams & { taken: number } {
+  const streams = {
+    taken: 0,
+    output: chunks(),
+    write: async () => undefined,
+    closeStdin: () => undefined,
+    [Symbol.dispose]: () => undefined,
+  };
+  async function* chunks(): AsyncGenerator<Chunk> {
+    for (; streams.taken < count; streams.taken++) yield { stream: "stdout", bytes: new Uint8Array(65536) };
+  }
+  return streams;
+}
+
+test("hub: drained without readers, held by a slow one, everything arrives", async () => {
+  const alone = new Hub();
+  const fast = chunky(1000);
+  alone.bind(fast);
+  await alone.flushed(60_000);
+  expect(fast.taken).toBe(1000);
+
+  const hub = new Hub();
+  const reader = hub.join(new Set(["stdout"]));
+  const streams = chunky(1000);
+  hub.bind(streams);
+  for (let turn = 0; turn < 5000; turn++) await Promise.resolve();
+  expect(streams.taken).toBeLessThan(40); // 1 MiB waits for the reader, the rest for it to read
+  let bytes = 0;
+  for (let batch = await reader.take(); batch; batch = await reader.take()) {
+    for (const chunk of batch) bytes += chunk.bytes.length;
+  }
+  expect(bytes).toBe(1000 * 65536);
+});
+
+test("hub: a reader that leaves holds nobody up", async () => {
+  const hub = new Hub();
+  const reader = hub.join(new Set(["stdout"]));
+  const streams = chunky(500);
+  hub.bind(streams);
+  for (let turn = 0; turn < 1000; turn++) await Promise.resolve();
+  reader.leave();
+  await hub.flushed(60_000);
+  expect(streams.taken).toBe(500);
+});

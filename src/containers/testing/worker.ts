@@ -1,0 +1,5 @@
+/** The worker threads of these tests: only the jobs that containers lead to. */
+import { copyTree, removeTree, serveJobs, usageOf } from "../../host/mod.ts";
+import { layersJobs } from "../../layers/mod.ts";
+
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs]);
