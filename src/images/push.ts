@@ -19,6 +19,7 @@ import { compressLayer, isPlain } from "./compress-layer.ts";
 import { announce, type Context, nameRow } from "./context.ts";
 import { Meter, shortId } from "./download.ts";
 import type { TransferOptions } from "./images.ts";
+import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, imageOfName, namesOfRepository, repositoriesWithBlob, setName } from "./table.ts";
 import { manifestBytes } from "./write-manifest.ts";
 
@@ -46,6 +47,7 @@ export async function pushImages(parts: PushParts, ref: Reference, options: Tran
   const tags = ref.tag ? [ref.tag] : tagsOf(context, ref);
   const rows = tags.map((tag) => ({ ref: { domain, path, tag }, row: requireImage(context, { domain, path, tag }) }));
   if (rows.length === 0) throw noImage(ref);
+  if (options.platform) for (const { row } of rows) requirePlatform(row, options.platform);
   options.progress({ status: `The push refers to repository [${domain}/${path}]` });
   await context.leases.hold(async () => {
     for (const one of rows) await pushOne({ ...parts, ...one, options });

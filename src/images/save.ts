@@ -5,17 +5,15 @@ import {
   type Descriptor,
   type Digest,
   familiar,
-  formatPlatform,
   type ImageConfig,
-  matchesPlatform,
   mediaTypes,
-  parsePlatform,
   parseReference,
   type Reference,
 } from "../oci/mod.ts";
 import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../stream/mod.ts";
 import { announce, type Context } from "./context.ts";
 import { requireRow, tryReference } from "./find.ts";
+import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, type LayerRow, layersOf, namesOfRepository } from "./table.ts";
 
 export interface SaveOptions {
@@ -69,17 +67,6 @@ function chosen(q: Query, refs: readonly string[]): Saved[] {
     add(row, ref?.tag && !byId ? [ref] : []);
   }
   return [...images.values()];
-}
-
-function requirePlatform(row: ImageRow, text: string): void {
-  const wanted = parsePlatform(text);
-  const config = JSON.parse(row.config) as ImageConfig;
-  if (matchesPlatform(wanted, config)) return;
-  const [asked, actual] = [formatPlatform(wanted), formatPlatform(config)];
-  throw new EngineError(
-    "not-found",
-    `image ${row.id} was found but does not match the specified platform: wanted ${asked}, actual: ${actual}`,
-  );
 }
 
 async function* entries(
