@@ -10,7 +10,7 @@ import { layersMigrations, openLayers } from "../layers/mod.ts";
 import { nullLog } from "../log/mod.ts";
 import { digestOf, parseReference } from "../oci/mod.ts";
 import { createRegistryClient } from "../registry-client/mod.ts";
-import { startRegistry } from "../registry-server/testing/start.ts";
+import { startRegistry } from "../registry-server/testing/start.suite.ts";
 import { openSnapshots, snapshotsMigrations } from "../snapshots/mod.ts";
 import { fromBuffer } from "../stream/mod.ts";
 import { createTransfer, imagesMigrations, openImages } from "./mod.ts";

@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { nullLog } from "../log/mod.ts";
 import { type Digest, digestOf, type Manifest, mediaTypes, parseReference } from "../oci/mod.ts";
 import { createRegistryClient, type RegistryClient } from "../registry-client/mod.ts";
-import { startRegistry } from "../registry-server/testing/start.ts";
+import { startRegistry } from "../registry-server/testing/start.suite.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
 import { setUp } from "./testing/setup.ts";
 import { createTransfer } from "./transfer.ts";

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { EngineError, kindOf } from "../errors/mod.ts";
 import { nullLog } from "../log/mod.ts";
 import { type Descriptor, digestOf, mediaTypes, parseReference } from "../oci/mod.ts";
-import { startRegistry } from "../registry-server/testing/start.ts";
+import { startRegistry } from "../registry-server/testing/start.suite.ts";
 import { fromBuffer } from "../stream/mod.ts";
 import { parseChallenges } from "./challenge.ts";
 import { createEndpoints } from "./endpoints.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { request } from "node:http";
 import { digestOf, mediaTypes } from "../oci/mod.ts";
 import { rangeOf } from "./blobs.ts";
-import { startRegistry } from "./testing/start.ts";
+import { startRegistry } from "./testing/start.suite.ts";
 
 const text = (value: unknown) => JSON.stringify(value);
 const code = async (response: Response) => ((await response.json()) as { errors: { code: string }[] }).errors[0]?.code;
