@@ -1,6 +1,7 @@
 export { createCgroups } from "./cgroups.ts";
 export { confined } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
+export { unreadBytes } from "./fifo.ts";
 export type {
   Cgroups,
   CgroupUsage,

@@ -59,23 +59,12 @@ function defaults(input: MountInput): SpecMount[] {
   ];
 }
 
-/** With the host's IPC namespace its message queues and shared memory come along. */
+/** With the host's IPC namespace an mqueue mount shows the host's queues; its shared memory is a file system of its own. */
 function ipcMounts(input: MountInput, strict: readonly string[]): SpecMount[] {
+  const queues = { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: strict };
   if (input.namespaces.ipc === "host") {
-    return ["/dev/mqueue", "/dev/shm"].map((path) => ({
-      destination: path,
-      type: "bind",
-      source: path,
-      options: ["rbind", "nosuid", "noexec", "nodev"],
-    }));
+    return [queues, { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", ...strict] }];
   }
-  return [
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: strict },
-    {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: [...strict, "mode=1777", `size=${input.shmSize}`],
-    },
-  ];
+  const options = [...strict, "mode=1777", `size=${input.shmSize}`];
+  return [queues, { destination: "/dev/shm", type: "tmpfs", source: "shm", options }];
 }

@@ -3,7 +3,7 @@ import { EngineError } from "../errors/mod.ts";
 import type { Host } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { RuntimeCli } from "./cli.ts";
-import { control } from "./control.ts";
+import { controlNow } from "./control.ts";
 import { create, exec } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
 import { Exits } from "./exits.ts";
@@ -49,23 +49,23 @@ function runtimeOf(parts: Parts): Runtime {
   return {
     info: parts.info,
     create: (bundle) => create(parts, bundle),
-    start: (id) => cli.must(["start", tasks.get(id).record.id]),
+    start: async (id) => cli.must(["start", tasks.get(id).record.id]),
     signal: (id, signal, scope) => sendSignal(parts, { id, signal, scope }),
     async freeze(id, freeze) {
       await cli.must([freeze ? "pause" : "resume", tasks.get(id).record.id]);
       if (freeze) frozen.add(id);
       else frozen.delete(id);
     },
-    limit: (id, resources) =>
+    limit: async (id, resources) =>
       cli.must(["update", "--resources", "/dev/stdin", tasks.get(id).record.id], JSON.stringify(resources)),
     exec: (request) => exec(parts, request),
     attach: async (id) => openStreams(parts.host, tasks.get(id).record.directory),
-    resize: (id, size) => control(tasks.get(id), sizeLine(size)),
+    resize: async (id, size) => controlNow(tasks.get(id), sizeLine(size)),
     delete: (id) => deleteContainer(parts, id),
     deleteExec: (id) => deleteExec(parts, id),
     exits: (signal) => parts.exits.listen(signal),
     recover: () => recover(parts),
-    reopenLog: (id) => control(tasks.get(id), "2 0 0"),
+    reopenLog: async (id) => controlNow(tasks.get(id), "2 0 0"),
     runOnce: (bundle, io) => runOnce(parts, bundle, io),
   };
 }

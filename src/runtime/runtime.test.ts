@@ -1,4 +1,11 @@
-import { runtimeSuite } from "./runtime.suite.ts";
+import { processSuite } from "./processes.suite.ts";
+import { recoverSuite } from "./recovery.suite.ts";
+import { streamSuite } from "./streams.suite.ts";
+import { taskSuite } from "./tasks.suite.ts";
 
-runtimeSuite("crun");
-runtimeSuite("runc");
+for (const name of ["crun", "runc"] as const) {
+  taskSuite(name);
+  streamSuite(name);
+  processSuite(name);
+  recoverSuite(name);
+}

@@ -5,7 +5,7 @@ import { createCgroups, createMounts, createProcesses } from "../../host/mod.ts"
 import { nullLog } from "../../log/mod.ts";
 import { hostLimits } from "../limits.ts";
 import { openRuntime } from "../open.ts";
-import type { Bundle, ExecRequest, Exit, Runtime, SpecInput, TaskStreams } from "../runtime.ts";
+import type { Bundle, ExecRequest, Exit, Runtime, SpecInput, Task, TaskStreams } from "../runtime.ts";
 import { ociSpec } from "../spec.ts";
 
 /** For tests and measurements: a real runtime in a directory of its own, with a busybox root. Everything goes on dispose. */
@@ -75,6 +75,33 @@ export class Lab implements AsyncDisposable {
       attach: true,
       ...change,
     };
+  }
+
+  /** Creates, attaches, starts. */
+  async run(bundle: Bundle): Promise<{ task: Task; output: ReturnType<typeof outputOf> }> {
+    const task = await this.runtime.create(bundle);
+    const output = outputOf(await this.runtime.attach(bundle.id));
+    await this.runtime.start(bundle.id);
+    return { task, output };
+  }
+
+  /** Runs a shell script to its end and gives its output. */
+  async shell(script: string, change: Partial<SpecInput> = {}) {
+    const bundle = this.bundle(["/bin/sh", "-c", script], change);
+    const exit = exitOf(this.runtime, bundle.id);
+    const { output } = await this.run(bundle);
+    const text = await output;
+    const { code } = await exit;
+    await this.runtime.delete(bundle.id);
+    return { ...text, code };
+  }
+
+  /** A container that runs until it is deleted. */
+  async sleeper(change: Partial<SpecInput> = {}): Promise<{ id: string; task: Task }> {
+    const bundle = this.bundle(["/bin/sleep", "1000"], change);
+    const { task, output } = await this.run(bundle);
+    output.catch(() => undefined);
+    return { id: bundle.id, task };
   }
 
   #input(id: string, args: readonly string[]): SpecInput {
@@ -176,4 +203,22 @@ export async function outputOf(streams: TaskStreams | undefined): Promise<{ stdo
   const text = { stdout: "", stderr: "" };
   for await (const { stream, bytes } of streams?.output ?? []) text[stream] += Buffer.from(bytes).toString();
   return text;
+}
+
+/** What the work was rejected with. */
+export async function caught(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => {
+      throw new Error("nothing was thrown");
+    },
+    (err: unknown) => err,
+  );
+}
+
+/** Waits for something that no event tells. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 400) throw new Error("it did not come true");
+    await Bun.sleep(10);
+  }
 }
