@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createProcesses } from "../processes.ts";
+import { createNet } from "./net.ts";
+import { PortError } from "./port.ts";
+
+const net = createNet();
+const unique = `n${(process.pid % 46656).toString(36)}`;
+let directory = "";
+let path = "";
+/** A pair lives on for some milliseconds after its namespace: every test has names of its own. */
+let veth = "";
+let count = 0;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "berth-net-"));
+  path = join(directory, "ns");
+  veth = `${unique}v${count++}`;
+  await run(["ip", "link", "add", unique, "type", "bridge"]);
+});
+afterEach(async () => {
+  net.removeNamespace(path);
+  await run(["ip", "link", "del", unique]);
+  rmSync(directory, { recursive: true });
+});
+
+async function run(argv: readonly string[], stdin?: string) {
+  return await createProcesses().run(argv, stdin === undefined ? {} : { stdin });
+}
+
+const plan = () => ({
+  name: veth,
+  bridge: unique,
+  namespace: path,
+  inside: "eth0",
+  macAddress: "02:42:0a:e6:00:02",
+  address: "10.230.0.2",
+  prefixLength: 24,
+});
+
+describe("namespaces", () => {
+  test("are made with loopback up, and this process stays outside with every thread", async () => {
+    const own = readlinkSync("/proc/self/ns/net");
+    for (let round = 0; round < 50; round++) {
+      net.createNamespace(path);
+      net.removeNamespace(path);
+    }
+    const threads = readdirSync("/proc/self/task").map((thread) => readlinkSync(`/proc/self/task/${thread}/ns/net`));
+    expect(new Set(threads)).toEqual(new Set([own]));
+    net.createNamespace(path);
+    const { stdout } = await run(["nsenter", `--net=${path}`, "ip", "-br", "addr"]);
+    expect(stdout).toContain("127.0.0.1/8");
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    net.removeNamespace(path);
+    net.removeNamespace(path);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("are not made over what is there", () => {
+    net.createNamespace(path);
+    expect(() => net.createNamespace(path)).toThrow("EEXIST");
+    expect(() => net.createNamespace(join(directory, "absent", "ns"))).toThrow("ENOENT");
+  });
+});
+
+describe("veths", () => {
+  test("are plugged in whole, and unplugged at once", async () => {
+    net.createNamespace(path);
+    net.plugVeth({ ...plan(), gateway: "10.230.0.1", mtu: 1400, isolated: true });
+    const within = (await run(["nsenter", `--net=${path}`, "ip", "addr"])).stdout;
+    expect(within).toContain("inet 10.230.0.2/24 brd 10.230.0.255");
+    expect(within).toContain("link/ether 02:42:0a:e6:00:02");
+    expect(within).toContain("mtu 1400");
+    const port = (await run(["bridge", "-d", "link", "show", "dev", veth])).stdout;
+    expect(port).toContain("hairpin on");
+    expect(port).toContain("isolated on");
+    expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
+    net.unplugVeth(veth);
+    expect((await run(["ip", "-br", "link", "show", "master", unique])).stdout).toBe("");
+    net.unplugVeth("absent0");
+  });
+
+  test("leave nothing when they fail", async () => {
+    expect(() => net.plugVeth(plan())).toThrow(`Network namespace ${path} not found`);
+    net.createNamespace(path);
+    expect(() => net.plugVeth({ ...plan(), bridge: "absent0" })).toThrow("Network link absent0");
+    expect(() => net.plugVeth({ ...plan(), gateway: "10.99.0.1" })).toThrow("Plug");
+    expect((await run(["ip", "link", "show", veth])).code).not.toBe(0);
+    net.plugVeth(plan());
+    expect(() => net.plugVeth(plan())).toThrow("EEXIST");
+  });
+
+  test("get a default route later, which stays as it is", async () => {
+    net.createNamespace(path);
+    net.plugVeth(plan());
+    net.addDefaultRoute(path, "10.230.0.1");
+    net.addDefaultRoute(path, "10.230.0.9");
+    expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
+    expect(() => net.addDefaultRoute(join(directory, "absent"), "10.230.0.1")).toThrow("ENOENT");
+  });
+});
+
+describe("nft elements", () => {
+  const table = `berth_net_${unique}`;
+  const key = (port: number) => Buffer.from([6, 0, 0, 0, port >> 8, port & 255, 0, 0]);
+  const value = Buffer.from([10, 230, 0, 2, 0, 80, 0, 0]);
+
+  test("come and go in transactions, also by the thousand", async () => {
+    await run(
+      ["nft", "-f", "-"],
+      `table ip ${table} {\n map m { type inet_proto . inet_service : ipv4_addr . inet_service; }\n}\n`,
+    );
+    try {
+      const add = Array.from(
+        { length: 20_000 },
+        (_, port) => ({ change: "add", set: "m", key: key(port), value }) as const,
+      );
+      net.changeElements(table, add);
+      const listed = async () => (await run(["nft", "list", "map", "ip", table, "m"])).stdout;
+      expect(await listed()).toContain("tcp . 19999 : 10.230.0.2 . 80");
+      const absent = { change: "delete", set: "m", key: key(30000) } as const;
+      expect(() => net.changeElements(table, [{ ...absent, key: key(1) }, absent])).toThrow("ENOENT");
+      expect(await listed()).toContain("tcp . 1 : ");
+      net.changeElements(table, [{ ...absent, key: key(1) }]);
+      expect(await listed()).not.toContain("tcp . 1 : ");
+      net.changeElements(table, []);
+    } finally {
+      await run(["nft", "delete", "table", "ip", table]);
+    }
+    expect(() => net.changeElements(table, [{ change: "add", set: "m", key: key(1), value }])).toThrow("ENOENT");
+  });
+});
+
+describe("ports", () => {
+  test.each(["tcp", "udp"] as const)("of %s are held until released", (protocol) => {
+    const first = net.reservePort({ protocol, address: "127.0.0.1", port: 0 });
+    expect(first.port).toBeGreaterThan(0);
+    const again = () => net.reservePort({ protocol, address: "0.0.0.0", port: first.port });
+    expect(again).toThrow(new PortError("EADDRINUSE"));
+    first.release();
+    again().release();
+    expect(() => net.reservePort({ protocol, address: "192.0.2.99", port: 0 })).toThrow(new PortError("EADDRNOTAVAIL"));
+  });
+});

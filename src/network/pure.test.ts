@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import type { PortMap } from "../wire/mod.ts";
+import {
+  contains,
+  formatAddress,
+  formatSubnet,
+  lastAddress,
+  macOf,
+  overlap,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from "./address.ts";
+import { kernelNames } from "./context.ts";
+import { defaultPools, pickSubnet } from "./pools.ts";
+import { portWishes, toPortMap } from "./ports.ts";
+
+const subnet = (text: string) => parseSubnet(text) as Subnet;
+
+describe("addresses", () => {
+  test("are read and written", () => {
+    for (const text of ["0.0.0.0", "172.17.0.2", "255.255.255.255"]) {
+      expect(formatAddress(parseAddress(text) ?? -1)).toBe(text);
+    }
+    for (const bad of ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "010.0.0.1", "1.2.3.4 ", "a.b.c.d", "::1"]) {
+      expect(parseAddress(bad)).toBeUndefined();
+    }
+  });
+
+  test("make subnets", () => {
+    expect(formatSubnet(subnet("10.1.2.3/16"))).toBe("10.1.0.0/16");
+    expect(formatSubnet(subnet("200.1.2.3/0"))).toBe("0.0.0.0/0");
+    expect(formatAddress(lastAddress(subnet("192.168.16.0/20")))).toBe("192.168.31.255");
+    for (const bad of ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/x", "10.0.0.0/8/8", "/8"])
+      expect(parseSubnet(bad)).toBeUndefined();
+    expect(contains(subnet("10.0.0.0/8"), parseAddress("11.0.0.0") ?? 0)).toBe(false);
+    expect(overlap(subnet("10.0.0.0/8"), subnet("10.200.0.0/24"))).toBe(true);
+    expect(overlap(subnet("10.0.0.0/9"), subnet("10.128.0.0/9"))).toBe(false);
+  });
+
+  test("give MAC addresses as Docker does", () => {
+    expect(macOf(parseAddress("172.17.0.2") ?? 0)).toBe("02:42:ac:11:00:02");
+  });
+});
+
+describe("pools", () => {
+  test("give the first subnet that overlaps nothing", () => {
+    expect(formatSubnet(pickSubnet(defaultPools, []))).toBe("172.17.0.0/16");
+    const taken = [subnet("172.17.3.0/24"), subnet("172.18.0.0/15")];
+    expect(formatSubnet(pickSubnet(defaultPools, taken))).toBe("172.20.0.0/16");
+    expect(formatSubnet(pickSubnet(defaultPools, [subnet("172.16.0.0/12")], 1))).toBe("192.168.16.0/20");
+  });
+
+  test("come to an end, and are checked", () => {
+    const pools = [{ base: "10.5.0.0/23", size: 24 }];
+    expect(formatSubnet(pickSubnet(pools, [subnet("10.5.0.0/24")], 3))).toBe("10.5.1.0/24");
+    expect(() => pickSubnet(pools, [subnet("10.0.0.0/8")])).toThrow(
+      "all predefined address pools have been fully subnetted",
+    );
+    expect(() => pickSubnet([{ base: "x", size: 24 }], [])).toThrow("invalid address pool x of size 24");
+    expect(() => pickSubnet([{ base: "10.0.0.0/24", size: 16 }], [])).toThrow("invalid address pool");
+  });
+});
+
+describe("port bindings", () => {
+  const wishes = (ports: PortMap) => portWishes(ports, "0.0.0.0");
+
+  test("become wishes, the fixed ones first", () => {
+    const found = wishes({
+      "80/tcp": [
+        { HostIp: "", HostPort: "" },
+        { HostIp: "127.0.0.1", HostPort: "8000-8010" },
+        { HostIp: "", HostPort: "8005" },
+      ],
+      "53/udp": [{ HostIp: "0.0.0.0", HostPort: "53" }],
+      "443": [{ HostIp: "", HostPort: "443" }],
+      "9000/tcp": null,
+    });
+    expect(
+      found.map((wish) => `${wish.hostAddress}:${wish.first}-${wish.last}>${wish.containerPort}/${wish.protocol}`),
+    ).toEqual([
+      "0.0.0.0:443-443>443/tcp",
+      "0.0.0.0:8005-8005>80/tcp",
+      "0.0.0.0:53-53>53/udp",
+      "0.0.0.0:0-0>80/tcp",
+      "127.0.0.1:8000-8010>80/tcp",
+    ]);
+  });
+
+  test.each([
+    ["0/tcp", "", "1", "invalid port specification"],
+    ["x/tcp", "", "1", "invalid port specification"],
+    ["80/tcp/x", "", "1", "invalid port specification"],
+    ["80/icmp", "", "1", "invalid proto: icmp"],
+    ["80/sctp", "", "1", "sctp"],
+    ["80/tcp", "nonsense", "1", "invalid IP address: nonsense"],
+    ["80/tcp", "::1", "1", "IPv6 host address ::1 is not implemented"],
+    ["80/tcp", "", "70000", "invalid port range"],
+    ["80/tcp", "", "9-8", "invalid port range"],
+    ["80/tcp", "", "0-8", "invalid port range"],
+    ["80/tcp", "", "1-2-3", "invalid port range"],
+    ["80/tcp", "", "http", "invalid port range"],
+  ])("%s on %s:%s are refused", (key, HostIp, HostPort, message) => {
+    expect(() => wishes({ [key]: [{ HostIp, HostPort }] })).toThrow(message);
+  });
+
+  test("are shown as Docker does", () => {
+    const port = { protocol: "tcp", containerPort: 80, hostAddress: "0.0.0.0", hostPort: 8080 } as const;
+    expect(toPortMap([port, { ...port, hostAddress: "127.0.0.1", hostPort: 81 }])).toEqual({
+      "80/tcp": [
+        { HostIp: "0.0.0.0", HostPort: "8080" },
+        { HostIp: "127.0.0.1", HostPort: "81" },
+      ],
+    });
+  });
+});
+
+test("names in the kernel fit into 15 bytes and never begin like another tag's", () => {
+  const names = kernelNames("ab12cd");
+  expect(names.veth("f".repeat(64))).toBe("veab12cd-ffffff");
+  expect(names.bridge("f".repeat(64))).toHaveLength(15);
+  expect(kernelNames("ab1").vethPrefix.startsWith(kernelNames("ab").vethPrefix)).toBe(false);
+});

@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createProcesses } from "../host/mod.ts";
+import { parseSubnet, type Subnet } from "./address.ts";
+import { type NftNetwork, type NftPort, portElement, renderNftTable } from "./render.ts";
+
+const network = (bridge: string, subnet: string, more: Partial<NftNetwork> = {}): NftNetwork => ({
+  bridge,
+  subnet: parseSubnet(subnet) as Subnet,
+  internal: false,
+  masquerade: true,
+  ...more,
+});
+const port = (hostPort: number, more: Partial<NftPort> = {}): NftPort => ({
+  protocol: "tcp",
+  hostAddress: "0.0.0.0",
+  hostPort,
+  containerPort: 80,
+  address: "10.213.0.2",
+  ...more,
+});
+
+const cases = {
+  empty: { networks: [], ports: [] },
+  default: {
+    networks: [network("berth0", "10.213.0.0/24")],
+    ports: [
+      port(18080),
+      port(18053, { protocol: "udp", containerPort: 53 }),
+      port(18081, { hostAddress: "127.0.0.1" }),
+      port(18081, { hostAddress: "192.0.2.2", address: "10.213.0.3", containerPort: 8080 }),
+    ],
+  },
+  many: {
+    networks: [
+      network("berth0", "10.213.0.0/24"),
+      network("brx-1", "10.214.0.0/16", { internal: true }),
+      network("brx-2", "10.215.0.0/16", { masquerade: false }),
+    ],
+    ports: [],
+  },
+} as const;
+
+for (const [name, state] of Object.entries(cases)) {
+  test(`the table "${name}" is as its golden file says, and nft takes it`, async () => {
+    const table = `berth_render_${process.pid}`;
+    const text = renderNftTable({ table: "berth_golden", ...state });
+    const golden = new URL(`testdata/${name}.nft`, import.meta.url);
+    if (process.env["UPDATE_GOLDEN"]) writeFileSync(golden, text);
+    expect(text).toBe(readFileSync(golden, "utf8"));
+    const stdin = text.replaceAll("berth_golden", table);
+    expect(await createProcesses().run(["nft", "-c", "-f", "-"], { stdin })).toMatchObject({ code: 0, stderr: "" });
+  });
+}
+
+test("an element has each part in network order, padded to four bytes", () => {
+  const any = portElement("add", port(0x1234));
+  expect(any.set).toBe("any4");
+  expect([...any.key]).toEqual([6, 0, 0, 0, 0x12, 0x34, 0, 0]);
+  expect([...(any.value ?? [])]).toEqual([10, 213, 0, 2, 0, 80, 0, 0]);
+  const one = portElement("delete", port(53, { protocol: "udp", hostAddress: "127.0.0.1" }));
+  expect(one.set).toBe("addr4");
+  expect([...one.key]).toEqual([127, 0, 0, 1, 17, 0, 0, 0, 0, 53, 0, 0]);
+});
