@@ -7,7 +7,7 @@ import { removeLocked } from "./remove.ts";
 import { shouldRestart } from "./retry.ts";
 import { startLocked } from "./start.ts";
 import type { Row } from "./table.ts";
-import { takeDown } from "./take-down.ts";
+import { endProcess, takeDown } from "./take-down.ts";
 import { isLive, type Phase, transition } from "./transition.ts";
 
 /** How long a client that does not read may delay the news of an exit, in milliseconds. */
@@ -27,15 +27,30 @@ export async function exitedLocked(ctx: Context, { row, exit }: { row: Row; exit
   const next = nextPhase(ctx, { row, exit });
   const patch = { phase: next, pid: 0, exitCode: exit.code, oomKilled: exit.oomKilled, finished: instant(exit.at) };
   const after = ctx.table.update(row.id, patch, publishing(ctx, ...eventsOf(row, exit)));
-  const [, down] = await Promise.allSettled([ctx.hubs.get(row.id)?.flushed(flushLimit), takeDown(ctx, row)]);
-  if (down.status === "rejected") {
-    ctx.log.error("could not take down a container", { container: row.id, error: messageOf(down.reason) });
-  }
-  ctx.hubs.get(row.id)?.close();
   ctx.execs.endOf(row.id);
+  if (next === "removing") return removed(ctx, after);
+  await settle(ctx, { row, down: () => takeDown(ctx, row) });
+  ctx.hubs.get(row.id)?.close();
   ctx.waiters.tell(row.id, { kind: "exit", code: exit.code });
-  if (next === "removing") await removeLocked(ctx, { row: after, volumes: true });
-  else if (next === "restarting") scheduleRetry(ctx, after);
+  if (next === "restarting") scheduleRetry(ctx, after);
+}
+
+/** `--rm`: who waits for the exit is told when the container is gone, or cannot be removed. */
+async function removed(ctx: Context, row: Row): Promise<void> {
+  const meanwhile = () => settle(ctx, { row, down: () => endProcess(ctx, row) });
+  try {
+    await removeLocked(ctx, { row, volumes: true, meanwhile });
+  } finally {
+    ctx.hubs.get(row.id)?.close();
+    ctx.waiters.tell(row.id, { kind: "exit", code: row.exitCode });
+  }
+}
+
+/** What the process held goes while its last output is on its way. */
+async function settle(ctx: Context, { row, down }: { row: Row; down: () => Promise<void> }): Promise<void> {
+  const [, taken] = await Promise.allSettled([ctx.hubs.get(row.id)?.flushed(flushLimit), down()]);
+  if (taken.status === "fulfilled") return;
+  ctx.log.error("could not take down a container", { container: row.id, error: messageOf(taken.reason) });
 }
 
 function nextPhase(ctx: Context, { row, exit }: { row: Row; exit: Exit }): Phase {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { collect, fromBuffer, readTar } from "../stream/mod.ts";
 import { script } from "./testing/bodies.ts";
-import { type Engine, startEngine } from "./testing/engine.ts";
-import { eventsOf, make, makeAndStart, never, run } from "./testing/run.ts";
+import { type Engine, startEngine, until } from "./testing/engine.ts";
+import { eventsOf, logText, make, makeAndStart, never, run } from "./testing/run.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -35,8 +35,7 @@ test("diff: what was changed, and nothing that the engine made", async () => {
 });
 
 test("commit: an image on top of the one it came from, that runs", async () => {
-  const id = await makeAndStart(engine, script(`${change}; sleep 1000`, { Labels: { mine: "1" } }));
-  await engine.containers.kill(id, "KILL");
+  const { id } = await run(engine, script(change, { Labels: { mine: "1" } }));
   const options = { repo: "made/here", tag: "v1", comment: "why", author: "who", pause: true };
   const { Id } = await engine.containers.commit(id, { ...options, changes: ["CMD cat /new/file", "ENV C=3"] });
   const image = engine.images.get("made/here:v1");
@@ -63,7 +62,8 @@ test("export: the whole tree, of a stopped and of a running container", async ()
   expect(stopped).toContain("bin/busybox");
   expect(stopped).not.toContain("data/seed");
   expect(engine.host.mounts.list().filter((mount) => mount.target.includes(id))).toEqual([]);
-  const running = await makeAndStart(engine, script("echo y > /tmp/here; sleep 1000"));
+  const running = await makeAndStart(engine, script("echo y > /tmp/here; echo done; sleep 1000"));
+  await until(async () => (await logText(engine, running)) === "done\n", "the file is there");
   expect(await names(engine.containers.export(running, never))).toContain("tmp/here");
 });
 

@@ -11,7 +11,10 @@ beforeAll(async () => {
 afterAll(() => engine.dispose());
 
 test("all of it, one stream, the last lines", async () => {
-  const { id } = await run(engine, script("echo err >&2; sleep 0.05; for i in 1 2 3 4; do echo $i; done; printf 'no end'"));
+  const { id } = await run(
+    engine,
+    script("echo err >&2; sleep 0.05; for i in 1 2 3 4; do echo $i; done; printf 'no end'"),
+  );
   expect(await logText(engine, id, { stderr: false })).toBe("1\n2\n3\n4\nno end");
   expect(await logText(engine, id, { stdout: false })).toBe("err\n");
   expect(await logText(engine, id, { tail: 1 })).toBe("no end");

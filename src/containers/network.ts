@@ -6,29 +6,33 @@ import { joined, networkModeOf } from "./modes.ts";
 import { pathsOf } from "./paths.ts";
 import { namespacePath } from "./spec.ts";
 import type { Row } from "./table.ts";
+import { settleAll } from "./undo.ts";
 
 /**
- * Gives the container its network: "host", or the path of the namespace to join. What is there of it after a failure is
- * undone by `closeSandbox`. Writes the container's files in /etc, since they hold its addresses.
+ * Makes the container's network namespace: "host", or the path of the one to join. What is there of it after a failure is
+ * undone by `closeSandbox`. Also makes the container's files in /etc, since they are mounted before addresses are known.
  */
 export async function openNetwork(ctx: Context, row: Row): Promise<string> {
   const mode = networkModeOf(row.hostConfig.NetworkMode);
   switch (mode.kind) {
     case "host":
-      await writeEtc(ctx, { row, addresses: [] });
+      await writeEtc(ctx, row);
       return "host";
     case "container":
       return namespacePath(joined(ctx.table, mode.ref), "net");
     case "none":
-    case "network": {
-      const { path } = await ctx.networks.openSandbox(row.id);
-      const connected = mode.kind === "network" && !row.config.NetworkDisabled;
-      await writeEtc(ctx, { row, addresses: connected ? await connectAll(ctx, row) : [] });
-      return path;
-    }
+    case "network":
+      return (await settleAll([ctx.networks.openSandbox(row.id), writeEtc(ctx, row)]))[0].path;
     default:
       return mode satisfies never;
   }
+}
+
+/** Connects the container to its networks; to be done before its process starts, but not before it is created. */
+export async function connectNetwork(ctx: Context, row: Row): Promise<void> {
+  if (networkModeOf(row.hostConfig.NetworkMode).kind !== "network" || row.config.NetworkDisabled) return;
+  const addresses = await connectAll(ctx, row);
+  await writeFile(pathsOf(ctx.config, row.id).hosts, await hostsText(ctx, row, addresses));
 }
 
 /** Whether the container has a namespace of its own that `closeSandbox` is to take down. */
@@ -76,29 +80,33 @@ async function connectAll(ctx: Context, row: Row): Promise<string[]> {
   return addresses.filter(Boolean);
 }
 
-/** The texts follow moby's `buildSandboxOptions`; the host network's container gets the host's own names, too. */
-async function writeEtc(ctx: Context, { row, addresses }: { row: Row; addresses: readonly string[] }): Promise<void> {
+/** As moby's `buildSandboxOptions` does; a file that is there is written in place, since it may be mounted. */
+async function writeEtc(ctx: Context, row: Row): Promise<void> {
   const { config, hostConfig } = row;
   const paths = pathsOf(ctx.config, row.id);
-  const hostNetwork = hostConfig.NetworkMode === "host";
-  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: hostGateway(ctx, hostConfig.ExtraHosts) };
-  const hosts = hostNetwork
-    ? `${(await textOf("/etc/hosts")).trimEnd()}\n${extraHostLines(extra)
-        .map((line) => `${line}\n`)
-        .join("")}`
-    : hostsFile({ hostname: config.Hostname, domainname: config.Domainname, addresses, ...extra });
   const resolvConf = resolvConfFile({
     host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
     dns: hostConfig.Dns ?? [],
     search: hostConfig.DnsSearch ?? [],
     options: hostConfig.DnsOptions ?? [],
-    hostNetwork,
+    hostNetwork: hostConfig.NetworkMode === "host",
   });
-  await Promise.all([
-    writeFile(paths.hosts, hosts, { mode: 0o644 }),
+  await settleAll([
+    writeFile(paths.hosts, await hostsText(ctx, row, []), { mode: 0o644 }),
     writeFile(paths.resolvConf, resolvConf, { mode: 0o644 }),
     writeFile(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 }),
   ]);
+}
+
+/** The host network's container gets the host's own names, too. */
+async function hostsText(ctx: Context, row: Row, addresses: readonly string[]): Promise<string> {
+  const { config, hostConfig } = row;
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: hostGateway(ctx, hostConfig.ExtraHosts) };
+  if (hostConfig.NetworkMode === "host") {
+    const lines = extraHostLines(extra).map((line) => `${line}\n`);
+    return `${(await textOf("/etc/hosts")).trimEnd()}\n${lines.join("")}`;
+  }
+  return hostsFile({ hostname: config.Hostname, domainname: config.Domainname, addresses, ...extra });
 }
 
 /** The host as containers on the default bridge see it. */

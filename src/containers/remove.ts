@@ -4,10 +4,11 @@ import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
 import { sendSignal } from "./kill.ts";
+import { unmountRootfs } from "./mounts.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve } from "./refs.ts";
 import type { Row } from "./table.ts";
-import { takeDown } from "./take-down.ts";
+import { endProcess } from "./take-down.ts";
 import { isLive, transition } from "./transition.ts";
 import { tearDown } from "./undo.ts";
 
@@ -62,14 +63,26 @@ async function killFirst(ctx: Context, id: string): Promise<void> {
   }
 }
 
-/** Removes a container without a process; the caller holds its lock. What could not be removed leaves it "dead", to be tried again. */
-export async function removeLocked(ctx: Context, { row, volumes }: { row: Row; volumes: boolean }): Promise<void> {
+export interface Removal {
+  readonly row: Row;
+  /** Its anonymous ones go with it. */
+  readonly volumes: boolean;
+  /** What of the container's end is still to be done, beside its removal. */
+  readonly meanwhile?: () => Promise<void>;
+}
+
+/** Removes a container whose process has ended; the caller holds its lock. What could not be removed leaves it "dead", to be tried again. */
+export async function removeLocked(ctx: Context, { row, volumes, meanwhile }: Removal): Promise<void> {
   ctx.retries.forget(row.id);
   if (row.phase !== "removing") ctx.table.update(row.id, { phase: "removing" });
   try {
-    if (row.phase === "dead") await takeDown(ctx, row);
     await tearDown(
-      () => ctx.snapshots.remove(snapshotKey(row.id)),
+      () => meanwhile?.(),
+      () => (row.phase === "dead" ? endProcess(ctx, row) : undefined),
+      async () => {
+        await unmountRootfs(ctx, row.id);
+        await ctx.snapshots.remove(snapshotKey(row.id));
+      },
       () => releaseVolumes(ctx, { row, anonymous: volumes }),
       () => rm(pathsOf(ctx.config, row.id).home, { recursive: true, force: true }),
     );

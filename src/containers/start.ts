@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
 import { findInit } from "./init.ts";
 import { mountRootfs, specMounts } from "./mounts.ts";
-import { openNetwork } from "./network.ts";
+import { connectNetwork, openNetwork } from "./network.ts";
 import { pathsOf } from "./paths.ts";
 import { resolve } from "./refs.ts";
 import { removeLocked } from "./remove.ts";
@@ -68,16 +68,17 @@ async function launch(ctx: Context, row: Row): Promise<number> {
     ...(row.hostConfig.LogConfig.Type !== "none" && { logPath: paths.log }),
     ...(input.process.size && { size: input.process.size }),
   };
-  const pid = await run(ctx, { row, bundle });
+  const [pid] = await settleAll([prepareTask(ctx, { row, bundle }), connectNetwork(ctx, row)]);
+  await ctx.runtime.start(row.id);
   undo.move();
   return pid;
 }
 
-async function run(ctx: Context, { row, bundle }: { row: Row; bundle: Bundle }): Promise<number> {
+/** The process, waiting to be started, and its streams. */
+async function prepareTask(ctx: Context, { row, bundle }: { row: Row; bundle: Bundle }): Promise<number> {
   const task = await ctx.runtime.create(bundle);
   const streams = task.streams ?? (needsStreams(ctx, row) ? await ctx.runtime.attach(row.id) : undefined);
   if (streams) ctx.hubs.open(row.id).bind(streams);
-  await ctx.runtime.start(row.id);
   return task.pid;
 }
 

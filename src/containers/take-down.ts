@@ -8,12 +8,19 @@ import { tearDown } from "./undo.ts";
 
 /** Everything that a running container has besides its rows: process, network, mounts. Nothing of it may be there. */
 export async function takeDown(ctx: Context, row: Row): Promise<void> {
+  await tearDown(
+    () => endProcess(ctx, row),
+    () => unmountRootfs(ctx, row.id),
+  );
+}
+
+/** The process, what the runtime keeps of it, and its network. */
+export async function endProcess(ctx: Context, row: Row): Promise<void> {
   const { bundle, execs } = pathsOf(ctx.config, row.id);
   await tearDown(
     async () => {
       await ctx.runtime.delete(row.id);
       await tearDown(
-        () => unmountRootfs(ctx, row.id),
         () => rm(bundle, { recursive: true, force: true }),
         () => rm(execs, { recursive: true, force: true }),
       );
