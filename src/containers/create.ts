@@ -23,7 +23,7 @@ import { validate } from "./validate.ts";
 
 /** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */
 export async function create(ctx: Context, request: CreateContainer): Promise<ContainerCreateAnswer> {
-  const warnings = validate(request.body, ctx.runtime.info.name);
+  const warnings = validate(request.body, ctx.config.limits);
   const name = request.name ? checkName(request.name) : madeUpName(ctx.table);
   const image = findImage(ctx, request);
   const row = newRow(ctx, { request, name, image });

@@ -8,8 +8,11 @@ import { resolve } from "./refs.ts";
 import { isLive } from "./transition.ts";
 
 /** The container's file system as a tar. One that does not run is mounted meanwhile, under its lock: it cannot be started before the end. */
-export async function* exportRootfs(ctx: Context, ref: string, signal: AbortSignal): Bytes {
-  const { id } = resolve(ctx.table, ref);
+export function exportRootfs(ctx: Context, ref: string, signal: AbortSignal): Bytes {
+  return pack(ctx, { id: resolve(ctx.table, ref).id, signal });
+}
+
+async function* pack(ctx: Context, { id, signal }: { id: string; signal: AbortSignal }): Bytes {
   await using mounted = await hold(ctx, { id, signal });
   publish(ctx, mounted.row, { action: "export" });
   yield* packTree(ctx.host.workers, pathsOf(ctx.config, id).rootfs, { signal });

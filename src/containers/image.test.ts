@@ -55,6 +55,10 @@ test("commit of a running container freezes it for a moment only", async () => {
   await expect(engine.containers.commit(id, { pause: true, changes: ["RUN x"] })).rejects.toThrow("not a valid change");
 });
 
+test("export of nothing fails before the first byte", () => {
+  expect(() => engine.containers.export("none", never)).toThrow("No such container: none");
+});
+
 test("export: the whole tree, of a stopped and of a running container", async () => {
   const { id } = await run(engine, script(change));
   const stopped = await names(engine.containers.export(id, never));

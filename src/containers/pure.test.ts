@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { TaskStreams } from "../runtime/mod.ts";
+import type { HostLimits, TaskStreams } from "../runtime/mod.ts";
 import { parseBind } from "./bind.ts";
 import { mountPlaces, withoutMounts } from "./changes.ts";
 import { humanDuration, nanos } from "./clock.ts";
@@ -171,11 +171,17 @@ test("ports: bindings, and with -P what is exposed", () => {
   expect(Object.keys(wantedPorts(all))).toEqual(["80/tcp", "53/udp"]);
 });
 
+const limits: HostLimits = {
+  ...{ capabilities: new Set(["CAP_SYS_ADMIN"]), rlimits: new Map([["RLIMIT_NOFILE", 20_000]]), oomScoreAdj: 0 },
+  ...{ cgroupVersion: "hybrid", apparmor: false, selinux: false, runtime: "crun", kernel: "6.18", machine: "x64" },
+  ...{ swapLimit: false, blkioWeight: false },
+};
+
 test("validation names what is wrong and what is not there", () => {
   const check = (host: object, config: object = {}) =>
     validate(
       { config: { ...emptyConfig, ...config }, hostConfig: { ...emptyHostConfig, ...host }, endpoints: {} },
-      "crun",
+      limits,
     );
   const bad: [object, string][] = [
     [{ Memory: 1024 }, "Minimum memory limit allowed is 6MB"],
@@ -202,6 +208,14 @@ test("validation names what is wrong and what is not there", () => {
   expect(check({ NetworkMode: "host", PortBindings: { "80/tcp": [] } })).toEqual([
     "Published ports are discarded when using host network mode",
   ]);
+  const asked = {
+    Privileged: true,
+    Ulimits: [{ Name: "nofile", Soft: 1, Hard: 1 << 20 }],
+    OomScoreAdj: -5,
+    BlkioWeight: 10,
+  };
+  const words = [/CAP_SYS_RESOURCE/, /nofile is lowered to 20000/, /raised to 0/, /Weight discarded/, /without swap/];
+  expect(check({ ...asked, Memory: 1 << 30 })).toEqual(words.map((word) => expect.stringMatching(word)));
 });
 
 test("restart policies", () => {

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { cpus } from "node:os";
 import { EngineError } from "../errors/mod.ts";
+import type { HostLimits } from "../runtime/mod.ts";
 import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { networkModeOf } from "./modes.ts";
@@ -12,10 +13,10 @@ import { checkResources } from "./validate-resources.ts";
  * Checks what a user asked for before anything is done about it, and returns the warnings that the answer carries.
  * Throws "invalid" in Docker's words, "not-implemented" naming what is not built: nothing is ignored in silence.
  */
-export function validate(body: ContainerCreateBody, runtimeName: string): string[] {
+export function validate(body: ContainerCreateBody, limits: HostLimits): string[] {
   const { config, hostConfig } = body;
   checkConfig(config);
-  refuseUnbuilt(hostConfig, runtimeName);
+  refuseUnbuilt(hostConfig, limits.runtime);
   checkModes(config, hostConfig);
   checkRestart(hostConfig);
   checkCapabilities(hostConfig);
@@ -23,7 +24,7 @@ export function validate(body: ContainerCreateBody, runtimeName: string): string
   checkNames(hostConfig);
   checkSysctls(hostConfig);
   parseSecurity(hostConfig);
-  return [...checkResources(hostConfig, cpus().length), ...warnings(body)];
+  return [...checkResources(hostConfig, cpus().length), ...warnings(body), ...hostWarnings(hostConfig, limits)];
 }
 
 function invalid(message: string): EngineError {
@@ -192,6 +193,33 @@ function warnings({ config, hostConfig }: ContainerCreateBody): string[] {
   if (test.length > 0 && test[0] !== "NONE")
     found.push("The health check is recorded, but not run: it is not implemented");
   return found;
+}
+
+/** What this host cannot give is left out of the spec, which the user is told. */
+function hostWarnings(host: HostConfig, limits: HostLimits): string[] {
+  const found: string[] = [];
+  if (host.Privileged && !limits.capabilities.has("CAP_SYS_ADMIN")) found.push(lacks("CAP_SYS_ADMIN"));
+  if (host.Privileged && !limits.capabilities.has("CAP_SYS_RESOURCE")) found.push(lacks("CAP_SYS_RESOURCE"));
+  for (const { Name, Hard } of host.Ulimits ?? []) {
+    const most = limits.rlimits.get(`RLIMIT_${Name.toUpperCase()}`) ?? Number.POSITIVE_INFINITY;
+    if (Hard > most || (Hard < 0 && Number.isFinite(most))) {
+      found.push(`The ulimit ${Name} is lowered to ${most}, the hard limit of this host`);
+    }
+  }
+  if (host.OomScoreAdj < limits.oomScoreAdj)
+    found.push(`OomScoreAdj is raised to ${limits.oomScoreAdj}, the daemon's own`);
+  if (host.BlkioWeight > 0 && !limits.blkioWeight) {
+    found.push("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.");
+  }
+  if (host.Memory > 0 && !limits.swapLimit) {
+    const what = "Your kernel does not support swap limit capabilities or the cgroup is not mounted.";
+    found.push(`${what} Memory limited without swap.`);
+  }
+  return found;
+}
+
+function lacks(capability: string): string {
+  return `A privileged container gets what this daemon has, which is without ${capability}`;
 }
 
 function filled(list: readonly unknown[] | null): boolean {
