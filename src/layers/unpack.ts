@@ -44,6 +44,8 @@ export class Unpacking {
   }
 
   async run(layers: readonly LayerSource[], { signal, onUnpacked }: UnpackOptions): Promise<string | undefined> {
+    // Nobody may be waiting for it yet when a download fails.
+    for (const { ready } of layers) ready?.catch(() => undefined);
     signal.throwIfAborted();
     const chains = chainIds(layers.map((layer) => layer.diffId));
     const there = chains.findLastIndex((chainId) => this.#options.chain(chainId) !== undefined);
@@ -79,7 +81,7 @@ export class Unpacking {
     const staged = await this.#stage(step, undo);
     const parent = await step.parent;
     step.signal.throwIfAborted();
-    return this.#adopt({ ...step, staged, below: parent }, undo);
+    return await this.#adopt({ ...step, staged, below: parent }, undo);
   }
 
   /** A snapshot that a killed engine committed just before it would have recorded the chain. */
@@ -93,13 +95,24 @@ export class Unpacking {
   async #stage(step: Step, undo: AsyncDisposableStack): Promise<Staged> {
     const { snapshots, log } = this.#options;
     const key = await this.#prepare(undo);
-    // Of several failures that of the download says most.
-    const [unpacked, ready] = await Promise.allSettled([this.#fill(step, snapshots.directory(key)), step.layer.ready]);
-    if (ready.status === "rejected") throw ready.reason;
-    if (unpacked.status === "rejected") throw unpacked.reason;
-    for (const warning of unpacked.value.warnings)
-      log.warn("attribute not kept", { layer: step.layer.diffId, warning });
-    return { key, unpacked: unpacked.value };
+    const unpacked = await this.#arriving(step, snapshots.directory(key));
+    for (const warning of unpacked.warnings) log.warn("attribute not kept", { layer: step.layer.diffId, warning });
+    return { key, unpacked };
+  }
+
+  /** A download that fails stops the unpacking that follows it, and is what failed. */
+  async #arriving(step: Step, target: string): Promise<Unpacked> {
+    const { ready } = step.layer;
+    const lost = new AbortController();
+    ready?.catch((err: unknown) => lost.abort(err));
+    try {
+      const unpacked = await this.#fill({ ...step, signal: AbortSignal.any([step.signal, lost.signal]) }, target);
+      await ready;
+      return unpacked;
+    } catch (err) {
+      if (isKind(err, "unavailable")) await ready;
+      throw err;
+    }
   }
 
   async #prepare(undo: AsyncDisposableStack, parent?: string): Promise<string> {

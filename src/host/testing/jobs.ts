@@ -1,6 +1,7 @@
 /** Names and types of the jobs in worker.ts beside this, for the thread that asks for them. */
 import type { ErrorKind } from "../../errors/mod.ts";
 import type { Job } from "../host.ts";
+import type { Flow } from "../stream-job.ts";
 
 function only<I, O>(name: string): Job<I, O> {
   return {
@@ -18,5 +19,6 @@ export const testJobs = {
   exit: only<null, never>("test.exit"),
   list: only<string, string[][]>("test.list"),
   confinedHold: only<{ root: string; state: Int32Array }, void>("test.confined-hold"),
+  stream: only<{ pieces: number; size: number; fail: boolean } & Flow, string>("test.stream"),
   hold: only<Int32Array, void>("test.hold"),
 };

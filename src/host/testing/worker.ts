@@ -5,6 +5,7 @@ import { deflate } from "node:zlib";
 import { EngineError } from "../../errors/mod.ts";
 import { confined } from "../confined.ts";
 import { serveJobs } from "../serve-jobs.ts";
+import { FlowWriter } from "../stream-job.ts";
 import { testJobs as jobs } from "./jobs.ts";
 
 serveJobs([
@@ -34,6 +35,16 @@ serveJobs([
         Atomics.notify(state, 0);
         Atomics.wait(state, 0, 1);
       });
+    },
+  },
+  {
+    ...jobs.stream,
+    run: (input: Parameters<typeof jobs.stream.run>[0], context) => {
+      const writer = new FlowWriter(input, context);
+      for (let nr = 0; nr < input.pieces; nr++) writer.write(Buffer.alloc(input.size, nr));
+      if (input.fail) throw new EngineError("invalid", "half way");
+      writer.flush();
+      return "done";
     },
   },
   { ...jobs.hold, run: (state: Int32Array) => void Atomics.wait(state, 0, 0) },

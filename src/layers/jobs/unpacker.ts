@@ -186,6 +186,7 @@ export class Unpacker implements TarSink {
 
   #symlink(path: LayerPath, header: TarHeader): void {
     const target = Buffer.from(header.linkname ?? []);
+    if (target.length === 0) throw new EngineError("invalid", "symlink to nothing");
     this.#replacing(path, () => symlinkSync(target, fsPath(path)));
     this.#setAttributes(path, header);
   }
