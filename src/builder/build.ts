@@ -25,7 +25,7 @@ export async function build(context: BuilderContext, files: BuildContext, option
   undo.defer(() => context.host.workers.run(removeTree, { path: files.directory }));
   undo.defer(() => context.host.workers.run(removeTree, { path: directory }));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return context.leases.hold(() => inLease(context, { files, options, directory }));
+  return await context.leases.hold(() => inLease(context, { files, options, directory }));
 }
 
 interface Request {

@@ -124,5 +124,5 @@ async function readText(path: string): Promise<string> {
   await using file = await open(path, "r");
   if ((await file.stat()).size > 16 * 1024 * 1024)
     throw new EngineError("invalid", "the Dockerfile is larger than 16 MiB");
-  return file.readFile("utf8");
+  return await file.readFile("utf8");
 }

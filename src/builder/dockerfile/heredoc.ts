@@ -20,7 +20,7 @@ const wordPattern = /^(\d*)<<(-?)([^<]*)$/;
 export function heredocStart(word: string, mark: string): HeredocStart | undefined {
   const match = wordPattern.exec(word);
   const rest = match?.[3] ?? "";
-  if (match?.[1] !== "" || rest === "") return undefined;
+  if (match?.[1] !== "" || quotedWords(rest, mark).length !== 1) return undefined;
   const name = unquoted(rest, mark);
   if (name === undefined || name === "") return undefined;
   return { name, expand: name === rest, chomp: match[2] === "-" };

@@ -27,7 +27,7 @@ type State =
   | { readonly at: "old-sparse"; readonly raw: RawHeader; readonly segments: number[]; readonly size: number }
   | { readonly at: "sparse-text"; readonly header: TarHeader; readonly text: SparseText; left: number }
   | { readonly at: "content"; left: number; readonly sparse?: Segments }
-  | { readonly at: "skip"; left: number }
+  | { readonly at: "skip"; left: number; readonly padding: boolean }
   | { readonly at: "end" };
 
 /** Where in a sparse file the next stored byte belongs. */
@@ -80,8 +80,11 @@ export class TarDecoder {
 
   /** To be called at the end of the bytes. Throws "invalid" when that is in the middle of something. */
   finish(): void {
-    const { at } = this.#state;
+    const state = this.#state;
+    const { at } = state;
     if (at === "end" || (at === "header" && this.#filled === 0 && !this.#saidSomething())) return;
+    // docker build -f leaves away what follows the last file's content (moby `ReplaceFileTarWrapper`), and Go reads that.
+    if (state.at === "skip" && state.padding) return;
     const where = this.#name === "" ? "" : ` in ${JSON.stringify(this.#name)}`;
     throw new EngineError("invalid", `Truncated tar archive: it ends at byte ${this.#taken}${where}`);
   }
@@ -151,7 +154,7 @@ export class TarDecoder {
       if (!(size >= 0 && size <= metaLimit)) throw new EngineError("invalid", `extended header of ${raw.size} bytes`);
       this.#state = { at: "meta", flag: raw.flag, size, pieces: [], left: padded(size) };
       if (size === 0) this.#endMeta(raw.flag, Buffer.alloc(0));
-    } else if (raw.flag === "V") this.#state = skip(padded(Number(raw.size)));
+    } else if (raw.flag === "V") this.#state = skip(padded(Number(raw.size)), false);
     else if (raw.flag === "M") throw new EngineError("invalid", "archives of several volumes are not supported");
     else if (raw.flag === "S") this.#oldSparse(raw, block);
     else this.#begin(raw);
@@ -204,7 +207,7 @@ export class TarDecoder {
   #enterSkipping(header: TarHeader, stored: number): void {
     this.#sink.entry(header);
     this.#sink.end();
-    this.#state = skip(padded(stored));
+    this.#state = skip(padded(stored), false);
   }
 
   #enter(header: TarHeader, stored: number, map?: SparseMap): void {
@@ -252,7 +255,7 @@ export class TarDecoder {
     const state = this.#state;
     if (state.at === "content" && state.sparse) this.#jump(state.sparse, state.sparse.size);
     this.#sink.end();
-    this.#state = skip(this.#padding);
+    this.#state = skip(this.#padding, true);
   }
 
   #skip(state: Extract<State, { at: "skip" }>, bytes: Uint8Array): number {
@@ -299,8 +302,8 @@ function padded(size: number): number {
   return Math.ceil(size / blockSize) * blockSize;
 }
 
-function skip(left: number): State {
-  return left > 0 ? { at: "skip", left } : { at: "header" };
+function skip(left: number, padding: boolean): State {
+  return left > 0 ? { at: "skip", left, padding } : { at: "header" };
 }
 
 function untilNul(data: Buffer): Buffer {

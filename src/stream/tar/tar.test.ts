@@ -218,6 +218,8 @@ f.truncate(900000)`,
     expect(await readAll(fromBuffer(""))).toEqual([]);
     expect(await readAll(fromBuffer(tarEnd))).toEqual([]);
     expect((await readAll(fromBuffer(encodeTarHeader(base)))).map(name)).toEqual(["f"]);
+    const unpadded = Buffer.concat([encodeTarHeader({ ...base, size: 600n }), Buffer.alloc(600)]);
+    expect((await readAll(fromBuffer(unpadded))).map(name)).toEqual(["f"]);
     const trailing = Buffer.concat([encodeTarHeader(base), tarEnd, Buffer.from("garbage")]);
     expect((await readAll(fromBuffer(trailing))).map(name)).toEqual(["f"]);
   });
@@ -262,7 +264,6 @@ describe("refusing what is broken", () => {
   const cases: Record<string, [Uint8Array, RegExp]> = {
     "cut in a header": [whole.subarray(0, 100), /Truncated tar archive: it ends at byte 100/],
     "cut in content": [whole.subarray(0, 900), /Truncated tar archive: it ends at byte 900 in "f"/],
-    "cut in padding": [whole.subarray(0, 1200), /Truncated .* byte 1200/],
     "cut after a pax header": [pax("x", [["path", "x"]]), /Truncated/],
     "a wrong checksum": [
       Buffer.concat([encodeTarHeader(base), block("garbage"), tarEnd]),
