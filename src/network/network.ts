@@ -5,8 +5,8 @@ import type { EndpointConfig, Filters, NetworkCreateBody, NetworkInspect, PortMa
  *
  * A *sandbox* is a network namespace with loopback up, made for one holder (a container id, a build step), bound at a
  * path that an OCI runtime joins. An *endpoint* is a holder's leg in one network: a veth pair, addresses, published
- * ports. Rows come first; `recover` brings the kernel to what the rows say (bridge, nft table, ports), and `sweep` removes
- * what no row knows. The default network is called `bridge`; `host` and `none` exist by name and have no endpoints in the
+ * ports. Rows come first; `recover`, which must run once before anything is connected, brings the kernel to what the rows
+ * say (bridge, nft table, ports) and removes what no row knows. The default network is called `bridge`; `host` and `none` exist by name and have no endpoints in the
  * kernel.
  *
  * The nft table is rendered whole at start (`renderNftTable`) and changed by elements afterwards: the thousandth port
@@ -63,6 +63,6 @@ export interface Endpoint {
   readonly macAddress: string;
   readonly aliases: readonly string[];
   readonly config: EndpointConfig;
-  /** Resolved: every binding has its host port; both families for an empty host address, as Docker lists them. */
+  /** Resolved: every binding has its host port. IPv4 only: an empty host address is listed as 0.0.0.0 and not also as ::, because [::1] and other IPv6 addresses are refused (at once, so that `localhost` falls back to 127.0.0.1). */
   readonly ports: PortMap;
 }
