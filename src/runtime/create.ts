@@ -6,17 +6,18 @@ import { removeMonitorFiles } from "./delete.ts";
 import { launch } from "./launch.ts";
 import type { Parts } from "./parts.ts";
 import { checkedId } from "./paths.ts";
-import type { Bundle, ExecRequest, Task } from "./runtime.ts";
+import type { Bundle, ExecRequest, ProcessSpec, Task } from "./runtime.ts";
 import { specText } from "./spec.ts";
 import type { TaskRecord } from "./tasks.ts";
 
 /** Record, conmon, container; when it fails nothing of it is left. */
 export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
   const record = recordOf(parts, bundle);
-  const spec = parts.filters?.apply(bundle.spec) ?? bundle.spec;
+  const sized = { ...bundle.spec, process: { ...bundle.spec.process, ...consoleSize(bundle) } };
+  const spec = parts.filters?.apply(sized) ?? sized;
   await writeFile(join(bundle.directory, "config.json"), specText(spec), { mode: 0o600 });
   parts.tasks.record(record);
-  const { terminal, stdin, logPath, size } = bundle;
+  const { terminal, stdin, logPath } = bundle;
   try {
     const task = await launch(parts, {
       record,
@@ -24,7 +25,6 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
       terminal,
       stdin,
       ...(logPath === undefined ? {} : { logPath }),
-      ...(terminal && size ? { size } : {}),
     });
     parts.filters?.learn(bundle.spec, { paths: parts.paths, id: record.id });
     return task;
@@ -56,7 +56,7 @@ async function dropContainer(parts: Parts, record: TaskRecord): Promise<void> {
 
 export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
   const record = await prepareExec(parts, request);
-  const { size, terminal } = request;
+  const { terminal } = request;
   try {
     return await launch(parts, {
       record,
@@ -64,7 +64,6 @@ export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
       terminal,
       stdin: request.stdin ? "once" : "none",
       exec: { processFile: join(request.directory, "process.json"), attach: request.attach },
-      ...(terminal && size ? { size } : {}),
     });
   } catch (err) {
     parts.tasks.forget(record.id);
@@ -79,7 +78,16 @@ async function prepareExec(parts: Parts, request: ExecRequest): Promise<TaskReco
   const { containerId, directory, terminal } = request;
   const record: TaskRecord = { id, kind: "exec", containerId: checkedId(containerId), directory };
   await mkdir(join(directory, "exits"), { recursive: true, mode: 0o700 });
-  await writeFile(join(directory, "process.json"), specText({ ...request.process, terminal }), { mode: 0o600 });
+  await writeFile(
+    join(directory, "process.json"),
+    specText({ ...request.process, terminal, ...consoleSize(request) }),
+    { mode: 0o600 },
+  );
   parts.tasks.record(record);
   return record;
+}
+
+/** The runtime's own way to give the first size: conmon would forget one that it reads before the terminal is there. */
+function consoleSize({ terminal, size }: Pick<Bundle, "terminal" | "size">): Pick<ProcessSpec, "consoleSize"> {
+  return terminal && size ? { consoleSize: { height: size.rows, width: size.columns } } : {};
 }

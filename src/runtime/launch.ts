@@ -1,6 +1,5 @@
 import { after } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import { control } from "./control.ts";
 import { startError } from "./failure.ts";
 import { type Monitor, type MonitorOptions, silentEnd, spawnMonitor } from "./monitor.ts";
 import type { Parts } from "./parts.ts";
@@ -12,7 +11,6 @@ import type { LiveTask } from "./tasks.ts";
 export interface Launch extends MonitorOptions {
   /** args[0], for error messages. */
   readonly program: string;
-  readonly size?: { readonly rows: number; readonly columns: number };
 }
 
 /** How long conmon may take to end after it has reported a failure. */
@@ -21,16 +19,15 @@ const failureGrace = 5000;
 /** Spawns conmon and waits for the process's pid. Throws {@link startError} with the runtime's reason; conmon has ended then. */
 export async function launch(parts: Parts, request: Launch): Promise<Task> {
   const monitor = spawnMonitor(parts, request);
-  const task = { record: request.record, control: Promise.resolve() };
   let streams: TaskStreams | undefined;
   try {
-    if (monitor.attached) streams = await attachFirst(parts, { monitor, task, size: request.size });
+    if (monitor.attached) streams = await attachFirst(parts, { monitor, directory: request.record.directory });
     const pid = await reportedPid(monitor, request);
     const { child } = monitor;
-    const live: LiveTask = { ...task, pid, monitorPid: child.pid, settled: Promise.resolve() };
+    const done = Promise.resolve();
+    const live: LiveTask = { record: request.record, pid, monitorPid: child.pid, settled: done, control: done };
     parts.tasks.add(live);
     follow(parts, live, child.exited.finally(monitor.close));
-    if (request.size && !monitor.attached) await control(live, sizeLine(request.size));
     return { id: request.record.id, pid, monitorPid: child.pid, ...(streams ? { streams } : {}) };
   } catch (err) {
     streams?.[Symbol.dispose]();
@@ -40,10 +37,6 @@ export async function launch(parts: Parts, request: Launch): Promise<Task> {
   }
 }
 
-export function sizeLine(size: { readonly rows: number; readonly columns: number }): string {
-  return `1 ${size.rows} ${size.columns}`;
-}
-
 async function reportedPid(monitor: Monitor, { record, program }: Launch): Promise<number> {
   const report = await monitor.sync.next();
   if (!report) throw await silentEnd(monitor);
@@ -51,17 +44,16 @@ async function reportedPid(monitor: Monitor, { record, program }: Launch): Promi
   throw startError({ said: report.message ?? "", program, kind: record.kind });
 }
 
-/** conmon says when its socket is there, and starts the process at our second byte: no output is lost, and the first size is right. */
+/** conmon says when its socket is there, and starts the process at our second byte: no output is lost. */
 async function attachFirst(
   parts: Parts,
-  { monitor, task, size }: { monitor: Monitor; task: Pick<LiveTask, "record" | "control">; size: Launch["size"] },
+  { monitor, directory }: { monitor: Monitor; directory: string },
 ): Promise<TaskStreams | undefined> {
   monitor.start?.write("1");
   const ready = await monitor.attached?.next();
   if (ready?.data !== 0) return undefined; // the sync pipe says why
-  const streams = await openStreams(parts.host, task.record.directory);
-  if (!streams) throw new EngineError("internal", `Attach to exec ${task.record.id}: conmon has no socket`);
-  if (size) await control(task, sizeLine(size));
+  const streams = await openStreams(parts.host, directory);
+  if (!streams) throw new EngineError("internal", `Attach to ${directory}: conmon has no socket`);
   monitor.start?.end("2");
   return streams;
 }

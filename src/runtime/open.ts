@@ -8,7 +8,6 @@ import { create, exec } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
 import { Exits } from "./exits.ts";
 import { Filters } from "./filters.ts";
-import { sizeLine } from "./launch.ts";
 import type { Parts } from "./parts.ts";
 import { pathsOf } from "./paths.ts";
 import { chooseRuntime } from "./probe.ts";
@@ -60,7 +59,7 @@ function runtimeOf(parts: Parts): Runtime {
       cli.must(["update", "--resources", "/dev/stdin", tasks.get(id).record.id], JSON.stringify(resources)),
     exec: (request) => exec(parts, request),
     attach: async (id) => openStreams(parts.host, tasks.get(id).record.directory),
-    resize: async (id, size) => controlNow(tasks.get(id), sizeLine(size)),
+    resize: async (id, size) => controlNow(tasks.get(id), `1 ${size.rows} ${size.columns}`),
     delete: (id) => deleteContainer(parts, id),
     deleteExec: (id) => deleteExec(parts, id),
     exits: (signal) => parts.exits.listen(signal),

@@ -62,7 +62,7 @@ export function processSuite(name: "crun" | "runc"): void {
       const { id } = await lab.sleeper({ resources });
       const usage = () => lab.host.cgroups.usage(`${lab.cgroupParent}/${id}`);
       expect(usage().memory.limit).toBe(64 << 20);
-      expect(usage().pids).toEqual({ current: 1, limit: 33 });
+      expect(usage().pids.limit).toBe(33);
       await lab.runtime.limit(id, { pids: { limit: 44 }, memory: { limit: 128 << 20, swap: 256 << 20 } });
       expect(usage().memory.limit).toBe(128 << 20);
       expect(usage().pids.limit).toBe(44);
