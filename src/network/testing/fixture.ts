@@ -45,8 +45,13 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       return { port: reservation.port, release };
     },
   };
+  const networks = await open().catch((err) => {
+    db[Symbol.dispose]();
+    rmSync(directory, { recursive: true });
+    throw err;
+  });
   const machine: Machine = {
-    networks: await open(),
+    networks,
     db,
     config: full,
     restart: async (live) => {
