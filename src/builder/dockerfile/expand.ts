@@ -62,6 +62,8 @@ class Scanner {
   readonly #options: ExpandOptions;
   readonly #words = new Words();
   #at = 0;
+  /** Above 0 inside of a modifier's word. */
+  #muted = 0;
 
   constructor(word: string, options: ExpandOptions) {
     this.#chars = [...word];
@@ -107,12 +109,12 @@ class Scanner {
   }
 
   #splitting(text: string): string {
-    this.#words.plain(text);
+    if (this.#muted === 0) this.#words.plain(text);
     return text;
   }
 
   #whole(text: string): string {
-    this.#words.quoted(text);
+    if (this.#muted === 0) this.#words.quoted(text);
     return text;
   }
 
@@ -175,14 +177,14 @@ class Scanner {
 
   /** A modifier's word is only a part of the result when it is chosen, so its pieces must not split words on their own. */
   #modifierWord(rawEscapes: boolean, stop = "}"): string {
-    const part = new Scanner(this.#chars.slice(this.#at).join(""), this.#options);
+    this.#muted++;
     try {
-      const out = part.#until(stop, rawEscapes);
-      this.#at += part.#at;
-      return out;
+      return this.#until(stop, rawEscapes);
     } catch (err) {
-      if (part.#peek() === undefined) throw new Error("syntax error: missing '}'");
+      if (this.#peek() === undefined) throw new Error("syntax error: missing '}'");
       throw err;
+    } finally {
+      this.#muted--;
     }
   }
 
@@ -195,9 +197,14 @@ class Scanner {
   }
 
   #name(): string {
-    const rest = this.#chars.slice(this.#at).join("");
-    const name = /^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?\-$!])/.exec(rest)?.[0] ?? "";
-    this.#at += name.length;
+    const first = this.#peek() ?? "";
+    const more = /[A-Za-z_]/.test(first) ? /[A-Za-z0-9_]/ : /[0-9]/.test(first) ? /[0-9]/ : undefined;
+    if (!more) return /[@*#?\-$!]/.test(first) ? (this.#next() ?? "") : "";
+    let name = "";
+    for (let ch = this.#peek(); ch !== undefined && more.test(ch); ch = this.#peek()) {
+      name += ch;
+      this.#at++;
+    }
     return name;
   }
 }

@@ -1,0 +1,175 @@
+import { describe, expect, test } from "bun:test";
+import { parseDockerfile } from "./dockerfile.ts";
+import { parseNodes } from "./parse.ts";
+
+const one = (text: string) => parseDockerfile(`FROM x\n${text}`).stages[0]?.instructions[0];
+const failing = (text: string) => () => parseDockerfile(text);
+
+describe("lines and continuations", () => {
+  const cases: Record<string, [string, string[]]> = {
+    "a byte order mark": ["\uFEFFFROM a\nRUN b", ["FROM a", "RUN b"]],
+    "carriage returns": ["FROM a\r\nRUN b \\\r\n  c\r\n", ["FROM a", "RUN b   c"]],
+    "no newline at the end": ["FROM a\nRUN b", ["FROM a", "RUN b"]],
+    "blank lines and comments inside of an instruction": [
+      "FROM a\nRUN b \\\n\n# no\n  # no\n \t\n c\nRUN d",
+      ["FROM a", "RUN b  c", "RUN d"],
+    ],
+    "blanks after the backslash": ["FROM a\nRUN b \\ \t\n c", ["FROM a", "RUN b  c"]],
+    "a doubled backslash is none": ["FROM a\nRUN b\\\\\nRUN c", ["FROM a", "RUN b\\\\", "RUN c"]],
+    "another escape character": ["# escape=`\nFROM a\nRUN b `\n c\\\nRUN d", ["FROM a", "RUN b  c\\", "RUN d"]],
+    "directives end at a comment": ["# words\n# escape=`\nFROM a\nRUN b \\\n c", ["FROM a", "RUN b  c"]],
+    "other directives": [
+      "#syntax=docker/dockerfile:1\n# check=skip=all\n# escape = `\nFROM a\nRUN b `\nc",
+      ["FROM a", "RUN b c"],
+    ],
+    "a backslash at the end of the file": ["FROM a\nRUN b \\", ["FROM a", "RUN b"]],
+    "a line of a backslash alone": ["\\\nFROM a", ["FROM a"]],
+  };
+  test.each(Object.entries(cases))("%s", (_, [text, expected]) => {
+    expect(parseNodes(text).map((node) => node.original)).toEqual(expected);
+  });
+
+  test("nodes know their lines", () => {
+    const nodes = parseNodes("\n# c\nFROM a\n\nRUN b \\\n  c\nRUN <<E\nx\nE\n");
+    expect(nodes.map(({ startLine, endLine }) => [startLine, endLine])).toEqual([
+      [3, 3],
+      [5, 6],
+      [7, 9],
+    ]);
+  });
+
+  test("a line of 64 KiB is refused, one below is not", () => {
+    const line = (length: number) => `FROM a\nLABEL a=${"x".repeat(length)}`;
+    expect(failing(line(65_600))).toThrow("line 2: dockerfile line greater than max allowed size of 65535");
+    expect(failing(line(65_000))).not.toThrow();
+  });
+});
+
+describe("here-documents", () => {
+  const documents = (text: string) => parseNodes(text).flatMap((node) => node.heredocs);
+
+  test("plain, quoted, chomped, several", () => {
+    expect(documents("RUN <<A cat <<-'B'\n$one\nA\n\ttwo\n\tB\n")).toEqual([
+      { name: "A", expand: true, chomp: false, content: "$one\n" },
+      { name: "B", expand: false, chomp: true, content: "two\n" },
+    ]);
+    expect(documents('COPY <<E"O"F /x\nE\nEOF\n')).toEqual([
+      { name: "EOF", expand: false, chomp: false, content: "E\n" },
+    ]);
+  });
+
+  test("text that looks like instructions or continuations is text", () => {
+    expect(documents("COPY <<E /x\n# c\nFROM y \\\n\nE\nRUN z")[0]?.content).toBe("# c\nFROM y \\\n\n");
+  });
+
+  test("what only looks like one is none", () => {
+    for (const line of [
+      "RUN echo $((1<<2))",
+      "RUN 3<<E x",
+      'RUN ["<<E"]',
+      "RUN cat <<<word",
+      "ENV A=<<E",
+      "RUN echo '<<E'",
+    ]) {
+      expect(documents(`${line}\n`)).toEqual([]);
+    }
+  });
+
+  test("without an end it is refused at its line", () => {
+    expect(failing("FROM a\nCOPY <<EOF /x\nnever")).toThrow("line 2: unterminated heredoc");
+  });
+});
+
+describe("instructions", () => {
+  test("FROM, in every form", () => {
+    const froms = parseDockerfile("FROM a\nfrom --platform=$P b aS Name").stages.map(({ from }) => from);
+    expect(froms).toMatchObject([{ image: "a" }, { image: "b", name: "name", platform: "$P" }]);
+  });
+
+  test("RUN in shell and exec form, flags, and what follows them", () => {
+    expect(one("RUN --network=none --mount=type=tmpfs,target=/t echo --not a flag")).toMatchObject({
+      command: { form: "shell", words: ["echo --not a flag"] },
+      network: "none",
+      mounts: [{ type: "tmpfs", target: "/t" }],
+    });
+    expect(one('RUN ["a", "b c"]')).toMatchObject({ command: { form: "exec", words: ["a", "b c"] } });
+    expect(one("RUN ['a']")).toMatchObject({ command: { form: "shell", words: ["['a']"] } });
+  });
+
+  test("COPY and ADD with flags, JSON and here-documents", () => {
+    expect(one('COPY --from=x --chown=a:b ["a b", "/c d/"]')).toMatchObject({
+      keyword: "COPY",
+      from: "x",
+      chown: "a:b",
+      sources: [{ kind: "path", path: "a b" }],
+      destination: "/c d/",
+    });
+    expect(one("ADD a <<E /d/\ntext\nE")).toMatchObject({
+      sources: [
+        { kind: "path", path: "a" },
+        { kind: "heredoc", heredoc: { name: "E", content: "text\n" } },
+      ],
+    });
+  });
+
+  test("pairs keep their quotes for the expansion", () => {
+    expect(one('ENV a="b c" d=e\\ f')).toMatchObject({
+      pairs: [
+        { name: "a", value: '"b c"' },
+        { name: "d", value: "e\\ f" },
+      ],
+    });
+    expect(one("ENV a b = c")).toMatchObject({ pairs: [{ name: "a", value: "b = c" }] });
+  });
+
+  test("HEALTHCHECK", () => {
+    expect(one("HEALTHCHECK --interval=1m30s --timeout=1.5s --retries=3 CMD a b")).toMatchObject({
+      check: { Interval: 90e9, Timeout: 1.5e9, Retries: 3 },
+      command: { form: "shell", words: ["a b"] },
+    });
+    expect(one("HEALTHCHECK none")).toMatchObject({ check: {} });
+  });
+
+  const errors: Record<string, string> = {
+    "": "dockerfile parse error: file with no instructions",
+    "RUN a": "dockerfile parse error on line 1: no build stage in current context",
+    "ARG A": "no build stage in current context",
+    "FROM a b": "FROM requires either one or three arguments",
+    "FROM a AS 1st": 'invalid name for build stage: "1st"',
+    "FROM a\n\nRUNN x": "dockerfile parse error on line 3: unknown instruction: RUNN (did you mean RUN?)",
+    "FROM a\nFROBNICATE x": "line 2: unknown instruction: FROBNICATE",
+    "FROM a\n__PROTO__ x": "unknown instruction: __PROTO__",
+    "FROM a\nRUN --turbo=on x": "unknown flag: --turbo",
+    "FROM a\nCOPY --from a b": "missing a value on flag: --from",
+    "FROM a\nCOPY --from=a --from=b c d": "duplicate flag specified: --from",
+    "FROM a\nCOPY --link=maybe c d": "expecting boolean value for flag link, not: maybe",
+    "FROM a\nCOPY a": "COPY requires at least two arguments, but only one was provided",
+    "FROM a\nENV a": "ENV must have two arguments",
+    "FROM a\nENV a=b c": 'can\'t find = in "c"',
+    "FROM a\nLABEL": "LABEL requires at least one argument",
+    "FROM a\nUSER": "USER requires exactly one argument",
+    "FROM a\nSHELL sh -c": "SHELL requires the arguments to be in JSON form",
+    'FROM a\nVOLUME [""]': "VOLUME specified can not be an empty string",
+    "FROM a\nCMD [1]": "arrays must be comprised of strings only",
+    "FROM a\nONBUILD ONBUILD RUN a": "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+    "FROM a\nONBUILD FROM b": "FROM isn't allowed as an ONBUILD trigger",
+    "FROM a\nONBUILD NONSENSE b": "unknown instruction: NONSENSE",
+    "FROM a\nHEALTHCHECK CMD": "Missing command after HEALTHCHECK CMD",
+    "FROM a\nHEALTHCHECK MAYBE x": 'Unknown type "MAYBE" in HEALTHCHECK (try CMD)',
+    "FROM a\nHEALTHCHECK NONE x": "HEALTHCHECK NONE takes no arguments",
+    "FROM a\nHEALTHCHECK --interval=1us CMD x": 'Interval "interval" cannot be less than 1ms',
+    "FROM a\nHEALTHCHECK --interval=soon CMD x": 'invalid duration "soon"',
+    "FROM a\nHEALTHCHECK --retries=-1 CMD x": "--retries cannot be negative",
+    "FROM a\nRUN --mount=type=magic,target=/x a": 'unsupported mount type "magic"',
+    "FROM a\nRUN --mount=type=ssh a": "requires a build session",
+    "FROM a\nRUN --mount=type=tmpfs,target=/x,colour=red a": "unexpected key 'colour' for mount type 'tmpfs'",
+    "FROM a\nRUN --mount=type=cache a": "mount type cache requires a target",
+    "FROM a\nRUN --network=moon a": 'unsupported network mode "moon"',
+    "FROM a\nRUN --security=insecure a": 'security mode "insecure" is not supported',
+    "# escape=%\nFROM a": "line 1: invalid escape token '%'",
+    "# escape=`\n# escape=`\nFROM a": "line 2: only one escape parser directive can be used",
+  };
+  test.each(Object.entries(errors))("%j is refused", (text, message) => {
+    expect(failing(text)).toThrow(message);
+  });
+});

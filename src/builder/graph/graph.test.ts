@@ -1,0 +1,275 @@
+import { describe, expect, test } from "bun:test";
+import type { ImageConfig, ImageRunConfig } from "../../oci/mod.ts";
+import { parseDockerfile } from "../dockerfile/dockerfile.ts";
+import { type BuildGraph, type GraphOptions, imageKey, type ResolvedImage } from "./graph.ts";
+import { toGraph } from "./to-graph.ts";
+
+const amd64 = { os: "linux", architecture: "amd64" };
+const hex = (digit: string) => `sha256:${digit.repeat(64)}` as const;
+
+function image(digit: string, config: ImageRunConfig = {}): ResolvedImage {
+  const whole: ImageConfig = { ...amd64, config, rootfs: { type: "layers", diff_ids: [hex(digit)] } };
+  return { id: hex(digit), config: whole };
+}
+
+const known: Readonly<Record<string, ResolvedImage>> = {
+  base: image("a", { Env: ["PATH=/bin"], Cmd: ["/bin/sh"] }),
+  other: image("b"),
+  parent: image("c", { OnBuild: ["ENV FROM_PARENT=yes", "COPY --from=tools /t /t"] }),
+};
+
+interface Given extends Partial<Omit<GraphOptions, "file" | "images">> {
+  readonly images?: Readonly<Record<string, ResolvedImage>>;
+}
+
+function outcome(text: string, { images = known, ...given }: Given = {}) {
+  return toGraph({
+    file: parseDockerfile(text),
+    args: {},
+    labels: {},
+    targetPlatform: amd64,
+    buildPlatform: amd64,
+    platformGiven: false,
+    images: new Map(Object.entries(images).map(([name, one]) => [imageKey({ name }), one])),
+    ...given,
+  });
+}
+
+function graph(text: string, given?: Given): BuildGraph {
+  const found = outcome(text, given);
+  if (found.kind === "needs") throw new Error(`needs ${found.images.map(({ name }) => name)}`);
+  return found.graph;
+}
+
+const config = (text: string, given?: Given) => graph(text, given).result.config;
+const history = (text: string, given?: Given) => graph(text, given).result.history.map((entry) => entry.createdBy);
+
+describe("stages", () => {
+  const diamond = `FROM base AS root
+RUN root
+FROM root AS left
+RUN left
+FROM root AS right
+RUN right
+FROM nowhere AS unused
+RUN never
+FROM base
+COPY --from=left /l /
+COPY --from=2 /r /`;
+
+  test("only what the target needs is there, and a shared stage once", () => {
+    const { steps, result } = graph(diamond);
+    expect(steps.map(({ text }) => text)).not.toContain("RUN never");
+    const last = result.vertex;
+    const [left, right] = [last?.base?.inputs[0], last?.inputs[0]];
+    expect(left?.base).toBeDefined();
+    expect(left?.base).toBe(right?.base as NonNullable<typeof left>);
+  });
+
+  test("a target by name, in any case, or by number", () => {
+    expect(graph(diamond, { target: "LEFT" }).steps.map(({ text }) => text)).toEqual([
+      "FROM base AS root",
+      "RUN root",
+      "FROM root AS left",
+      "RUN left",
+    ]);
+    expect(graph(diamond, { target: "0" }).steps).toHaveLength(2);
+    expect(() => graph(diamond, { target: "four" })).toThrow('target stage "four" could not be found');
+  });
+
+  test("images that are not known are asked for, all at once", () => {
+    const text = "FROM one AS a\nFROM two AS b\nFROM three\nCOPY --from=a / /\nCOPY --from=b / /";
+    expect(outcome(text)).toMatchObject({
+      kind: "needs",
+      images: [{ name: "three" }, { name: "one" }, { name: "two" }],
+    });
+  });
+
+  test("a stage cannot copy from itself or a later one", () => {
+    expect(() => graph("FROM base AS me\nCOPY --from=me a b")).toThrow("refers to current or later build stage");
+    expect(() => graph("FROM base\nCOPY --from=1 a b\nFROM base", { target: "0" })).toThrow("line 2");
+  });
+
+  test("triggers run first, may copy from a stage of this file, and are gone", () => {
+    const made = graph("FROM base AS tools\nFROM parent\nRUN own");
+    expect(made.steps.map(({ text }) => text)).toEqual([
+      "FROM base AS tools",
+      "FROM parent",
+      "ENV FROM_PARENT=yes",
+      "COPY --from=tools /t /t",
+      "RUN own",
+    ]);
+    expect(made.result.config).toMatchObject({ OnBuild: null, Env: ["FROM_PARENT=yes"] });
+  });
+
+  test("scratch has no vertex, and copies from nothing", () => {
+    const made = graph("FROM scratch AS empty\nFROM base\nCOPY --from=empty / /x/");
+    expect(made.result.vertex?.op).toMatchObject({ kind: "copy", origin: "stage" });
+    expect(made.result.vertex?.inputs).toEqual([]);
+    expect(graph("FROM scratch").result).toMatchObject({ platform: amd64 });
+  });
+});
+
+describe("arguments", () => {
+  const run = (text: string, given?: Given) => {
+    const { op } = graph(text, given).result.vertex ?? {};
+    return op?.kind === "exec" ? op : undefined;
+  };
+
+  test("given ones win over defaults; those in front of FROM count where they are declared again", () => {
+    const text = "ARG G=global\nARG H=$G-2\nFROM base\nARG G\nARG A=1\nARG B=$A$H\nRUN x";
+    expect(run(text)?.env).toEqual(["PATH=/bin", "G=global", "A=1", "B=1"]);
+    expect(run(text, { args: { A: "2", G: "given" } })?.env).toEqual(["PATH=/bin", "G=given", "A=2", "B=2"]);
+  });
+
+  test("ENV hides an argument of its name", () => {
+    expect(run("FROM base\nENV A=env\nARG A=arg\nRUN x")?.env).toEqual(["PATH=/bin", "A=env"]);
+  });
+
+  test("a child stage inherits them, a new one does not", () => {
+    expect(run("FROM base AS p\nARG A=1\nFROM p\nRUN x")?.env).toContain("A=1");
+    expect(run("FROM base AS p\nARG A=1\nFROM base\nRUN x")?.env).not.toContain("A=1");
+  });
+
+  test("proxies need no declaration and leave no trace; declared ones are ordinary", () => {
+    const args = { HTTP_PROXY: "http://p", https_proxy: "s" };
+    expect(run("FROM base\nRUN x", { args })).toMatchObject({
+      env: ["PATH=/bin"],
+      hiddenEnv: ["HTTP_PROXY=http://p", "https_proxy=s"],
+    });
+    expect(history("FROM base\nRUN x", { args })).toEqual(["RUN /bin/sh -c x # buildkit"]);
+    expect(history("FROM base\nARG HTTP_PROXY\nRUN x", { args })[1]).toBe(
+      "RUN |1 HTTP_PROXY=http://p /bin/sh -c x # buildkit",
+    );
+  });
+
+  test("platform arguments: in FROM always, in a stage when declared", () => {
+    const images = { base: known["base"] as ResolvedImage };
+    const arm = { os: "linux", architecture: "arm64" };
+    const text = "FROM --platform=$BUILDPLATFORM base\nARG TARGETARCH\nARG TARGETVARIANT\nRUN x";
+    expect(outcome(text, { images, targetPlatform: arm })).toMatchObject({
+      kind: "needs",
+      images: [{ platform: "linux/amd64" }],
+    });
+    expect(run(text.replace("--platform=$BUILDPLATFORM ", ""), { targetPlatform: arm })?.env).toEqual([
+      "PATH=/bin",
+      "TARGETARCH=arm64",
+      "TARGETVARIANT=",
+    ]);
+  });
+
+  test("those that nothing declares are told", () => {
+    const args = { A: "1", B: "2", NO_PROXY: "x", TARGETOS: "y" };
+    expect(graph("FROM base\nARG A", { args }).unusedArgs).toEqual(["B"]);
+  });
+
+  test("FROM with a variable that is empty", () => {
+    expect(() => graph("ARG X\nFROM $X")).toThrow("line 2: base name ($X) should not be blank");
+  });
+});
+
+describe("configuration and history", () => {
+  test("every instruction", () => {
+    const text = `FROM base
+ENV A=1 B="two words"
+ENV A=$B
+LABEL l=$A m='$A'
+EXPOSE 80 8000-8001/UDP $NONE
+VOLUME /v /v2
+WORKDIR /w
+WORKDIR d/../e
+USER app:staff
+STOPSIGNAL SIGINT
+SHELL ["/bin/bash", "-c"]
+CMD echo hi
+HEALTHCHECK --retries=2 CMD true
+MAINTAINER me
+ONBUILD RUN x`;
+    const made = graph(text).result;
+    expect(made.author).toBe("me");
+    expect(made.config).toEqual({
+      Env: ["PATH=/bin", "A=two words", "B=two words"],
+      Labels: { l: "two words", m: "$A" },
+      ExposedPorts: { "80/tcp": {}, "8000/udp": {}, "8001/udp": {} },
+      Volumes: { "/v": {}, "/v2": {} },
+      WorkingDir: "/w/e",
+      User: "app:staff",
+      StopSignal: "SIGINT",
+      Shell: ["/bin/bash", "-c"],
+      Cmd: ["/bin/bash", "-c", "echo hi"],
+      Healthcheck: { Test: ["CMD-SHELL", "true"], Retries: 2 },
+      OnBuild: ["RUN x"],
+    });
+    expect(made.history.map(({ createdBy }) => createdBy)).toEqual([
+      "ENV A=1 B=two words",
+      "ENV A=two words",
+      "LABEL l=two words m=$A",
+      "EXPOSE map[80/tcp:{} 8000/udp:{} 8001/udp:{}]",
+      "VOLUME [/v /v2]",
+      "WORKDIR /w",
+      "WORKDIR /w/e",
+      "USER app:staff",
+      "STOPSIGNAL SIGINT",
+      "SHELL [/bin/bash -c]",
+      'CMD ["/bin/bash","-c","echo hi"]',
+      'HEALTHCHECK ["CMD-SHELL","true"]',
+      "MAINTAINER me",
+      "ONBUILD RUN x",
+    ]);
+  });
+
+  test("ENTRYPOINT drops a CMD that was inherited, not one of its own stage", () => {
+    expect(config('FROM base\nENTRYPOINT ["a"]')).toMatchObject({ Entrypoint: ["a"], Cmd: null });
+    expect(config('FROM base\nCMD ["b"]\nENTRYPOINT ["a"]')).toMatchObject({ Cmd: ["b"] });
+    expect(config('FROM base AS x\nCMD ["b"]\nFROM x\nENTRYPOINT ["a"]')).toMatchObject({ Cmd: null });
+  });
+
+  test("--label is the last instruction", () => {
+    const made = graph("FROM base\nLABEL a=1", { labels: { a: "2", b: "3" } });
+    expect(made.result.config.Labels).toEqual({ a: "2", b: "3" });
+    expect(made.steps.at(-1)?.text).toBe("LABEL a=2 b=3");
+  });
+
+  const scripts: Record<string, [string, readonly string[]]> = {
+    "a here-document alone is a script of the shell": ["RUN <<E\na\nb\nE", ["/bin/sh", "-c", "a\nb\n"]],
+    "one for a command goes to the shell as it stands": ["RUN <<E cat\na\nE", ["/bin/sh", "-c", "<<E cat\na\nE"]],
+    "one with an interpreter is a file": ["RUN <<E\n#!/bin/awk\nE", ["/bin/sh", "-c", "/dev/pipes/E"]],
+  };
+  test.each(Object.entries(scripts))("%s", (_, [text, args]) => {
+    expect(graph(`FROM base\n${text}`).result.vertex?.op).toMatchObject({ args });
+  });
+
+  test("COPY: destinations start at WORKDIR and keep their slash; here-documents expand unless quoted", () => {
+    const text = "FROM base\nENV A=x\nWORKDIR /w\nCOPY --chmod=750 a$A <<E <<'F' ../d/\n$A\nE\n$A\nF";
+    expect(graph(text).result.vertex?.op).toMatchObject({
+      destination: "/d/",
+      chmod: 0o750,
+      sources: [
+        { kind: "path", path: "ax" },
+        { kind: "text", name: "E", text: "x\n" },
+        { kind: "text", name: "F", text: "$A\n" },
+      ],
+    });
+  });
+
+  test("ADD knows URLs", () => {
+    expect(graph("FROM base\nADD http://h/f /d/").result.vertex?.op).toMatchObject({ sources: [{ kind: "url" }] });
+    expect(() => graph("FROM base\nADD https://h/r.git /d")).toThrow("git repository is not supported");
+  });
+
+  const errors: Record<string, string> = {
+    "EXPOSE x": "invalid containerPort: x",
+    "EXPOSE 80/xyz": "invalid proto: xyz",
+    "EXPOSE 70000": "invalid containerPort: 70000",
+    "STOPSIGNAL SIGNOTHING": "invalid signal: SIGNOTHING",
+    "VOLUME $NONE": "VOLUME specified can not be an empty string",
+    "COPY a b /c": "the destination must be a directory and end with a /",
+    "COPY --chmod=u+x a b": "invalid chmod parameter: 'u+x'",
+    "ADD --checksum=md5:0 http://h/f /f": 'invalid checksum "md5:0"',
+    'LABEL a="${NONE:?give it}"': "NONE: give it",
+  };
+  test.each(Object.entries(errors))("%s names its line", (text, message) => {
+    expect(() => graph(`FROM base\n${text}`)).toThrow("dockerfile parse error on line 2: ");
+    expect(() => graph(`FROM base\n${text}`)).toThrow(message);
+  });
+});
