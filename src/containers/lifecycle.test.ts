@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { body, script } from "./testing/bodies.ts";
 import { type Engine, everything, startEngine, until } from "./testing/engine.ts";
-import { attachAll, eventsOf, make, makeAndStart, never, run } from "./testing/run.ts";
+import { attachAll, eventsOf, logText, make, makeAndStart, never, run } from "./testing/run.ts";
 import { FakeSocket } from "./testing/socket.ts";
 
 let engine: Engine;
@@ -14,6 +14,13 @@ afterAll(() => engine.dispose());
 
 const force = { force: true, volumes: true, link: false };
 const state = async (id: string) => (await engine.containers.inspect(id, false)).State;
+
+/** The kernel drops a signal that PID 1 has no handler for yet, so the trap must be set before one is sent. */
+async function trapping(text: string): Promise<string> {
+  const id = await makeAndStart(engine, script(text));
+  await until(async () => (await logText(engine, id)) === "ready\n", "the trap is set");
+  return id;
+}
 
 test("run: output, exit code, and everything is there before wait answers", async () => {
   const done = await run(engine, script("echo out; echo err >&2; exit 3"));
@@ -77,7 +84,7 @@ test("a network that cannot be had: 128", async () => {
 });
 
 test("stop: the stop signal, then the time is up and it is killed", async () => {
-  const polite = await makeAndStart(engine, script("trap 'exit 7' TERM; while :; do sleep 0.05; done"));
+  const polite = await trapping("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
   await engine.containers.stop(polite, {});
   expect((await state(polite)).ExitCode).toBe(7);
   expect(eventsOf(engine, polite)).toEqual(["create", "start", "kill 15", "die 7", "stop"]);
@@ -91,7 +98,7 @@ test("stop: the stop signal, then the time is up and it is killed", async () => 
 });
 
 test("kill: any signal by any of its names, and only where something runs", async () => {
-  const id = await makeAndStart(engine, script("trap 'exit 5' USR1; while :; do sleep 0.05; done"));
+  const id = await trapping("trap 'exit 5' USR1; echo ready; while :; do sleep 0.05; done");
   const waiting = engine.containers.wait(id, "not-running", never);
   await engine.containers.kill(id, "SIGUSR1");
   expect((await waiting).StatusCode).toBe(5);
