@@ -73,7 +73,6 @@ async function openParts({ config, log, undo }: Making) {
     cgroupParent: config.cgroupParent,
     ...chosen,
   });
-  log.info("OCI runtime is chosen", {
     runtime: runtime.info.name,
     version: runtime.info.version,
     reason: runtime.info.reason,
