@@ -4,11 +4,12 @@ import { byBytes, rawBytes } from "./raw.ts";
 /** Synchronous file system calls on raw names (`raw.ts`), for worker jobs. */
 export type Stat = fs.BigIntStats;
 
+/** undefined when there is nothing, or something that is no directory is on the way. */
 export function lstat(path: string): Stat | undefined {
   try {
-    return fs.lstatSync(rawBytes(path), { bigint: true });
+    return fs.lstatSync(rawBytes(path), { bigint: true, throwIfNoEntry: false });
   } catch (err) {
-    if (["ENOENT", "ENOTDIR"].includes((err as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if ((err as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
     throw err;
   }
 }
