@@ -12,11 +12,12 @@ export interface HostOptions {
 
 /** This machine. Its owner disposes of `workers` when all who use the host are done. */
 export function createHost(options: HostOptions = {}): Host {
+  const processes = createProcesses();
   return {
     mounts: createMounts(),
-    processes: createProcesses(),
+    processes,
     cgroups: createCgroups(),
-    net: createNet(),
+    net: createNet(processes),
     rooted,
     workers: createWorkers(options.workers),
   };

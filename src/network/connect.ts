@@ -26,25 +26,33 @@ type BridgeNetwork = NetworkRow & { readonly bridge: BridgeSettings };
 /** Checks all, then: host ports, rows, veth, nft elements, and back in reverse when one of them fails. */
 export async function connect(context: Context, idOrName: string, request: EndpointRequest): Promise<Endpoint> {
   const { id } = context.db.read((q) => findNetwork(q, idOrName));
-  return await context.locks.run(`holder:${request.holder}`, () =>
-    context.locks.run(`network:${id}`, async () => {
-      const network = bridgeNetwork(context.db.read((q) => findNetwork(q, id)));
-      const address = wantedAddress(network, request.config ?? {});
-      const wishes = wantedPorts(network, request);
-      await using undo = new AsyncDisposableStack();
-      const endpointId = randomBytes(32).toString("hex");
-      const ports = reserve(context, { endpointId, request, wishes });
-      undo.defer(() => context.hostPorts.release(endpointId));
-      const row = insert(context, { endpointId, network, request, address, ports });
-      undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
-      plug(context, network, row);
-      undo.defer(() => deleteLinks(context, [row.veth]));
-      await publish(context, row, { ports, undo });
-      ready(context, network, row);
-      undo.move();
-      return context.db.read((q) => toEndpoint(q, row));
-    }),
-  );
+  return await context.locks.run(`holder:${request.holder}`, async () => {
+    await using undo = new AsyncDisposableStack();
+    // Only until there is a row, which keeps the network from being removed: many plug into one network at a time.
+    const claimed = await context.locks.run(`network:${id}`, async () => claim(context, { id, request, undo }));
+    const { network, row, ports } = claimed;
+    await plug(context, network, row);
+    undo.defer(() => deleteLinks(context, [row.veth]));
+    await publish(context, row, { ports, undo });
+    ready(context, network, row);
+    undo.move();
+    return context.db.read((q) => toEndpoint(q, row));
+  });
+}
+
+function claim(
+  context: Context,
+  { id, request, undo }: { id: string; request: EndpointRequest; undo: AsyncDisposableStack },
+) {
+  const network = bridgeNetwork(context.db.read((q) => findNetwork(q, id)));
+  const address = wantedAddress(network, request.config ?? {});
+  const wishes = wantedPorts(network, request);
+  const endpointId = randomBytes(32).toString("hex");
+  const ports = reserve(context, { endpointId, request, wishes });
+  undo.defer(() => context.hostPorts.release(endpointId));
+  const row = insert(context, { endpointId, network, request, address, ports });
+  undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
+  return { network, row, ports };
 }
 
 function bridgeNetwork(network: NetworkRow): BridgeNetwork {
@@ -168,9 +176,9 @@ function macAddress(request: EndpointRequest): string | undefined {
   return plain;
 }
 
-function plug(context: Context, { bridge, internal }: BridgeNetwork, row: EndpointRow): void {
+async function plug(context: Context, { bridge, internal }: BridgeNetwork, row: EndpointRow): Promise<void> {
   const first = context.db.read((q) => endpointsOf(q, row.holder)).every((other) => other.id === row.id);
-  context.host.net.plugVeth({
+  await context.host.net.plugVeth({
     name: row.veth,
     bridge: bridge.link,
     namespace: netnsPath(context.config, row.holder),

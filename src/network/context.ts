@@ -6,6 +6,7 @@ import type { Log } from "../log/mod.ts";
 import type { AddressPool } from "./address-pool.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { Pool } from "./pools.ts";
+import type { Spare } from "./spare.ts";
 
 export interface NetworkConfig {
   /** One to six of a-z and 0-9, a daemon's own: every name in the kernel carries it, so that two daemons never touch. */
@@ -34,6 +35,7 @@ export interface Context {
   readonly config: NetworkConfig;
   readonly addresses: AddressPool;
   readonly hostPorts: HostPorts;
+  readonly spare: Spare;
   /** "holder:ID", "network:ID", then "nft", taken in this order. */
   readonly locks: KeyedLock;
 }

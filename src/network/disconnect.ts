@@ -25,7 +25,7 @@ export async function disconnect(context: Context, idOrName: string, holder: str
       throw new EngineError("forbidden", `container ${holder} is not connected to network ${network.name}`);
     await takeDown(context, endpoint);
     await deleteLinks(context, [endpoint.veth]);
-    moveDefaultRoute(
+    await moveDefaultRoute(
       context,
       all.filter((candidate) => candidate !== endpoint),
     );
@@ -43,7 +43,7 @@ export async function openSandbox(context: Context, holder: string): Promise<{ p
     }
     context.db.write((tx) => insertSandbox(tx, holder));
     try {
-      context.host.net.createNamespace(path);
+      await context.spare.place(path);
     } catch (err) {
       context.db.write((tx) => deleteSandbox(tx, holder));
       throw err;
@@ -88,11 +88,11 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
 }
 
 /** The container keeps a way out through the first network left that has one. */
-function moveDefaultRoute(context: Context, left: readonly EndpointRow[]): void {
+async function moveDefaultRoute(context: Context, left: readonly EndpointRow[]): Promise<void> {
   for (const endpoint of left) {
     const { bridge, internal } = context.db.read((q) => findNetwork(q, endpoint.networkId));
     if (!bridge || internal) continue;
-    context.host.net.addDefaultRoute(netnsPath(context.config, endpoint.holder), formatAddress(bridge.gateway));
+    await context.host.net.addDefaultRoute(netnsPath(context.config, endpoint.holder), formatAddress(bridge.gateway));
     return;
   }
 }

@@ -1,7 +1,7 @@
 import { KeyedLock } from "../async/mod.ts";
 import { AddressPool } from "./address-pool.ts";
 import { connect } from "./connect.ts";
-import type { Context } from "./context.ts";
+import { type Context, netnsDirectory } from "./context.ts";
 import { createNetwork, removeNetwork } from "./create.ts";
 import { checkConfig, settleDefaults } from "./defaults.ts";
 import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
@@ -9,9 +9,10 @@ import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
 import type { Networks } from "./network.ts";
 import { recover, shutdown } from "./recover.ts";
+import { Spare } from "./spare.ts";
 import { endpointsOf, portPublished } from "./table.ts";
 
-export type NetworksOptions = Omit<Context, "addresses" | "hostPorts" | "locks">;
+export type NetworksOptions = Omit<Context, "addresses" | "hostPorts" | "spare" | "locks">;
 
 /**
  * Opens the networks of one daemon: their rows are there afterwards, the kernel follows with `recover`, which must run
@@ -19,12 +20,13 @@ export type NetworksOptions = Omit<Context, "addresses" | "hostPorts" | "locks">
  */
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
   checkConfig(options.config);
-  const { db, host } = options;
+  const { db, host, log, config } = options;
   const isOurs: ConstructorParameters<typeof HostPorts>[1] = (port) => db.read((q) => portPublished(q, port));
   const context: Context = {
     ...options,
     addresses: new AddressPool(),
     hostPorts: new HostPorts(host.net, isOurs),
+    spare: new Spare({ net: host.net, directory: netnsDirectory(config), log }),
     locks: new KeyedLock(),
   };
   await settleDefaults(context);

@@ -20,6 +20,7 @@ import { deleteLinks, ipBatch, links } from "./tools.ts";
 export async function recover(context: Context, live: ReadonlySet<string>): Promise<void> {
   mkdirSync(netnsDirectory(context.config), { recursive: true, mode: 0o711 });
   const { db } = context;
+  await context.spare.close();
   await ensureBridges(context, db.read(networks));
   await settleCollision(context);
   await applyTable(context);
@@ -30,10 +31,12 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   await sweepLinks(context);
   await replug(context);
   for (const endpoint of db.read(allEndpoints)) reserveAgain(context, endpoint);
+  context.spare.prepare();
 }
 
 /** Takes all of ours out of the kernel, if no endpoint is left that needs it. */
 export async function shutdown(context: Context): Promise<void> {
+  await context.spare.close();
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
   await unpassDockerd(context);

@@ -1,26 +1,49 @@
 import { ptr } from "bun:ffi";
-import { openSync, rmSync, writeFileSync } from "node:fs";
-import { EngineError, messageOf } from "../../errors/mod.ts";
+import { existsSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { EngineError, messageOf, wrap } from "../../errors/mod.ts";
 import { systemError } from "../errno.ts";
-import { cString, libc } from "../libc.ts";
-import { insideCalls } from "./inside.ts";
-import { Netlink, NetlinkError, protocols } from "./netlink.ts";
-import { defaultRoute, linkIndex, linkUp } from "./route.ts";
+import type { Processes } from "../host.ts";
+import { cString, errno, libc } from "../libc.ts";
+import { missingProgram } from "../programs.ts";
+
+/**
+ * Namespaces are made and entered by programs only, never by this process: a thread inherits the namespace of the one
+ * that starts it, and JavaScriptCore starts collector and compiler threads whenever it likes. With setns(2) in the main
+ * thread one call in some hundred left such a thread behind, which kept the namespace and its veth alive for as long as
+ * the daemon (seen with Bun 1.4.5).
+ */
+export type Runner = Pick<Processes, "run">;
 
 const MNT_DETACH = 2;
+const MS_BIND = 4096;
 
-/** What `ip netns add` does, without its processes. */
-export function createNamespace(path: string): void {
+/**
+ * IPv6 is off for interfaces to come, not just without an address: with a router advertisement any container could make
+ * itself the IPv6 router of the others on its bridge (CVE-2020-13401). No such file on a kernel without IPv6.
+ */
+const disableIpv6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+const furnish = `{ [ ! -e ${disableIpv6} ] || echo 1 >${disableIpv6}; } && exec ip link set lo up`;
+
+/** One process, which unshares, binds its namespace at the path, and becomes ip(8). */
+export async function createNamespace(runner: Runner, path: string): Promise<void> {
   claim(path);
   try {
-    const result = insideCalls().create_namespace(ptr(cString(path)));
-    if (result < 0) throw systemError(`Create a network namespace at ${path}`, -result);
-    using netlink = netlinkIn(path);
-    netlink.request([linkUp(linkIndex(netlink, "lo"))]);
+    await inside(runner, ["unshare", `--net=${path}`, "sh", "-c", furnish]);
   } catch (err) {
     removeNamespace(path);
-    throw err;
+    throw wrap(err, `Create a network namespace at ${path}`);
   }
+}
+
+/** The new name comes first: a crash in between leaves two, and each is removed by itself. */
+export function moveNamespace(from: string, to: string): void {
+  claim(to);
+  if (libc.mount(ptr(cString(from)), ptr(cString(to)), null, MS_BIND, null) < 0) {
+    const code = errno();
+    rmSync(to);
+    throw systemError(`Move a network namespace to ${to}`, code);
+  }
+  removeNamespace(from);
 }
 
 export function removeNamespace(path: string): void {
@@ -28,31 +51,31 @@ export function removeNamespace(path: string): void {
   rmSync(path, { force: true });
 }
 
-export function addDefaultRoute(namespace: string, gateway: string): void {
-  using netlink = netlinkIn(namespace);
-  try {
-    netlink.request([defaultRoute(gateway)]);
-  } catch (err) {
-    if (err instanceof NetlinkError && err.errno === "EEXIST") return;
-    throw new EngineError("internal", `Add a default route by ${gateway}: ${messageOf(err)}`, { cause: err });
-  }
+/** Runs lines of ip(8) in a namespace, in one process; stops at the first that fails. */
+export async function ipInside(runner: Runner, namespace: string, lines: readonly string[]): Promise<void> {
+  if (!existsSync(namespace)) throw absent(namespace);
+  await inside(runner, ["nsenter", `--net=${namespace}`, "ip", "-batch", "-"], `${lines.join("\n")}\n`);
 }
 
-/** A route socket that speaks to another namespace. */
-export function netlinkIn(namespace: string): Netlink {
-  return new Netlink(protocols.route, (domain, type, protocol) => {
-    const fd = insideCalls().socket_inside(ptr(cString(namespace)), domain, type, protocol);
-    if (fd < 0) throw systemError(`Enter network namespace ${namespace}`, -fd);
-    return fd;
-  });
+export async function addDefaultRoute(runner: Runner, namespace: string, gateway: string): Promise<void> {
+  try {
+    await ipInside(runner, namespace, [`route add default via ${gateway}`]);
+  } catch (err) {
+    if (messageOf(err).includes("File exists")) return;
+    throw err;
+  }
 }
 
 export function openNamespace(path: string): number {
   try {
     return openSync(path, "r");
   } catch (err) {
-    throw new EngineError("not-found", `Network namespace ${path} not found`, { cause: err });
+    throw absent(path, err);
   }
+}
+
+function absent(path: string, cause?: unknown): EngineError {
+  return new EngineError("not-found", `Network namespace ${path} not found`, { cause });
 }
 
 function claim(path: string): void {
@@ -62,4 +85,11 @@ function claim(path: string): void {
     const exists = (err as NodeJS.ErrnoException).code === "EEXIST";
     throw new EngineError(exists ? "conflict" : "internal", `Create ${path}: ${messageOf(err)}`, { cause: err });
   }
+}
+
+/** 127 is what a shell and util-linux say when the program that they are to become, ip(8), is not there. */
+async function inside(runner: Runner, argv: readonly string[], stdin?: string): Promise<void> {
+  const { code, stderr } = await runner.run(argv, stdin === undefined ? {} : { stdin });
+  if (code === 127) throw new EngineError("unavailable", missingProgram("ip"));
+  if (code !== 0) throw new EngineError("internal", stderr.trim() || `${argv[0]} ended with exit code ${code}`);
 }

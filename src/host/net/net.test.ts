@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProcesses } from "../processes.ts";
 import { createNet } from "./net.ts";
 import { PortError } from "./port.ts";
 
-const net = createNet();
+const net = createNet(createProcesses());
 const unique = `n${(process.pid % 46656).toString(36)}`;
 let directory = "";
 let path = "";
@@ -44,31 +44,61 @@ describe("namespaces", () => {
   test("are made with loopback up, and this process stays outside with every thread", async () => {
     const own = readlinkSync("/proc/self/ns/net");
     for (let round = 0; round < 50; round++) {
-      net.createNamespace(path);
+      await net.createNamespace(path);
       net.removeNamespace(path);
     }
     const threads = readdirSync("/proc/self/task").map((thread) => readlinkSync(`/proc/self/task/${thread}/ns/net`));
     expect(new Set(threads)).toEqual(new Set([own]));
-    net.createNamespace(path);
+    await net.createNamespace(path);
     const { stdout } = await run(["nsenter", `--net=${path}`, "ip", "-br", "addr"]);
     expect(stdout).toContain("127.0.0.1/8");
     expect(stdout.trim().split("\n")).toHaveLength(1);
+    const setting = await run(["nsenter", `--net=${path}`, "sysctl", "-n", "net.ipv6.conf.default.disable_ipv6"]);
+    expect(setting.stdout).toBe("1\n");
     net.removeNamespace(path);
     net.removeNamespace(path);
     expect(existsSync(path)).toBe(false);
   });
 
-  test("are not made over what is there", () => {
-    net.createNamespace(path);
-    expect(() => net.createNamespace(path)).toThrow("EEXIST");
-    expect(() => net.createNamespace(join(directory, "absent", "ns"))).toThrow("ENOENT");
+  test("move, but not over what is there", async () => {
+    const other = join(directory, "other");
+    await net.createNamespace(path);
+    const inode = statSync(path).ino;
+    net.moveNamespace(path, other);
+    expect(existsSync(path)).toBe(false);
+    expect(statSync(other).ino).toBe(inode);
+    await net.createNamespace(path);
+    expect(() => net.moveNamespace(path, other)).toThrow("EEXIST");
+    expect(() => net.moveNamespace(join(directory, "absent"), join(directory, "new"))).toThrow("ENOENT");
+    expect(readdirSync(directory).toSorted()).toEqual(["ns", "other"]);
+    net.removeNamespace(other);
+  });
+
+  test("leave nothing without their programs, and name the package", async () => {
+    const lacking = (path: string) =>
+      createNet({ run: (argv, options) => createProcesses().run(argv, { ...options, env: { PATH: path } }) });
+    await expect(lacking("/nowhere").createNamespace(path)).rejects.toThrow("Debian package util-linux");
+    for (const name of ["unshare", "sh", "nsenter"]) symlinkSync(`/usr/bin/${name}`, join(directory, name));
+    await expect(lacking(directory).createNamespace(path)).rejects.toThrow("Debian package iproute2");
+    expect(existsSync(path)).toBe(false);
+    await net.createNamespace(path);
+    const failure = lacking(directory).plugVeth(plan());
+    await expect(failure).rejects.toMatchObject({ kind: "unavailable" });
+    await expect(failure).rejects.toThrow("Debian package iproute2");
+    expect((await run(["ip", "link", "show", veth])).code).not.toBe(0);
+  });
+
+  test("are not made over what is there", async () => {
+    await net.createNamespace(path);
+    await expect(net.createNamespace(path)).rejects.toThrow("EEXIST");
+    await expect(net.createNamespace(join(directory, "absent", "ns"))).rejects.toThrow("ENOENT");
   });
 });
 
 describe("veths", () => {
   test("are plugged in whole, and unplugged at once", async () => {
-    net.createNamespace(path);
-    net.plugVeth({ ...plan(), gateway: "10.230.0.1", mtu: 1400, isolated: true });
+    await net.createNamespace(path);
+    await net.plugVeth({ ...plan(), gateway: "10.230.0.1", mtu: 1400, isolated: true });
     const within = (await run(["nsenter", `--net=${path}`, "ip", "addr"])).stdout;
     expect(within).toContain("inet 10.230.0.2/24 brd 10.230.0.255");
     expect(within).toContain("link/ether 02:42:0a:e6:00:02");
@@ -76,6 +106,7 @@ describe("veths", () => {
     const port = (await run(["bridge", "-d", "link", "show", "dev", veth])).stdout;
     expect(port).toContain("hairpin on");
     expect(port).toContain("isolated on");
+    expect(within.match(/inet6 .*/g)).toEqual(["inet6 ::1/128 scope host "]);
     expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
     net.unplugVeth(veth);
     expect((await run(["ip", "-br", "link", "show", "master", unique])).stdout).toBe("");
@@ -83,22 +114,22 @@ describe("veths", () => {
   });
 
   test("leave nothing when they fail", async () => {
-    expect(() => net.plugVeth(plan())).toThrow(`Network namespace ${path} not found`);
-    net.createNamespace(path);
-    expect(() => net.plugVeth({ ...plan(), bridge: "absent0" })).toThrow("Network link absent0");
-    expect(() => net.plugVeth({ ...plan(), gateway: "10.99.0.1" })).toThrow("Plug");
+    await expect(net.plugVeth(plan())).rejects.toThrow(`Network namespace ${path} not found`);
+    await net.createNamespace(path);
+    await expect(net.plugVeth({ ...plan(), bridge: "absent0" })).rejects.toThrow("Network link absent0");
+    await expect(net.plugVeth({ ...plan(), gateway: "10.99.0.1" })).rejects.toThrow("Plug");
     expect((await run(["ip", "link", "show", veth])).code).not.toBe(0);
-    net.plugVeth(plan());
-    expect(() => net.plugVeth(plan())).toThrow("EEXIST");
+    await net.plugVeth(plan());
+    await expect(net.plugVeth(plan())).rejects.toThrow("EEXIST");
   });
 
   test("get a default route later, which stays as it is", async () => {
-    net.createNamespace(path);
-    net.plugVeth(plan());
-    net.addDefaultRoute(path, "10.230.0.1");
-    net.addDefaultRoute(path, "10.230.0.9");
+    await net.createNamespace(path);
+    await net.plugVeth(plan());
+    await net.addDefaultRoute(path, "10.230.0.1");
+    await net.addDefaultRoute(path, "10.230.0.9");
     expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
-    expect(() => net.addDefaultRoute(join(directory, "absent"), "10.230.0.1")).toThrow("ENOENT");
+    await expect(net.addDefaultRoute(join(directory, "absent"), "10.230.0.1")).rejects.toThrow("not found");
   });
 });
 

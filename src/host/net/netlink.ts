@@ -53,17 +53,16 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
-type OpenSocket = (domain: number, type: number, protocol: number) => number;
-
-/** A netlink socket of the network namespace that `open` opens it in; this process's own by default. */
+/** A netlink socket of this process's network namespace. */
 export class Netlink implements Disposable {
   readonly #fd: number;
   #sequence = 0;
 
-  constructor(protocol: number, open: OpenSocket = openHere) {
+  constructor(protocol: number) {
     const AF_NETLINK = 16;
     const SOCK_RAW = 3;
-    this.#fd = open(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    this.#fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (this.#fd < 0) throw systemError("Open a netlink socket", errno());
   }
 
   /** Room for one datagram with some hundred thousand elements. */
@@ -121,12 +120,6 @@ export class Netlink implements Disposable {
   [Symbol.dispose](): void {
     libc.close(this.#fd);
   }
-}
-
-function openHere(domain: number, type: number, protocol: number): number {
-  const fd = libc.socket(domain, type, protocol);
-  if (fd < 0) throw systemError("Open a netlink socket", errno());
-  return fd;
 }
 
 interface Received {

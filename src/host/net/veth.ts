@@ -1,8 +1,8 @@
 import { closeSync } from "node:fs";
-import { EngineError } from "../../errors/mod.ts";
-import { netlinkIn, openNamespace } from "./namespace.ts";
+import { EngineError, wrap } from "../../errors/mod.ts";
+import { ipInside, openNamespace, type Runner } from "./namespace.ts";
 import { attribute, type Message, Netlink, NetlinkError, NLM, nest, protocols, u32 } from "./netlink.ts";
-import { addAddress, defaultRoute, IFF_UP, linkHeader, linkIndex, linkUp, RTM } from "./route.ts";
+import { IFF_UP, linkHeader, linkIndex, RTM } from "./route.ts";
 
 export interface VethPlan {
   /** Name of the host's end, at most 15 bytes, and of the bridge that it becomes a port of. */
@@ -25,16 +25,16 @@ export interface VethPlan {
 const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, protinfo: 12, linkinfo: 18, netnsFd: 28 } as const;
 const AF_BRIDGE = 7;
 
-export function plugVeth(plan: VethPlan): void {
+export async function plugVeth(runner: Runner, plan: VethPlan): Promise<void> {
   using host = new Netlink(protocols.route);
   const bridge = linkIndex(host, plan.bridge);
   createPair(host, plan, bridge);
   try {
     host.request([portFlags(linkIndex(host, plan.name), plan.isolated ?? false)]);
-    configureInside(plan);
+    await ipInside(runner, plan.namespace, insideLines(plan));
   } catch (err) {
     host.request([{ type: RTM.delLink, flags: NLM.ack, body: named(plan.name) }]);
-    throw failed(plan, err);
+    throw wrap(err, `Plug ${plan.name} into ${plan.bridge}`);
   }
 }
 
@@ -76,7 +76,7 @@ function createPair(host: Netlink, plan: VethPlan, bridge: number): void {
   try {
     host.request([{ type: RTM.newLink, flags: NLM.ack | NLM.create | NLM.excl, body }]);
   } catch (err) {
-    throw failed(plan, err);
+    throw wrap(err, `Plug ${plan.name} into ${plan.bridge}`);
   } finally {
     closeSync(namespace);
   }
@@ -91,19 +91,11 @@ function portFlags(index: number, isolated: boolean): Message {
   return { type: RTM.setLink, flags: NLM.ack, body };
 }
 
-function configureInside(plan: VethPlan): void {
-  using netlink = netlinkIn(plan.namespace);
-  const index = linkIndex(netlink, plan.inside);
-  const messages = [linkUp(index), addAddress(index, { ip: plan.address, prefixLength: plan.prefixLength })];
-  if (plan.gateway !== undefined) messages.push(defaultRoute(plan.gateway, index));
-  netlink.request(messages);
+function insideLines({ inside, address, prefixLength, gateway }: VethPlan): string[] {
+  const route = gateway === undefined ? [] : [`route add default via ${gateway} dev ${inside}`];
+  return [`addr add ${address}/${prefixLength} broadcast + dev ${inside}`, `link set ${inside} up`, ...route];
 }
 
 function named(name: string): Buffer {
   return Buffer.concat([linkHeader({}), attribute(IFLA.ifname, name)]);
-}
-
-function failed(plan: VethPlan, err: unknown): EngineError {
-  const why = err instanceof Error ? err.message : String(err);
-  return new EngineError("internal", `Plug ${plan.name} into ${plan.bridge}: ${why}`, { cause: err });
 }

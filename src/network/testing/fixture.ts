@@ -29,9 +29,23 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const full = { tag, bridge: `bt${tag}0`, execRoot: directory, ...config };
   const db = openDb(join(directory, "db"), [...eventsMigrations, ...networkMigrations]);
   const events = createEvents(db);
-  const host = { processes: createProcesses(), net: createNet() };
+  const processes = createProcesses();
+  const host = { processes, net: createNet(processes) };
   let held: (() => void)[] = [];
-  const open = () => openNetworks({ db, host: { ...host, net: tracking }, events, log: nullLog, config: full });
+  let life = new AbortController();
+  const making = new Set<Promise<void>>();
+  const open = () => {
+    life = new AbortController();
+    const net = { ...tracking, createNamespace: creating(life.signal) };
+    return openNetworks({ db, host: { ...host, net }, events, log: nullLog, config: full });
+  };
+  /** A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
+  const creating = (alive: AbortSignal) => async (path: string) => {
+    alive.throwIfAborted();
+    const made = host.net.createNamespace(path).finally(() => making.delete(made));
+    making.add(made);
+    await made;
+  };
   const tracking = {
     ...host.net,
     reservePort: (request: Parameters<typeof host.net.reservePort>[0]) => {
@@ -57,6 +71,8 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     restart: async (live) => {
       for (const release of held) release();
       held = [];
+      life.abort();
+      await Promise.allSettled(making);
       machine.networks = await open();
       await machine.networks.recover(new Set(live));
     },
