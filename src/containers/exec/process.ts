@@ -27,12 +27,14 @@ export function execProcess(ctx: Context, { row, body }: { row: Row; body: ExecC
   const user = resolveUser(root, { user: body.User || config.User, groupAdd: hostConfig.GroupAdd ?? [] });
   const withoutDevices = { ...row, hostConfig: { ...hostConfig, Devices: null, Privileged: false } };
   const base = specInput(ctx, withoutDevices, { user, mounts: [], namespaces: unused });
+  // The size of the container's own terminal is not this one's: the runtime adds what the exec asked for.
+  const { size: _, ...ownProcess } = base.process;
   const spec = ociSpec({
     ...base,
     privileged: hostConfig.Privileged || body.Privileged,
     seccomp: "unconfined", // a filter of its own is inherited from nowhere: the runtime applies the container's to an exec
     process: {
-      ...base.process,
+      ...ownProcess,
       args: body.Cmd,
       cwd: body.WorkingDir || config.WorkingDir || "/",
       env: environment({
