@@ -33,7 +33,7 @@ describe("the whole contract", () => {
       ["GET", "/containers/x/archive?path=/"],
       ["PUT", "/containers/x/archive?path=/"],
       ["POST", "/swarm/init"],
-      ["GET", "/plugins/a/b/json"],
+      ["DELETE", "/plugins/a/b"],
       ["POST", "/networks/n/connect"],
     ];
     for (const [method = "", path = ""] of refused) {
@@ -59,6 +59,10 @@ describe("the whole contract", () => {
       expect((body as { message: string }).message).toStartWith("This node is not a swarm manager. Use");
     }
     expect((await a.ask("GET", "/plugins")).body).toEqual([]);
+    expect(await a.ask("GET", "/plugins/a/b/json")).toMatchObject({
+      status: 404,
+      body: { message: 'plugin "a/b" not found' },
+    });
   });
 
   test("unknown paths and methods", async () => {

@@ -1,6 +1,6 @@
 import { EngineError, type ErrorKind } from "../errors/mod.ts";
-import type { Method, Route } from "../http/mod.ts";
-import { json } from "./reply.ts";
+import type { HttpRequest, Method, Route } from "../http/mod.ts";
+import { json, param } from "./reply.ts";
 
 const noSwarm =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
@@ -54,7 +54,6 @@ const missing: Readonly<Record<string, string>> = {
   "GET /plugins/privileges": "installing plugins",
   "POST /plugins/pull": "installing plugins",
   "POST /plugins/create": "making plugins",
-  "GET /plugins/{name*}/json": "inspecting plugins",
   "DELETE /plugins/{name*}": "removing plugins",
   "POST /plugins/{name*}/enable": "enabling plugins",
   "POST /plugins/{name*}/disable": "disabling plugins",
@@ -71,7 +70,13 @@ export function unsupportedRoutes(): Route[] {
       refusal(endpoint, { kind: "not-implemented", message: `${what} is not implemented by Berth yet` }),
     ),
     { method: "GET", path: "/plugins", handle: () => json([]) },
+    { method: "GET", path: "/plugins/{name*}/json", handle: noPlugin },
   ];
+}
+
+/** There are none, as the list says. `docker inspect NAME` asks here, too, and goes by the status. */
+function noPlugin(request: HttpRequest): never {
+  throw new EngineError("not-found", `plugin ${JSON.stringify(param(request, "name"))} not found`);
 }
 
 function refusal(endpoint: string, { kind, message }: { kind: ErrorKind; message: string }): Route {

@@ -73,10 +73,6 @@ async function openParts({ config, log, undo }: Making) {
     cgroupParent: config.cgroupParent,
     ...chosen,
   });
-    runtime: runtime.info.name,
-    version: runtime.info.version,
-    reason: runtime.info.reason,
-  });
   return { host, db, events, log, content, snapshots, volumes, networks, runtime };
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, kindOf, messageOf } from "../../errors/mod.ts";
 import type { HijackedSocket } from "../../http/mod.ts";
 import { createFailure, type Task } from "../../runtime/mod.ts";
 import type { ExecStartBody } from "../../wire/mod.ts";
@@ -35,8 +35,8 @@ export async function startExec(ctx: Context, execId: string, { body, connect }:
     const failure = createFailure(err);
     await rm(directoryOf(ctx, exec), { recursive: true, force: true });
     ended(ctx, { id: execId, code: failure?.exitCode ?? 126 });
-    if (!failure || !attached) throw err;
-    return sayWhy(failure.message, { connect, tty: body.Tty });
+    if (!attached || (!failure && kindOf(err) === "internal")) throw err;
+    return sayWhy(failure?.message ?? messageOf(err), { connect, tty: body.Tty });
   }
   if (attached) await serveExec(ctx, { exec, task, tty: body.Tty, connect });
 }
