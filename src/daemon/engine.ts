@@ -73,6 +73,9 @@ async function openParts({ config, log, undo }: Making) {
     cgroupParent: config.cgroupParent,
     ...chosen,
   });
+  undo.defer(() => {
+    if (host.cgroups.pids(config.cgroupParent).length === 0) host.cgroups.remove(config.cgroupParent);
+  });
   return { host, db, events, log, content, snapshots, volumes, networks, runtime };
 }
 
@@ -100,7 +103,6 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
     config: { directory: await below(config, "containers"), execRoot, cgroupParent, defaultShmSize: 64 << 20, limits },
   });
   undo.defer(() => containers.shutdown());
-  below5.images.onUse((id) => containers.users(id));
   const builder = await openBuilder({
     ...below5,
     config: {

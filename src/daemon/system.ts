@@ -110,7 +110,7 @@ async function usage(engine: Engine, types: ReadonlySet<DiskUsageType>): Promise
       Containers: await containers.list({ all: true, limit: 0, size: true, filter: new Map() }),
     }),
     ...(types.has("volume") && { Volumes: await volumeUsage(volumes) }),
-    ...(types.has("build-cache") && { BuildCache: [] }),
+    ...(types.has("build-cache") && { BuildCache: await engine.builder.usage() }),
   };
 }
 

@@ -32,6 +32,7 @@ export { createProcesses } from "./processes.ts";
 export { rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
 export { type Flow, FlowWriter, type StreamJobOptions, streamJob } from "./stream-job.ts";
+export { rawTerminal } from "./terminal.ts";
 export {
   deviceParts,
   type FilePath,
