@@ -65,6 +65,17 @@ test("none, host, and another container's", async () => {
   await expect(gone).rejects.toThrow("No such container");
 });
 
+test("a network of its own lets everybody use low ports and ping; joining another's leaves what its owner set", async () => {
+  const show = script("cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start ping_group_range");
+  const own = await run(engine, show, { NetworkMode: "none" });
+  expect(own.stdout.split(/\s+/)).toEqual(["0", "0", "2147483647", ""]);
+  const Sysctls = { "net.ipv4.ip_unprivileged_port_start": "1000" };
+  const first = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "none", Sysctls });
+  const joined = await run(engine, show, { NetworkMode: `container:${first}` });
+  expect(joined.stdout.split(/\s+/)).toEqual(["1000", "0", "2147483647", ""]);
+  await engine.containers.remove(first, force);
+});
+
 test("a running container keeps its address over the daemon's restart", async () => {
   const id = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "bridge" });
   const before = (await settings(id)).IPAddress;

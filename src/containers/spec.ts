@@ -52,6 +52,7 @@ export function specInput(ctx: Context, row: Row, facts: StartFacts): SpecInput 
     ...(hostConfig.ReadonlyPaths && { readonlyPaths: hostConfig.ReadonlyPaths }),
     namespaces: facts.namespaces,
     sysctls: hostConfig.Sysctls ?? {},
+    joinsNetwork: containerIn(hostConfig.NetworkMode) !== undefined,
     cgroupPath: cgroupPath(row, cgroupParent),
     resources: resourcesOf(hostConfig),
     devices: devicesOf(hostConfig),

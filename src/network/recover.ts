@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { ensureBridges, routeElsewhere } from "./bridges.ts";
 import { type Context, kernelNames, netnsDirectory, netnsPath } from "./context.ts";
 import { placeDefault } from "./defaults.ts";
@@ -37,6 +37,7 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
 /** Takes all of ours out of the kernel, if no endpoint is left that needs it. */
 export async function shutdown(context: Context): Promise<void> {
   await context.spare.close();
+  sweepNamespaces(context);
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
   await unpassDockerd(context);
@@ -62,8 +63,10 @@ async function mustMove(context: Context, row: NetworkRow): Promise<boolean> {
 }
 
 function sweepNamespaces(context: Context): void {
+  const directory = netnsDirectory(context.config);
+  if (!existsSync(directory)) return;
   const known = new Set(context.db.read(sandboxes));
-  for (const holder of readdirSync(netnsDirectory(context.config))) {
+  for (const holder of readdirSync(directory)) {
     if (!known.has(holder)) context.host.net.removeNamespace(netnsPath(context.config, holder));
   }
 }

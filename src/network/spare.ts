@@ -4,13 +4,15 @@ import type { Log } from "../log/mod.ts";
 /** Milliseconds without a new sandbox until the next spare one is made, so that no container that starts has to share the processor with it. */
 const quiet = 100;
 
+type Namespaces = Pick<Net, "createNamespace" | "moveNamespace" | "removeNamespace">;
+
 /**
  * One network namespace made ahead of its holder, because every container's start would otherwise wait 3 to 5 ms for
  * the process that makes it. It lies beside the others under a name that no holder can have and no row knows, so what a
  * crash leaves of it goes with the next `recover`.
  */
 export class Spare {
-  readonly #net: Pick<Net, "createNamespace" | "moveNamespace" | "removeNamespace">;
+  readonly #net: Namespaces;
   readonly #directory: string;
   readonly #log: Log;
   #open = false;
@@ -19,7 +21,7 @@ export class Spare {
   /** The path; undefined when it could not be made. */
   #made: Promise<string | undefined> | undefined;
 
-  constructor({ net, directory, log }: { net: Spare["#net"]; directory: string; log: Log }) {
+  constructor({ net, directory, log }: { net: Namespaces; directory: string; log: Log }) {
     this.#net = net;
     this.#directory = directory;
     this.#log = log;

@@ -190,6 +190,8 @@ export interface SpecInput {
     readonly user?: string;
   };
   readonly sysctls: Readonly<Record<string, string>>;
+  /** The network is another container's, which has set its sysctls already: none are set but those of `sysctls`. */
+  readonly joinsNetwork?: boolean;
   readonly cgroupPath: string;
   readonly resources: {
     readonly memory: number;

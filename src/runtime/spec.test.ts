@@ -151,6 +151,15 @@ describe("refused", () => {
   });
 });
 
+test("low ports and ping are for everybody in a network of its own, unless the user says otherwise or it is another's", () => {
+  const defaults = { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
+  const own = { namespaces: { ...plainInput.namespaces, network: "/run/berth/netns/x" } };
+  expect(spec(own).linux["sysctl"]).toEqual(defaults);
+  const asked = { "net.ipv4.ping_group_range": "1 0" };
+  expect(spec({ ...own, sysctls: asked }).linux["sysctl"]).toEqual({ ...defaults, ...asked });
+  expect(spec({ ...own, sysctls: asked, joinsNetwork: true }).linux["sysctl"]).toEqual(asked);
+});
+
 test("with the host's UTS and network namespaces no name and no sysctl is set", () => {
   const made = spec({ domainname: "d", namespaces: { ...plainInput.namespaces, uts: "host", network: "host" } });
   expect(made.hostname).toBeUndefined();

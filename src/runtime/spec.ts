@@ -93,10 +93,13 @@ function namespacesOf(asked: SpecInput["namespaces"]): object[] {
   return [{ type: "mount" }, ...joined];
 }
 
-/** A domain name goes by sysctl as in moby, because runc 1.1 does not know the spec's field. The other two are moby's defaults. */
+/**
+ * A domain name goes by sysctl as in moby, because runc 1.1 does not know the spec's field. The other two are moby's
+ * defaults (`WithCommonOptions` in daemon/oci_linux.go) for a network of the container's own.
+ */
 function sysctlsOf(input: SpecInput): Record<string, string> {
   const network =
-    input.namespaces.network === "host"
+    input.namespaces.network === "host" || input.joinsNetwork
       ? {}
       : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
   const domain =
