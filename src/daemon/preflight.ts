@@ -2,7 +2,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 
 /** The programs that the daemon cannot do without, and the Debian package of each. */
-const programs: Readonly<Record<string, string>> = { conmon: "conmon", nft: "nftables", ip: "iproute2" };
+const programs: Readonly<Record<string, string>> = {
+  conmon: "conmon",
+  nft: "nftables",
+  ip: "iproute2",
+  unshare: "util-linux",
+  nsenter: "util-linux",
+};
 
 /**
  * Refuses to start on a host that cannot run containers, saying what to do: "unavailable" with every reason at once.
