@@ -29,7 +29,7 @@ export function runUser(root: RootedFs, text: string): BuildUser {
   const { user, group } = split(text);
   const groups = groupsOf(root);
   const account = accountOf(root, user || "0");
-  const uid = account?.uid ?? idOf(user);
+  const uid = account?.uid ?? idOf(user || "0");
   if (uid === undefined)
     throw new EngineError("invalid", `unable to find user ${user}: no matching entries in passwd file`);
   const gid = group === "" ? (account?.gid ?? 0) : groupId(groups, group);

@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import type { Vertex } from "./graph/vertex.ts";
+import { StepOutput } from "./progress.ts";
+
+const vertex = (id: number): Vertex => ({ id, op: { kind: "workdir", path: "/", user: "" }, inputs: [] });
+const [image, left, right] = [vertex(0), vertex(1), vertex(2)];
+const steps = [
+  { text: "FROM a", vertex: image, runs: false },
+  { text: "RUN left", vertex: left, runs: true },
+  { text: "ENV x", vertex: left, runs: false },
+  { text: "FROM scratch", runs: false },
+  { text: "COPY right", vertex: right, runs: true },
+];
+
+function output() {
+  const said: string[] = [];
+  return { said, output: new StepOutput(steps, ({ stream }) => said.push(stream ?? "")) };
+}
+
+test("steps that run at the same time are told in order, the first one live", () => {
+  const { said, output: out } = output();
+  out.advance();
+  out.write(right, "early\n");
+  out.done(right, "r");
+  expect(said).toEqual(["Step 1/5 : FROM a\n"]);
+  out.done(image, "i");
+  out.write(left, "live\n");
+  expect(said.slice(1)).toEqual([" ---> i\n", "Step 2/5 : RUN left\n", "live\n"]);
+  out.done(left, "l");
+  expect(said.slice(4)).toEqual([
+    " ---> l\n",
+    "Step 3/5 : ENV x\n",
+    " ---> l\n",
+    "Step 4/5 : FROM scratch\n",
+    " ---> \n",
+    "Step 5/5 : COPY right\n",
+    "early\n",
+    " ---> r\n",
+  ]);
+});
+
+test("a step that fails is told with what it said, and is the last", () => {
+  const { said, output: out } = output();
+  out.advance();
+  out.write(right, "trouble\n");
+  out.fail(right);
+  out.done(image, "i");
+  out.write(left, "late\n");
+  expect(said).toEqual(["Step 1/5 : FROM a\n", "Step 5/5 : COPY right\n", "trouble\n"]);
+});
