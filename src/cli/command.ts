@@ -1,7 +1,7 @@
 import type { Client } from "../client/mod.ts";
-import { EngineError } from "../errors/mod.ts";
-import { type FlagSet, parseFlags, type Values } from "../flags/mod.ts";
-import type { CliIo } from "./io.ts";
+import { messageOf } from "../errors/mod.ts";
+import { bool, type FlagSet, parseFlags, type Values } from "../flags/mod.ts";
+import { type CliIo, print, tell } from "./io.ts";
 
 /**
  * One command: its words, its flags and what it does. Everything about it is data, so help, completion and the check
@@ -15,21 +15,32 @@ export interface Command<F extends FlagSet> {
   /** Shell lines for `--help`, each one that works. */
   readonly examples: readonly string[];
   readonly flags: F;
-  readonly args: { readonly min: number; readonly max?: number };
+  readonly args: ArgumentCount;
   /** False where flags end at the first argument, since what follows belongs to the container's command. */
   readonly interspersed?: boolean;
-  /** Exit status of a failure before the container's own process had a chance to run (docker: 125 for run and exec). */
-  readonly failureStatus?: number;
-  /** Returns the exit status. Throws an EngineError to fail with its message. */
+  /** Returns the exit status. Throws an EngineError to fail with its message and status 1. */
   run(call: Call<F>, io: CliIo): Promise<number>;
+}
+
+export interface ArgumentCount {
+  readonly min: number;
+  readonly max?: number;
 }
 
 export interface Call<F extends FlagSet> {
   readonly flags: Values<F>;
   readonly given: ReadonlySet<string>;
   readonly args: readonly string[];
+  /** What called it, as it was typed: `berth container run`. */
+  readonly words: string;
   /** Connects on first use, so that commands that need no daemon run without one. */
   readonly client: Client;
+}
+
+export interface Context {
+  readonly io: CliIo;
+  readonly client: Client;
+  readonly words: string;
 }
 
 /** A command whose flag types are its own business. */
@@ -41,8 +52,8 @@ export interface AnyCommand {
   readonly examples: readonly string[];
   readonly flags: FlagSet;
   readonly interspersed: boolean;
-  readonly failureStatus: number;
-  execute(argv: readonly string[], context: { readonly io: CliIo; readonly client: Client }): Promise<number>;
+  /** Returns the exit status, having told what went wrong. Never throws but for a failure to write. */
+  execute(argv: readonly string[], context: Context): Promise<number>;
 }
 
 /** Commands under one noun: `berth container …`. */
@@ -54,54 +65,64 @@ export interface Group {
   readonly commands: ReadonlyMap<string, AnyCommand | Group>;
 }
 
+/** What docker's own command line exits with when it does not understand its flags. */
+export const usageStatus = 125;
+
 export function command<F extends FlagSet>(definition: Command<F>): AnyCommand {
-  const interspersed = definition.interspersed ?? true;
-  return {
-    kind: "command",
-    name: definition.name,
-    summary: definition.summary,
-    usage: definition.usage,
-    examples: definition.examples,
-    flags: definition.flags,
-    interspersed,
-    failureStatus: definition.failureStatus ?? 1,
-    execute(argv, { io, client }) {
-      const { values, rest, given } = parseFlags(definition.flags, argv, { interspersed });
-      checkCount(definition.name, definition.args, rest.length);
-      return definition.run({ flags: values, given, args: rest, client }, io);
-    },
+  const { name, summary, usage, examples, flags, interspersed = true } = definition;
+  const known = withHelp(flags);
+  const execute = async (argv: readonly string[], context: Context): Promise<number> => {
+    const { io, client, words } = context;
+    const parsed = understood(() => parseFlags(known, argv, { interspersed }));
+    if (typeof parsed === "string") return misused(context, { reason: parsed, usage, status: usageStatus });
+    if (parsed.values["help"]) return showHelp(made, context);
+    const wrong = wrongCount(definition.args, parsed.rest.length);
+    if (wrong) return misused(context, { reason: `berth: '${words}' ${wrong}`, usage, status: 1 });
+    const values = parsed.values as Values<F>;
+    return definition.run({ flags: values, given: parsed.given, args: parsed.rest, words, client }, io);
   };
+  const made: AnyCommand = { kind: "command", name, summary, usage, examples, flags, interspersed, execute };
+  return made;
 }
 
-/** Each entry is a command, or a command with further words that call it too. */
-export function group(name: string, summary: string, commands: readonly (AnyCommand | Group | Aliased)[]): Group {
-  const byWord = new Map<string, AnyCommand | Group>();
-  for (const entry of commands) {
-    const [target, aliases] = "target" in entry ? [entry.target, entry.aliases] : [entry, []];
-    for (const word of [target.name, ...aliases]) byWord.set(word, target);
+function withHelp(flags: FlagSet): FlagSet {
+  const taken = Object.values(flags).some((flag) => flag.short === "h");
+  return { ...flags, help: bool("Show help", taken ? {} : { short: "h" }) };
+}
+
+function understood<T>(parse: () => T): T | string {
+  try {
+    return parse();
+  } catch (err) {
+    return messageOf(err);
   }
-  return { kind: "group", name, summary, commands: byWord };
 }
 
-export interface Aliased {
-  readonly target: AnyCommand | Group;
-  readonly aliases: readonly string[];
+async function showHelp(target: AnyCommand, { io, words }: Context): Promise<number> {
+  const { commandHelp } = await import("./help.ts");
+  await print(io, commandHelp(target, words));
+  return 0;
 }
 
-export function aliased(target: AnyCommand | Group, ...aliases: string[]): Aliased {
-  return { target, aliases };
+interface Misuse {
+  readonly reason: string;
+  readonly usage: string;
+  readonly status: number;
 }
 
-/** The same command under another name: `berth ps` is `berth container ls`. */
-export function named(target: AnyCommand, name: string): AnyCommand {
-  return { ...target, name };
+async function misused({ io, words }: Context, { reason, usage, status }: Misuse): Promise<number> {
+  await tell(
+    io,
+    `${reason}\n\nUsage:  ${`${words} ${usage}`.trimEnd()}\n\nRun '${words} --help' for more information\n`,
+  );
+  return status;
 }
 
-function checkCount(name: string, { min, max }: { min: number; max?: number }, count: number): void {
+function wrongCount({ min, max }: ArgumentCount, count: number): string | undefined {
   const plural = (n: number) => `${n} argument${n === 1 ? "" : "s"}`;
-  if (min === max && count !== min)
-    throw new EngineError("invalid", `"berth ${name}" requires exactly ${plural(min)}.`);
-  if (count < min) throw new EngineError("invalid", `"berth ${name}" requires at least ${plural(min)}.`);
-  if (max !== undefined && count > max)
-    throw new EngineError("invalid", `"berth ${name}" requires at most ${plural(max)}.`);
+  if (max === 0 && count > 0) return "accepts no arguments";
+  if (min === max && count !== min) return `requires ${plural(min)}`;
+  if (count < min) return `requires at least ${plural(min)}`;
+  if (max !== undefined && count > max) return `requires at most ${plural(max)}`;
+  return undefined;
 }

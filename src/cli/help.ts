@@ -2,8 +2,7 @@ import type { Flag, FlagSet } from "../flags/mod.ts";
 import type { AnyCommand, Group } from "./command.ts";
 
 /** `--help` of one command. */
-export function commandHelp(target: AnyCommand, words: readonly string[]): string {
-  const name = ["berth", ...words].join(" ");
+export function commandHelp(target: AnyCommand, name: string): string {
   const parts = [`Usage:  ${name} ${target.usage}`.trimEnd(), target.summary];
   if (Object.keys(target.flags).length > 0) parts.push(`Options:\n${flagLines(target.flags)}`);
   if (target.examples.length > 0) parts.push(`Examples:\n${target.examples.map((one) => `  ${one}`).join("\n")}`);
@@ -11,8 +10,7 @@ export function commandHelp(target: AnyCommand, words: readonly string[]): strin
 }
 
 /** `--help` of a noun, or of the whole program. */
-export function groupHelp(target: Group, words: readonly string[], flags: FlagSet): string {
-  const name = ["berth", ...words].join(" ");
+export function groupHelp(target: Group, name: string, flags: FlagSet): string {
   const seen = new Set<AnyCommand | Group>();
   const entries = [...target.commands.values()].filter(
     (one) => !one.name.startsWith("__") && !seen.has(one) && seen.add(one),
@@ -27,7 +25,7 @@ export function groupHelp(target: Group, words: readonly string[], flags: FlagSe
     ...section("Commands", "command"),
     ...section("Groups", "group"),
   ];
-  if (words.length === 0) parts.push(`Options:\n${flagLines(flags)}`);
+  if (target.name === name) parts.push(`Options:\n${flagLines(flags)}`);
   parts.push(`Run '${name} COMMAND --help' for more information on a command.`);
   return `${parts.join("\n\n")}\n`;
 }

@@ -1,40 +1,138 @@
+import { fstatSync, writeSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 
 /** What a command may touch of its terminal; tests put streams of their own here. */
 export interface CliIo {
+  /** Touched only by commands that read it: asking for it is what starts it. */
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Calls back for every signal of that name until the returned function is called. */
+  /** Calls back for every signal of that name until the returned function is called; the signal then no longer ends this program. */
   onSignal(signal: NodeJS.Signals, handle: () => void): () => void;
+  /** Calls back when this program ends, however that comes about (but for SIGKILL), until the returned function is called. */
+  onExit(handle: () => void): () => void;
+}
+
+export interface Output {
+  readonly isTTY: boolean;
+  /** Characters in a line; undefined where there is no terminal. */
+  readonly columns: number | undefined;
+  readonly rows: number | undefined;
+  /** A command's own words, short: may block until the reader takes them. */
+  print(text: string): Promise<void>;
+  /** One piece of a stream; done when it has been taken, and signals are heard meanwhile. */
+  write(bytes: string | Uint8Array): Promise<void>;
 }
 
 export function processIo(): CliIo {
   return {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    get stdin() {
+      return process.stdin;
+    },
+    stdout: new ProcessOutput(1, () => process.stdout),
+    stderr: new ProcessOutput(2, () => process.stderr),
     env: process.env,
     cwd: process.cwd(),
     onSignal(signal, handle) {
       process.on(signal, handle);
       return () => process.off(signal, handle);
     },
+    onExit(handle) {
+      process.on("exit", handle);
+      return () => process.off("exit", handle);
+    },
   };
 }
 
+type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+
+/**
+ * A standard stream that is opened only when it must be: `process.stdout` takes 10 ms to load, longer than all the rest of a
+ * `berth ps`, so words for a pipe or a file go straight to the descriptor.
+ */
+class ProcessOutput implements Output {
+  readonly #fd: number;
+  readonly #open: () => Stream;
+  #stream: Stream | undefined;
+
+  constructor(fd: number, open: () => Stream) {
+    this.#fd = fd;
+    this.#open = open;
+  }
+
+  get isTTY(): boolean {
+    return isDevice(this.#fd) && this.#opened().isTTY === true;
+  }
+
+  get columns(): number | undefined {
+    return this.isTTY ? this.#opened().columns : undefined;
+  }
+
+  get rows(): number | undefined {
+    return this.isTTY ? this.#opened().rows : undefined;
+  }
+
+  async print(text: string): Promise<void> {
+    let rest: Uint8Array = Buffer.from(text);
+    while (rest.length > 0) {
+      const taken = this.#stream ? 0 : this.#writeNow(rest);
+      if (taken === 0) return this.write(rest);
+      rest = rest.subarray(taken);
+    }
+  }
+
+  write(bytes: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => this.#opened().write(bytes, (err) => (err ? reject(err) : resolve())));
+  }
+
+  /** How many bytes the descriptor took; none where somebody made it non-blocking and it is full. */
+  #writeNow(bytes: Uint8Array): number {
+    try {
+      return writeSync(this.#fd, bytes);
+    } catch (err) {
+      const code = (err as NodeJS.ErrnoException).code;
+      if (code === "EAGAIN") return 0;
+      if (code === "EPIPE") readerGone();
+      throw err;
+    }
+  }
+
+  #opened(): Stream {
+    if (!this.#stream) {
+      this.#stream = this.#open();
+      this.#stream.on("error", (err: NodeJS.ErrnoException) => {
+        if (err.code === "EPIPE") readerGone();
+      });
+    }
+    return this.#stream;
+  }
+}
+
+function isDevice(fd: number): boolean {
+  try {
+    return fstatSync(fd).isCharacterDevice();
+  } catch {
+    return false; // closed (`>&-`)
+  }
+}
+
+/** The reader (`head`, `less`) has seen enough: ends as SIGPIPE would end any other program. */
+function readerGone(): never {
+  process.exit(141);
+}
+
 /** Colours only where a person looks and has not said no (https://no-color.org). */
-export function colours(io: CliIo): boolean {
-  return io.stdout.isTTY === true && !io.env["NO_COLOR"] && io.env["TERM"] !== "dumb";
+export function colours({ stdout, env }: CliIo): boolean {
+  return !env["NO_COLOR"] && env["TERM"] !== "dumb" && stdout.isTTY;
 }
 
-/** Writes and waits for the stream to take it. */
 export function print(io: CliIo, text: string): Promise<void> {
-  return write(io.stdout, text);
+  return io.stdout.print(text);
 }
 
-export function write(stream: Writable, bytes: string | Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => stream.write(bytes, (err) => (err ? reject(err) : resolve())));
+/** For people: what went wrong, warnings, questions. */
+export function tell(io: CliIo, text: string): Promise<void> {
+  return io.stderr.print(text);
 }

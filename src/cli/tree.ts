@@ -1,74 +1,81 @@
-import { type AnyCommand, aliased, type Group, group, named } from "./command.ts";
+import type { AnyCommand, Group } from "./command.ts";
+import { attach, start } from "./container/attach.ts";
+import { commit } from "./container/commit.ts";
 import * as control from "./container/control.ts";
+import { create } from "./container/create.ts";
+import { exec } from "./container/exec.ts";
+import * as container from "./container/inspect.ts";
 import { ls as containerLs } from "./container/list.ts";
-import { create, run } from "./container/run.ts";
-import * as streaming from "./container/streaming.ts";
+import { logs } from "./container/logs.ts";
+import { prune as containerPrune } from "./container/prune.ts";
+import { run } from "./container/run.ts";
+import { update } from "./container/update.ts";
+import { aliased, group, named } from "./group.ts";
 import { build, builderPrune } from "./image/build.ts";
-import * as images from "./image/manage.ts";
+import { history, ls as imageLs } from "./image/list.ts";
+import * as image from "./image/manage.ts";
 import * as transfer from "./image/transfer.ts";
-import * as networks from "./network/network.ts";
+import { connect, disconnect, create as networkCreate } from "./network/create.ts";
+import * as network from "./network/manage.ts";
 import { completionCommands } from "./system/completion.ts";
+import { df } from "./system/df.ts";
+import { events } from "./system/events.ts";
+import { info } from "./system/info.ts";
+import { inspect } from "./system/inspect.ts";
+import { prune as systemPrune } from "./system/prune.ts";
 import { daemonHelp, registryHelp } from "./system/roles.ts";
-import * as system from "./system/system.ts";
-import * as volumes from "./volume/volume.ts";
+import { version } from "./system/version.ts";
+import * as volume from "./volume/volume.ts";
 
 /** Every command, under the names that docker gives them. */
-const everyday: readonly AnyCommand[] = [
-  ...[run, create, streaming.start, control.stop, control.restart, control.kill, control.pause, control.unpause],
-  ...[streaming.exec, streaming.attach, streaming.logs, streaming.wait, control.top, control.port, control.diff],
-  ...[control.commit, streaming.exportContainer, control.rename, control.update, control.rm],
+const onContainers: readonly AnyCommand[] = [
+  ...[run, exec, create, start, control.stop, control.restart, control.kill, control.pause, control.unpause],
+  ...[attach, logs, control.wait, container.top, container.port, container.diff, commit, container.exportContainer],
+  ...[control.rename, update],
 ];
 
-const container = group("container", "Manage containers", [
-  ...everyday.filter((one) => one !== control.rm),
-  control.inspect,
-  control.prune,
-  aliased(control.rm, "remove"),
-  aliased(containerLs, "list", "ps"),
-]);
+const onImages: readonly AnyCommand[] = [
+  ...[build, transfer.pull, transfer.push, transfer.load, transfer.save, transfer.importImage, image.tag, history],
+];
 
-const image = group("image", "Manage images", [
-  ...[build, transfer.pull, transfer.push, transfer.load, transfer.save, transfer.importImage],
-  ...[images.tag, images.inspect, images.history, images.prune],
-  aliased(images.ls, "list"),
-  aliased(images.rm, "remove"),
-]);
-
-const network = group("network", "Manage networks", [
-  ...[networks.create, networks.connect, networks.disconnect, networks.inspect, networks.prune],
-  aliased(networks.ls, "list"),
-  aliased(networks.rm, "remove"),
-]);
-
-const volume = group("volume", "Manage volumes", [
-  ...[volumes.create, volumes.inspect, volumes.prune],
-  aliased(volumes.ls, "list"),
-  aliased(volumes.rm, "remove"),
-]);
+const groups: readonly Group[] = [
+  group("builder", "Manage builds", [build, builderPrune]),
+  group("container", "Manage containers", [
+    ...onContainers,
+    container.inspect,
+    containerPrune,
+    aliased(control.rm, "remove"),
+    aliased(containerLs, "list", "ps"),
+  ]),
+  group("image", "Manage images", [
+    ...onImages,
+    image.inspect,
+    image.prune,
+    aliased(imageLs, "list"),
+    aliased(image.rm, "remove"),
+  ]),
+  group("network", "Manage networks", [
+    ...[networkCreate, connect, disconnect, network.inspect, network.prune],
+    aliased(network.ls, "list"),
+    aliased(network.rm, "remove"),
+  ]),
+  group("registry", "Store images for others to pull", [registryHelp]),
+  group("system", "Manage the engine", [df, events, info, systemPrune]),
+  group("volume", "Manage volumes", [
+    ...[volume.create, volume.inspect, volume.prune],
+    aliased(volume.ls, "list"),
+    aliased(volume.rm, "remove"),
+  ]),
+];
 
 export const root: Group = group("berth", "A container engine: builds, runs, ships and stores containers", [
-  ...everyday,
+  ...onContainers,
+  control.rm,
   named(containerLs, "ps"),
-  named(images.ls, "images"),
-  named(images.rm, "rmi"),
-  ...[
-    build,
-    transfer.pull,
-    transfer.push,
-    transfer.load,
-    transfer.save,
-    transfer.importImage,
-    images.tag,
-    images.history,
-  ],
-  ...[system.inspect, system.events, system.info, system.version],
-  daemonHelp,
-  container,
-  image,
-  network,
-  volume,
-  group("builder", "Manage builds", [builderPrune, build]),
-  group("system", "Manage the engine", [system.events, system.info]),
-  group("registry", "Store images for others to pull", [registryHelp]),
+  ...onImages,
+  named(imageLs, "images"),
+  named(image.rm, "rmi"),
+  ...[events, info, inspect, version, daemonHelp],
+  ...groups,
   ...completionCommands(() => root),
 ]);

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { ProgressMessage } from "../wire/mod.ts";
 
-/** A connection to an engine's HTTP API. Every failure is an EngineError with the engine's own message. */
+/** A connection to an engine's HTTP API. Every failure is an EngineError; a refusal reads `Error response from daemon: …` with the engine's own message. */
 export interface Client {
   /** Where it connects to, as `unix:///path` or `tcp://host:port`. */
   readonly host: string;

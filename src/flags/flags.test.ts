@@ -49,9 +49,9 @@ test.each([
   [["--constructor"], "unknown flag: --constructor"],
   [["-ix"], "unknown shorthand flag: 'x' in -ix"],
   [["--name"], "flag needs an argument: --name"],
-  [["-p"], "flag needs an argument: -p"],
+  [["-p"], "flag needs an argument: 'p' in -p"],
   [["--tail", "x"], 'invalid argument "x" for "--tail" flag: must be a whole number'],
-  [["--tty=maybe"], 'invalid argument "maybe" for "--tty" flag: must be true or false'],
+  [["--tty=maybe"], 'invalid argument "maybe" for "-t, --tty" flag: must be true or false'],
   [["--progress", "no"], 'invalid argument "no" for "--progress" flag: must be one of auto, plain'],
 ])("%p is refused", (argv, message) => {
   expect(() => parse(argv)).toThrow(message);

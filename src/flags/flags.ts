@@ -70,6 +70,30 @@ export function integer(help: string, options: Spelling = {}): Flag<number | und
   return { kind: "value", help, placeholder: "int", ...pick(options), initial: undefined, parse: parseInteger };
 }
 
+/** One value of a type of its own; `parse` throws "invalid" with the reason. */
+export function value<T>(
+  help: string,
+  options: Spelling & { readonly parse: (given: string) => T; readonly initial: T },
+): Flag<T> {
+  return {
+    kind: "value",
+    help,
+    placeholder: "string",
+    ...pick(options),
+    initial: options.initial,
+    parse: options.parse,
+  };
+}
+
+/** Like {@link list}, with a check (and a translation) of every value. */
+export function listOf<T>(
+  help: string,
+  options: Spelling & { readonly parse: (given: string) => T },
+): Flag<readonly T[]> {
+  const parse = (given: string, before: readonly T[]) => [...before, options.parse(given)];
+  return { kind: "list", help, placeholder: "list", ...pick(options), initial: [], parse };
+}
+
 export function choice<T extends string>(
   help: string,
   options: Spelling & { readonly of: readonly T[]; readonly initial: T },
@@ -133,7 +157,8 @@ class Parser {
       const [name, flag] = found;
       const tail = arg.slice(at + 1);
       const valued = flag.kind !== "bool" ? tail !== "" : tail.startsWith("=");
-      this.#take(name, { flag, inline: valued ? tail.replace(/^=/, "") : undefined, shown: `-${letter}` });
+      const shown = `'${letter}' in ${arg}`;
+      this.#take(name, { flag, inline: valued ? tail.replace(/^=/, "") : undefined, shown });
       if (valued || flag.kind !== "bool") return;
     }
   }
@@ -145,7 +170,8 @@ class Parser {
       this.values[name] = use.flag.parse(given, this.values[name]);
     } catch (err) {
       const reason = err instanceof Error ? err.message : String(err);
-      throw new EngineError("invalid", `invalid argument ${JSON.stringify(given)} for "${use.shown}" flag: ${reason}`);
+      const full = use.flag.short ? `-${use.flag.short}, --${name}` : `--${name}`;
+      throw new EngineError("invalid", `invalid argument ${JSON.stringify(given)} for "${full}" flag: ${reason}`);
     }
     this.given.add(name);
   }

@@ -5,9 +5,11 @@ export {
   type FlagSet,
   integer,
   list,
+  listOf,
   type Parsed,
   type ParseOptions,
   parseFlags,
   text,
   type Values,
+  value,
 } from "./flags.ts";

@@ -1,93 +1,149 @@
-import { bool, choice, integer, list, text } from "../../flags/mod.ts";
+import { bool, choice, integer, list, listOf, text, value } from "../../flags/mod.ts";
+import { parseByteRate, parseDevice, parseDeviceWeight, parseOperationRate, parseUlimit } from "./devices.ts";
+import { parseMount } from "./mounts.ts";
+import { parseNetwork } from "./networks.ts";
+import { parseBytes, parseCpus, parseEnvironment, parseExtraHost, parseNanoseconds, parseSwap } from "./values.ts";
 
-/** Flags of `create` and `run`, as docker has them. Those that Berth's daemon does not know are refused there, by name. */
-export const containerFlags = {
-  "add-host": list("Add a custom host-to-IP mapping (host:ip)", { placeholder: "HOST:IP" }),
-  annotation: list("Add an annotation to the container (passed to the OCI runtime)", { placeholder: "KEY=VALUE" }),
-  attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
-  "blkio-weight": integer("Block IO weight (10 to 1000; 0 disables)"),
-  "cap-add": list("Add Linux capabilities"),
-  "cap-drop": list("Drop Linux capabilities"),
-  "cgroup-parent": text("Optional parent cgroup for the container"),
-  cgroupns: choice("Cgroup namespace to use", { of: ["", "host", "private"], initial: "" }),
-  cidfile: text("Write the container ID to the file", { placeholder: "FILE" }),
-  "cpu-period": integer("Length of a CPU period in microseconds"),
-  "cpu-quota": integer("CPU time in microseconds per period"),
+const bytes = (help: string, short?: string) =>
+  value(help, { ...(short && { short }), placeholder: "bytes", parse: parseBytes, initial: 0 });
+const duration = (help: string) => value(help, { placeholder: "duration", parse: parseNanoseconds, initial: 0 });
+
+/** Limits that `create`, `run`, `update` and `build` share. */
+export const cpuFlags = {
+  "cpu-period": integer("Limit CPU CFS (Completely Fair Scheduler) period"),
+  "cpu-quota": integer("Limit CPU CFS (Completely Fair Scheduler) quota"),
   "cpu-shares": integer("CPU shares (relative weight)", { short: "c" }),
-  cpus: text("Number of CPUs", { placeholder: "decimal" }),
   "cpuset-cpus": text("CPUs in which to allow execution (0-3, 0,1)"),
-  "cpuset-mems": text("Memory nodes in which to allow execution (0-3, 0,1)"),
-  device: list("Add a host device to the container"),
+  "cpuset-mems": text("MEMs in which to allow execution (0-3, 0,1)"),
+  memory: bytes("Memory limit", "m"),
+  "memory-swap": value("Swap limit equal to memory plus swap: '-1' to enable unlimited swap", {
+    placeholder: "bytes",
+    parse: parseSwap,
+    initial: 0,
+  }),
+};
+
+/** Limits that `create`, `run` and `update` share. */
+export const limitFlags = {
+  ...cpuFlags,
+  "blkio-weight": integer("Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+  "cpu-rt-period": integer("Limit CPU real-time period in microseconds"),
+  "cpu-rt-runtime": integer("Limit CPU real-time runtime in microseconds"),
+  cpus: value("Number of CPUs", { placeholder: "decimal", parse: parseCpus, initial: 0 }),
+  "memory-reservation": bytes("Memory soft limit"),
+  "pids-limit": integer("Tune container pids limit (set -1 for unlimited)"),
+};
+
+const resourceFlags = {
+  ...limitFlags,
+  "blkio-weight-device": listOf("Block IO weight (relative device weight)", { parse: parseDeviceWeight }),
+  "cgroup-parent": text("Optional parent cgroup for the container"),
+  device: listOf("Add a host device to the container", { parse: parseDevice }),
   "device-cgroup-rule": list("Add a rule to the cgroup allowed devices list"),
-  "device-read-bps": list("Limit read rate from a device (bytes per second)", { placeholder: "PATH:RATE" }),
-  "device-read-iops": list("Limit read rate from a device (IO per second)", { placeholder: "PATH:RATE" }),
-  "device-write-bps": list("Limit write rate to a device (bytes per second)", { placeholder: "PATH:RATE" }),
-  "device-write-iops": list("Limit write rate to a device (IO per second)", { placeholder: "PATH:RATE" }),
+  "device-read-bps": listOf("Limit read rate (bytes per second) from a device", { parse: parseByteRate }),
+  "device-read-iops": listOf("Limit read rate (IO per second) from a device", { parse: parseOperationRate }),
+  "device-write-bps": listOf("Limit write rate (bytes per second) to a device", { parse: parseByteRate }),
+  "device-write-iops": listOf("Limit write rate (IO per second) to a device", { parse: parseOperationRate }),
+  "memory-swappiness": integer("Tune container memory swappiness (0 to 100)"),
+  "oom-kill-disable": bool("Disable OOM Killer"),
+  "oom-score-adj": integer("Tune host's OOM preferences (-1000 to 1000)"),
+  "shm-size": bytes("Size of /dev/shm"),
+  ulimit: listOf("Ulimit options", { placeholder: "NAME=SOFT[:HARD]", parse: parseUlimit }),
+};
+
+const networkFlags = {
+  "add-host": listOf("Add a custom host-to-IP mapping (host:ip)", { parse: parseExtraHost }),
   dns: list("Set custom DNS servers"),
+  "dns-opt": list("The same as --dns-option"),
   "dns-option": list("Set DNS options"),
   "dns-search": list("Set custom DNS search domains"),
   domainname: text("Container NIS domain name"),
-  entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
-  env: list("Set environment variables", { short: "e", placeholder: "NAME[=VALUE]" }),
-  "env-file": list("Read in a file of environment variables", { placeholder: "FILE" }),
-  expose: list("Expose a port or a range of ports", { placeholder: "PORT" }),
-  "group-add": list("Add additional groups to join"),
-  "health-cmd": text("Command to run to check health"),
-  "health-interval": text("Time between running the check (ms|s|m|h)", { placeholder: "duration" }),
-  "health-retries": integer("Consecutive failures needed to report unhealthy"),
-  "health-start-interval": text("Time between checks during the start period", { placeholder: "duration" }),
-  "health-start-period": text("Start period before the first failure counts", { placeholder: "duration" }),
-  "health-timeout": text("Maximum time to allow one check to run", { placeholder: "duration" }),
+  expose: list("Expose a port or a range of ports"),
   hostname: text("Container host name", { short: "h" }),
-  init: bool("Run an init inside the container that forwards signals and reaps processes"),
-  interactive: bool("Keep STDIN open even if not attached", { short: "i" }),
-  ip: text("IPv4 address (such as 172.30.100.104)"),
-  ipc: text("IPC mode to use"),
-  label: list("Set metadata on a container", { short: "l", placeholder: "KEY=VALUE" }),
-  "label-file": list("Read in a file of labels", { placeholder: "FILE" }),
+  ip: text("IPv4 address (e.g., 172.30.100.104)"),
+  ip6: text("IPv6 address (e.g., 2001:db8::33)"),
   link: list("Add link to another container"),
-  "log-driver": text("Logging driver for the container"),
-  "log-opt": list("Log driver options", { placeholder: "KEY=VALUE" }),
-  "mac-address": text("Container MAC address"),
-  memory: text("Memory limit", { short: "m", placeholder: "bytes" }),
-  "memory-reservation": text("Memory soft limit", { placeholder: "bytes" }),
-  "memory-swap": text("Memory plus swap; -1 for unlimited swap", { placeholder: "bytes" }),
-  "memory-swappiness": integer("Tune container memory swappiness (0 to 100)"),
-  mount: list("Attach a filesystem mount to the container", { placeholder: "type=…,src=…,dst=…" }),
-  name: text("Assign a name to the container"),
-  network: list("Connect the container to a network"),
-  net: list("The same as --network"),
+  "link-local-ip": list("Container IPv4/IPv6 link-local addresses"),
+  "mac-address": text("Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
+  net: listOf("The same as --network", { placeholder: "network", parse: parseNetwork }),
+  "net-alias": list("The same as --network-alias"),
+  network: listOf("Connect a container to a network", { placeholder: "network", parse: parseNetwork }),
   "network-alias": list("Add network-scoped alias for the container"),
-  "no-healthcheck": bool("Disable any container-specified HEALTHCHECK"),
-  "oom-kill-disable": bool("Disable OOM killer"),
-  "oom-score-adj": integer("Tune the host's OOM preferences (-1000 to 1000)"),
-  pid: text("PID namespace to use"),
-  "pids-limit": integer("Tune container pids limit (-1 for unlimited)"),
-  platform: text("Set platform if the server is multi-platform capable"),
-  privileged: bool("Give extended privileges to this container"),
   publish: list("Publish a container's port(s) to the host", { short: "p", placeholder: "[IP:][HOST:]PORT[/PROTO]" }),
   "publish-all": bool("Publish all exposed ports to random ports", { short: "P" }),
-  pull: choice("Pull image before creating", { of: ["missing", "always", "never"], initial: "missing" }),
-  quiet: bool("Suppress the pull output", { short: "q" }),
+};
+
+const storageFlags = {
+  mount: listOf("Attach a filesystem mount to the container", {
+    placeholder: "type=…,src=…,dst=…",
+    parse: parseMount,
+  }),
   "read-only": bool("Mount the container's root filesystem as read only"),
-  restart: text("Restart policy (no, always, unless-stopped, on-failure[:N])", { initial: "no" }),
-  rm: bool("Remove the container and its anonymous volumes when it exits"),
-  runtime: text("Runtime to use for this container"),
-  "security-opt": list("Security options"),
-  "shm-size": text("Size of /dev/shm", { placeholder: "bytes" }),
-  "stop-signal": text("Signal to stop the container"),
-  "stop-timeout": integer("Timeout (in seconds) to stop a container"),
   "storage-opt": list("Storage driver options for the container", { placeholder: "KEY=VALUE" }),
-  sysctl: list("Sysctl options", { placeholder: "KEY=VALUE" }),
   tmpfs: list("Mount a tmpfs directory", { placeholder: "PATH[:OPTIONS]" }),
-  tty: bool("Allocate a pseudo-TTY", { short: "t" }),
-  ulimit: list("Ulimit options", { placeholder: "NAME=SOFT[:HARD]" }),
-  user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
-  userns: text("User namespace to use"),
-  uts: text("UTS namespace to use"),
   volume: list("Bind mount a volume", { short: "v", placeholder: "[SRC:]DST[:OPTIONS]" }),
   "volume-driver": text("Optional volume driver for the container"),
   "volumes-from": list("Mount volumes from the specified container(s)", { placeholder: "CONTAINER" }),
+};
+
+const healthFlags = {
+  "health-cmd": text("Command to run to check health"),
+  "health-interval": duration("Time between running the check (ms|s|m|h)"),
+  "health-retries": integer("Consecutive failures needed to report unhealthy"),
+  "health-start-interval": duration("Time between running the check during the start period (ms|s|m|h)"),
+  "health-start-period": duration(
+    "Start period for the container to initialize before starting health-retries countdown",
+  ),
+  "health-timeout": duration("Maximum time to allow one check to run (ms|s|m|h)"),
+  "no-healthcheck": bool("Disable any container-specified HEALTHCHECK"),
+};
+
+const securityFlags = {
+  "cap-add": list("Add Linux capabilities"),
+  "cap-drop": list("Drop Linux capabilities"),
+  cgroupns: choice("Cgroup namespace to use", { of: ["", "host", "private"], initial: "" }),
+  "group-add": list("Add additional groups to join"),
+  ipc: text("IPC mode to use"),
+  pid: text("PID namespace to use"),
+  privileged: bool("Give extended privileges to this container"),
+  "security-opt": list("Security Options"),
+  sysctl: list("Sysctl options", { placeholder: "KEY=VALUE" }),
+  user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
+  userns: text("User namespace to use"),
+  uts: text("UTS namespace to use"),
+};
+
+/** Flags of `create` and `run`, as docker has them. Those that Berth's daemon does not know are refused there, by name. */
+export const containerFlags = {
+  ...resourceFlags,
+  ...networkFlags,
+  ...storageFlags,
+  ...healthFlags,
+  ...securityFlags,
+  annotation: list("Add an annotation to the container (passed through to the OCI runtime)", {
+    placeholder: "KEY=VALUE",
+  }),
+  attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
+  cidfile: text("Write the container ID to the file", { placeholder: "FILE" }),
+  entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
+  env: listOf("Set environment variables", { short: "e", placeholder: "NAME[=VALUE]", parse: parseEnvironment }),
+  "env-file": list("Read in a file of environment variables", { placeholder: "FILE" }),
+  init: bool("Run an init inside the container that forwards signals and reaps processes"),
+  interactive: bool("Keep STDIN open even if not attached", { short: "i" }),
+  label: list("Set meta data on a container", { short: "l", placeholder: "KEY=VALUE" }),
+  "label-file": list("Read in a line delimited file of labels", { placeholder: "FILE" }),
+  "log-driver": text("Logging driver for the container"),
+  "log-opt": list("Log driver options", { placeholder: "KEY=VALUE" }),
+  name: text("Assign a name to the container"),
+  platform: text("Set platform if server is multi-platform capable"),
+  pull: text('Pull image before creating ("always", "missing", "never")', { initial: "missing" }),
+  quiet: bool("Suppress the pull output", { short: "q" }),
+  restart: text("Restart policy to apply when a container exits", { initial: "no" }),
+  rm: bool("Automatically remove the container and its associated anonymous volumes when it exits"),
+  runtime: text("Runtime to use for this container"),
+  "stop-signal": text("Signal to stop the container"),
+  "stop-timeout": integer("Timeout (in seconds) to stop a container"),
+  tty: bool("Allocate a pseudo-TTY", { short: "t" }),
   workdir: text("Working directory inside the container", { short: "w" }),
 };
 

@@ -1,45 +1,31 @@
-import { bool, integer, list, text } from "../../flags/mod.ts";
-import type { ContainerSummary, PortSummary } from "../../wire/mod.ts";
+import { bool, integer, text } from "../../flags/mod.ts";
+import type { ContainerSummary } from "../../wire/mod.ts";
 import { command } from "../command.ts";
-import { colours, print } from "../io.ts";
-import { type Column, renderList } from "../output/table.ts";
-import { ago, decimalSize, ellipsis, shortId } from "../output/units.ts";
-import { filtersOf } from "../session/each.ts";
+import { formatHelp } from "../output/format.ts";
+import { type Column, showList } from "../output/table.ts";
+import { ago, decimalSize, ellipsis, goTime, labelsText, shortId } from "../output/units.ts";
+import { filterFlag, filtersOf } from "../session/filters.ts";
+import { portsText } from "./ports-text.ts";
 
 const columns = (full: boolean): Column<ContainerSummary>[] => [
   { name: "ID", heading: "CONTAINER ID", value: (row) => (full ? row.Id : shortId(row.Id)) },
   { name: "Image", heading: "IMAGE", value: (row) => (full ? row.Image : shortDigest(row.Image)), shrinks: true },
-  { name: "Command", heading: "COMMAND", value: (row) => `"${full ? row.Command : ellipsis(row.Command, 20)}"` },
-  { name: "CreatedAt", heading: "CREATED AT", value: (row) => new Date(row.Created * 1000).toISOString() },
+  { name: "Command", heading: "COMMAND", value: (row) => commandText(row.Command, full) },
+  { name: "CreatedAt", heading: "CREATED AT", value: (row) => goTime(row.Created) },
   { name: "RunningFor", heading: "CREATED", value: (row) => ago(row.Created) },
   { name: "Status", heading: "STATUS", value: (row) => row.Status },
   { name: "State", heading: "STATE", value: (row) => row.State },
   { name: "Ports", heading: "PORTS", value: (row) => portsText(row.Ports), shrinks: true },
-  { name: "Names", heading: "NAMES", value: (row) => row.Names.map((name) => name.replace(/^\//, "")).join(",") },
-  {
-    name: "Labels",
-    heading: "LABELS",
-    value: (row) =>
-      Object.entries(row.Labels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(","),
-  },
-  {
-    name: "Mounts",
-    heading: "MOUNTS",
-    value: (row) => row.Mounts.map((mount) => ellipsis(mount.Name ?? mount.Source, full ? 1000 : 15)).join(","),
-  },
+  { name: "Names", heading: "NAMES", value: (row) => namesText(row.Names, full) },
+  { name: "Labels", heading: "LABELS", value: (row) => labelsText(row.Labels) },
+  { name: "Mounts", heading: "MOUNTS", value: (row) => mountsText(row.Mounts, full) },
   {
     name: "LocalVolumes",
     heading: "LOCAL VOLUMES",
-    value: (row) => String(row.Mounts.filter((mount) => mount.Type === "volume").length),
+    value: (row) => String(row.Mounts.filter(({ Type }) => Type === "volume").length),
   },
   { name: "Networks", heading: "NETWORKS", value: (row) => Object.keys(row.NetworkSettings.Networks).join(",") },
-  {
-    name: "Size",
-    heading: "SIZE",
-    value: (row) => `${decimalSize(row.SizeRw ?? 0)} (virtual ${decimalSize(row.SizeRootFs ?? 0)})`,
-  },
+  { name: "Size", heading: "SIZE", value: sizeText },
 ];
 
 const shown = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
@@ -51,8 +37,8 @@ export const ls = command({
   examples: ["berth ps -a", "berth ps --filter status=exited --format '{{.Names}}: {{.Status}}'"],
   flags: {
     all: bool("Show all containers (default shows just running)", { short: "a" }),
-    filter: list("Filter output based on conditions provided", { short: "f" }),
-    format: text("Format output: table, json, or a Go template"),
+    filter: filterFlag("Filter output based on conditions provided", { short: "f" }),
+    format: text(formatHelp),
     last: integer("Show n last created containers (includes all states)", { short: "n" }),
     latest: bool("Show the latest created container (includes all states)", { short: "l" }),
     "no-trunc": bool("Don't truncate output"),
@@ -62,17 +48,16 @@ export const ls = command({
   args: { min: 0, max: 0 },
   async run({ flags, client }, io) {
     const limit = flags.latest ? 1 : flags.last;
-    const size = flags.size || flags.format.includes(".Size");
-    const query = { all: flags.all || limit !== undefined, limit, size, filters: filtersOf(flags.filter) };
+    const size = flags.size || /\.Size\b/.test(flags.format);
+    const query = { all: flags.all || (limit ?? -1) > 0, limit, size, filters: filtersOf(flags.filter) };
     const rows = await client.json<ContainerSummary[]>({ method: "GET", path: "/containers/json", query });
-    const format = flags.quiet && !flags.format ? "{{.ID}}" : flags.format;
-    const names = flags.size ? [...shown, "Size"] : shown;
-    const width = flags["no-trunc"] ? undefined : io.stdout.columns;
-    await print(
-      io,
-      renderList(rows, { columns: columns(flags["no-trunc"]), shown: names, format, width, bold: colours(io) }),
-    );
-    return 0;
+    return showList(io, rows, {
+      columns: columns(flags["no-trunc"]),
+      shown: flags.size ? [...shown, "Size"] : shown,
+      format: flags.quiet ? "{{.ID}}" : flags.format,
+      full: flags["no-trunc"],
+      methods: { Label: (row, key) => row.Labels[key] ?? "" },
+    });
   },
 });
 
@@ -80,37 +65,25 @@ function shortDigest(image: string): string {
   return image.startsWith("sha256:") ? shortId(image) : image;
 }
 
-/** `0.0.0.0:8080->80/tcp, 443/tcp`, with neighbouring ports joined into ranges, as docker does. */
-export function portsText(ports: readonly PortSummary[]): string {
-  const sorted = ports.toSorted(
-    (a, b) =>
-      a.Type.localeCompare(b.Type) ||
-      (a.IP ?? "").localeCompare(b.IP ?? "") ||
-      a.PrivatePort - b.PrivatePort ||
-      (a.PublicPort ?? 0) - (b.PublicPort ?? 0),
-  );
-  const groups: PortSummary[][] = [];
-  for (const port of sorted) {
-    const last = groups.at(-1)?.at(-1);
-    if (last && follows(last, port)) groups.at(-1)?.push(port);
-    else groups.push([port]);
-  }
-  return groups.map(groupText).join(", ");
+/** In quotes, with control characters shown rather than obeyed. */
+function commandText(command: string, full: boolean): string {
+  const quoted = JSON.stringify(full ? command : ellipsis(command, 20));
+  return quoted.replace(/[\x7f-\x9f]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`);
 }
 
-function follows(before: PortSummary, port: PortSummary): boolean {
-  if (before.Type !== port.Type || before.IP !== port.IP || port.PrivatePort !== before.PrivatePort + 1) return false;
-  return port.PublicPort === undefined
-    ? before.PublicPort === undefined
-    : port.PublicPort === (before.PublicPort ?? 0) + 1;
+/** Without the names that links of other containers give it, unless all is asked for. */
+function namesText(names: readonly string[], full: boolean): string {
+  const bare = names.map((name) => name.replace(/^\//, ""));
+  return (full ? bare : bare.filter((name) => !name.includes("/"))).join(",");
 }
 
-function groupText(group: readonly PortSummary[]): string {
-  const [first, last] = [group[0], group.at(-1)];
-  if (!first || !last) return "";
-  const span = (from: number, to: number) => (from === to ? String(from) : `${from}-${to}`);
-  const inside = `${span(first.PrivatePort, last.PrivatePort)}/${first.Type}`;
-  if (first.PublicPort === undefined || last.PublicPort === undefined) return inside;
-  const ip = first.IP?.includes(":") ? `[${first.IP}]` : (first.IP ?? "");
-  return `${ip}:${span(first.PublicPort, last.PublicPort)}->${inside}`;
+function mountsText(mounts: ContainerSummary["Mounts"], full: boolean): string {
+  return mounts
+    .map(({ Name, Source }) => Name || Source)
+    .map((one) => (full ? one : ellipsis(one, 15)))
+    .join(",");
+}
+
+function sizeText({ SizeRw = 0, SizeRootFs = 0 }: ContainerSummary): string {
+  return `${decimalSize(SizeRw)}${SizeRootFs > 0 ? ` (virtual ${decimalSize(SizeRootFs)})` : ""}`;
 }

@@ -1,16 +1,15 @@
-import { writeFileSync } from "node:fs";
-import { resolve } from "node:path";
-import type { Client } from "../../client/mod.ts";
-import { EngineError, isKind } from "../../errors/mod.ts";
-import { bool, text } from "../../flags/mod.ts";
-import type { ContainerCreateAnswer, WaitAnswer } from "../../wire/mod.ts";
+import { EngineError } from "../../errors/mod.ts";
+import { bool, text, type Values } from "../../flags/mod.ts";
+import type { WaitAnswer } from "../../wire/mod.ts";
 import { type Call, command } from "../command.ts";
-import { type CliIo, print, write } from "../io.ts";
-import { pullImage } from "../session/pull.ts";
-import { runStreams } from "../session/streams.ts";
-import { followSize, proxySignals } from "../session/terminal.ts";
-import { type CreateInput, createBody } from "./create-body.ts";
-import { type ContainerFlags, containerFlags } from "./flags.ts";
+import { type CliIo, print } from "../io.ts";
+import { runAttached } from "../session/attached.ts";
+import { chosenKeys, keyBytes } from "../session/detach.ts";
+import { attachedStreams, createContainer, prepare } from "./create.ts";
+import type { CreateInput } from "./create-body.ts";
+import { containerFlags } from "./flags.ts";
+import { containerPath } from "./path.ts";
+import { toldBeforeRunning, toldNotStarted } from "./status.ts";
 
 const runFlags = {
   ...containerFlags,
@@ -18,21 +17,6 @@ const runFlags = {
   "detach-keys": text("Override the key sequence for detaching a container"),
   "sig-proxy": bool("Proxy received signals to the process", { initial: true }),
 };
-
-export const create = command({
-  name: "create",
-  summary: "Create a new container",
-  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-  examples: ["berth create --name web -p 8080:80 nginx"],
-  flags: containerFlags,
-  args: { min: 1 },
-  interspersed: false,
-  async run(call, io) {
-    const attach = { stdin: call.flags.interactive, stdout: true, stderr: true };
-    await print(io, `${await createContainer(call, { attach, io })}\n`);
-    return 0;
-  },
-});
 
 export const run = command({
   name: "run",
@@ -46,117 +30,62 @@ export const run = command({
   flags: runFlags,
   args: { min: 1 },
   interspersed: false,
-  failureStatus: 125,
   async run(call, io) {
-    const attach = attachOf(call);
-    if (call.flags.tty && attach.stdin && !io.stdin.isTTY)
-      throw new EngineError("invalid", "the input device is not a TTY");
-    const id = await createContainer(call, { attach, io });
-    if (call.flags.detach) {
-      await call.client.status({ method: "POST", path: `/containers/${id}/start` });
-      await print(io, `${id}\n`);
-      return 0;
+    const { flags, words } = call;
+    const attach = streamsOf(flags);
+    if (flags.tty && attach.stdin && !io.stdin.isTTY) throw new EngineError("invalid", "the input device is not a TTY");
+    const keys = chosenKeys(flags["detach-keys"], io);
+    keyBytes(keys);
+    const body = prepare(call, io, attach);
+    if (body instanceof EngineError) return toldBeforeRunning(io, words, body);
+    try {
+      const id = await createContainer(call, io, body);
+      return await (flags.detach ? startDetached(call, io, id) : runForeground(call, io, { id, attach, keys }));
+    } catch (err) {
+      return toldNotStarted(io, words, err);
     }
-    return runAttached(call, { id, attach, io });
   },
 });
+
+type RunCall = Call<typeof runFlags>;
+
+function streamsOf(flags: Values<typeof runFlags>): CreateInput["attach"] {
+  const attach = attachedStreams(flags);
+  if (!flags.detach) return attach;
+  if (flags.attach.length > 0)
+    throw new EngineError("invalid", "conflicting options: cannot specify both --attach and --detach");
+  return { stdin: false, stdout: false, stderr: false };
+}
+
+async function startDetached({ client }: RunCall, io: CliIo, id: string): Promise<number> {
+  await client.status({ method: "POST", path: containerPath(id, "/start") });
+  await print(io, `${id}\n`);
+  return 0;
+}
 
 interface Foreground {
   readonly id: string;
   readonly attach: CreateInput["attach"];
-  readonly io: CliIo;
+  readonly keys: string;
 }
 
-/** Attached and waiting before it starts, so that neither the first byte nor the exit can be missed. */
-async function runAttached({ client, flags }: Call<typeof runFlags>, { id, attach, io }: Foreground): Promise<number> {
-  const stream = await client.hijack({
-    method: "POST",
-    path: `/containers/${id}/attach`,
-    query: { stream: true, ...attach, detachKeys: flags["detach-keys"] || undefined },
-  });
-  const waited = client.json<WaitAnswer>({
-    method: "POST",
-    path: `/containers/${id}/wait`,
-    query: { condition: flags.rm ? "removed" : "next-exit" },
-  });
-  waited.catch(() => undefined); // a start that fails is what the user is told about
-  const stopProxy = flags["sig-proxy"] && !flags.tty ? proxySignals(io, client, id) : () => undefined;
-  try {
-    await start(client, id, stream.socket);
-    const stopSize = flags.tty && io.stdout.isTTY ? followSize(io, client, `/containers/${id}`) : () => undefined;
-    await runStreams(stream, { io, stdin: attach.stdin, tty: flags.tty });
-    stopSize();
-    return await exitStatus(waited, { client, id });
-  } finally {
-    stopProxy();
-    stream.socket.destroy();
-  }
-}
-
-async function start(client: Client, id: string, socket: { destroy(): unknown }): Promise<void> {
-  try {
-    await client.status({ method: "POST", path: `/containers/${id}/start` });
-  } catch (err) {
-    socket.destroy();
-    throw err;
-  }
-}
-
-/** The stream also ends when the user detaches: then the container still runs, and that is no failure. */
-async function exitStatus(
-  waited: Promise<WaitAnswer>,
-  { client, id }: { client: Client; id: string },
-): Promise<number> {
-  const running = client.json<{ State: { Running: boolean } }>({ method: "GET", path: `/containers/${id}/json` }).then(
-    ({ State }) => State.Running,
-    () => false, // --rm has removed it already
+function runForeground({ client, flags }: RunCall, io: CliIo, { id, attach, keys }: Foreground): Promise<number> {
+  const start = () => client.status({ method: "POST", path: containerPath(id, "/start") });
+  const begin = flags.rm ? () => start().catch((err) => afterRemoval(client, id, err)) : start;
+  const until = flags.rm ? "removed" : "next-exit";
+  return runAttached(
+    { id, tty: flags.tty, streams: attach, keys, sigProxy: flags["sig-proxy"], until, begin },
+    { io, client },
   );
-  const detached = Promise.race([running, waited.then(() => false)]);
-  if (await detached) return 0;
-  const answer = await waited;
-  if (answer.Error) throw new EngineError("internal", answer.Error.Message);
-  return answer.StatusCode;
 }
 
-function attachOf({ flags }: Call<typeof runFlags>): CreateInput["attach"] {
-  if (flags.detach) {
-    if (flags.attach.length > 0) throw new EngineError("invalid", "conflicting options: -a and -d");
-    return { stdin: false, stdout: false, stderr: false };
-  }
-  const chosen = new Set(flags.attach.map((one) => one.toLowerCase()));
-  for (const one of chosen)
-    if (!["stdin", "stdout", "stderr"].includes(one))
-      throw new EngineError("invalid", `invalid stream ${JSON.stringify(one)}: STDIN, STDOUT or STDERR is expected`);
-  if (chosen.size === 0) return { stdin: flags.interactive, stdout: true, stderr: true };
-  return { stdin: chosen.has("stdin"), stdout: chosen.has("stdout"), stderr: chosen.has("stderr") };
-}
+/** Milliseconds; far more than a removal takes. */
+const removalTimeout = 10_000;
 
-interface Creation {
-  readonly attach: CreateInput["attach"];
-  readonly io: CliIo;
-}
-
-/** Creates it, pulling the image first where that is asked for or it is missing; returns the id. */
-async function createContainer(call: Call<ContainerFlags>, { attach, io }: Creation): Promise<string> {
-  const { flags, client } = call;
-  const [image = "", ...rest] = call.args;
-  const body = createBody({ flags, given: call.given, image, command: rest, attach }, io);
-  const send = () =>
-    client.json<ContainerCreateAnswer>({
-      method: "POST",
-      path: "/containers/create",
-      query: { name: flags.name || undefined, platform: flags.platform || undefined },
-      body,
-    });
-  const pull = () => pullImage(client, image, { io, quiet: flags.quiet, platform: flags.platform, to: io.stderr });
-  if (flags.pull === "always") await pull();
-  const answer = await send().catch(async (err) => {
-    if (!isKind(err, "not-found") || flags.pull === "never" || !/no such image/i.test(String(err))) throw err;
-    await write(io.stderr, `Unable to find image '${image}' locally\n`);
-    await pull();
-    return send();
-  });
-  for (const warning of answer.Warnings ?? []) await write(io.stderr, `WARNING: ${warning}\n`);
-  if (flags.cidfile) writeFileSync(resolve(io.cwd, flags.cidfile), answer.Id, { flag: "wx" });
-  return answer.Id;
+/** The engine removes a `--rm` container that could not start; when this program ends it is gone. */
+async function afterRemoval(client: RunCall["client"], id: string, err: unknown): Promise<never> {
+  const signal = AbortSignal.timeout(removalTimeout);
+  const wait = { method: "POST", path: containerPath(id, "/wait"), query: { condition: "removed" }, signal } as const;
+  await client.json<WaitAnswer>(wait).catch(() => undefined); // gone already, or not before the time is up
+  throw err;
 }

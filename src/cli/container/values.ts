@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 
-/** Values of flags, from what people write. Every failure is "invalid" and names the value. */
+/** Values of flags, from what people write. Every failure is "invalid", in docker's words where it has some. */
 
 const sizeUnits: Readonly<Record<string, number>> = {
   "": 1,
@@ -13,21 +13,27 @@ const sizeUnits: Readonly<Record<string, number>> = {
   p: 2 ** 50,
 };
 
-/** Bytes: `512m`, `1.5g`, `64MiB`, `-1`. */
-export function bytesOf(flag: string, given: string): number {
-  if (given === "") return 0;
-  if (given === "-1") return -1;
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(given);
+/** Bytes: `512m`, `1.5g`, `64MiB`. */
+export function parseBytes(given: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?$/i.exec(given);
   const unit = sizeUnits[match?.[2]?.toLowerCase() ?? "?"];
-  if (!match || unit === undefined) throw bad(flag, given, "a size such as 512m is expected");
+  if (!match || unit === undefined) throw invalid(`invalid size: '${given}'`);
   return Math.floor(Number(match[1]) * unit);
 }
 
-/** CPUs as nanoseconds of CPU time a second. */
-export function nanoCpus(given: string): number {
-  if (given === "") return 0;
-  if (!/^\d+(\.\d{1,9})?$/.test(given)) throw bad("cpus", given, "a number of CPUs such as 0.5 is expected");
-  return Math.round(Number(given) * 1e9);
+/** Bytes, or -1 for no limit. */
+export function parseSwap(given: string): number {
+  return given === "-1" ? -1 : parseBytes(given);
+}
+
+/** CPUs as nanoseconds of CPU time a second: `0.5`, `1/2`. */
+export function parseCpus(given: string): number {
+  const match = /^(\d+(?:\.\d*)?|\.\d+)(?:\/(\d+))?$/.exec(given);
+  const cpus = Number(match?.[1]) / Number(match?.[2] ?? 1);
+  if (!match || !Number.isFinite(cpus)) throw invalid(`failed to parse ${given} as a rational number`);
+  const nano = cpus * 1e9;
+  if (Math.abs(nano - Math.round(nano)) > 1e-6) throw invalid("value is too precise");
+  return Math.round(nano);
 }
 
 const durationUnits: Readonly<Record<string, number>> = {
@@ -40,13 +46,13 @@ const durationUnits: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** Nanoseconds: `30s`, `1m30s`, `500ms`. */
-export function nanosecondsOf(flag: string, given: string): number {
-  if (given === "" || given === "0") return 0;
-  const parts = [...given.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+/** Nanoseconds: `30s`, `1m30s`, `500ms`, `0`. */
+export function parseNanoseconds(given: string): number {
+  if (given === "0") return 0;
+  const parts = [...given.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([whole]) => whole).join("") !== given)
-    throw bad(flag, given, "a duration such as 30s is expected");
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (durationUnits[unit ?? ""] ?? 0), 0);
+    throw invalid(`time: invalid duration ${JSON.stringify(given)}`);
+  return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (durationUnits[unit ?? ""] ?? 0), 0));
 }
 
 /** `KEY=VALUE` pairs; a key alone has an empty value. */
@@ -55,7 +61,7 @@ export function pairs(given: readonly string[]): Record<string, string> {
 }
 
 /** Lines of `--env-file` and `--label-file`, without comments and empty ones. */
-export function linesOf(flag: string, path: string): string[] {
+export function linesOf(path: string): string[] {
   try {
     const text = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
     return text
@@ -63,19 +69,50 @@ export function linesOf(flag: string, path: string): string[] {
       .map((line) => line.trimStart())
       .filter((line) => line !== "" && !line.startsWith("#"));
   } catch (err) {
-    throw bad(flag, path, messageOf(err));
+    const missing = err instanceof Error && "code" in err && err.code === "ENOENT";
+    throw invalid(missing ? `open ${path}: no such file or directory` : `read ${path}: ${messageOf(err)}`);
   }
 }
 
-/** `--env`: a name alone takes the value of this program's environment, or is left out when there is none. */
+/** One `--env`: a name, or a name and a value. */
+export function parseEnvironment(given: string): string {
+  if (given === "" || given.startsWith("=")) throw invalid(`invalid environment variable: ${given}`);
+  return given;
+}
+
+/** A name alone takes the value of this program's environment, or is left out when there is none. */
 export function environment(given: readonly string[], env: Readonly<Record<string, string | undefined>>): string[] {
   return given.flatMap((one) => {
-    const [name, value] = splitOnce(one, "=");
-    if (name === "") throw bad("env", one, "invalid environment variable");
-    if (value !== undefined) return [one];
-    const own = env[name];
-    return own === undefined ? [] : [`${name}=${own}`];
+    if (one.includes("=")) return [one];
+    const own = env[one];
+    return own === undefined ? [] : [`${one}=${own}`];
   });
+}
+
+/** A line of an `--env-file`; names with blanks in them are mistakes. */
+export function environmentFile(path: string): string[] {
+  return linesOf(path).map((line) => {
+    const [name] = splitOnce(line, "=");
+    if (name === "") throw invalid(`invalid env file (${path}): no variable name on line '${line}'`);
+    if (/\s/.test(name)) throw invalid(`invalid env file (${path}): variable '${name}' contains whitespaces`);
+    return line;
+  });
+}
+
+/** `HOST:IP` or `HOST=IP`, with or without brackets around an IPv6 address; as the API wants it. */
+export function parseExtraHost(given: string): string {
+  const at = given.search(/[:=]/);
+  const address = given.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
+  if (at <= 0 || address === "") throw invalid(`bad format for add-host: ${JSON.stringify(given)}`);
+  if (address !== "host-gateway" && !isAddress(address))
+    throw invalid(`invalid IP address in add-host: ${JSON.stringify(address)}`);
+  return `${given.slice(0, at)}:${address}`;
+}
+
+/** An IP address of either family, as the URL parser (the only one without a heavy import) understands it. */
+export function isAddress(text: string): boolean {
+  if (/^(\d{1,3}\.){3}\d{1,3}$/.test(text)) return text.split(".").every((part) => Number(part) <= 255);
+  return text.includes(":") && URL.canParse(`http://[${text}]/`);
 }
 
 export function splitOnce(text: string, separator: string): [string, string?] {
@@ -83,12 +120,19 @@ export function splitOnce(text: string, separator: string): [string, string?] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
-/** One line of CSV, where quotes keep commas together (`--mount`, `--secret`). */
+/** One line of CSV, where quotes keep commas together (`--mount`, `--network`). */
 export function csv(text: string): string[] {
   const fields = [...text.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map((match) => match[1] ?? "");
   return fields.map((field) => (field.startsWith('"') ? field.slice(1, -1).replace(/""/g, '"') : field));
 }
 
-export function bad(flag: string, given: string, reason: string): EngineError {
-  return new EngineError("invalid", `invalid value ${JSON.stringify(given)} for --${flag}: ${reason}`);
+/** Go's `strconv.ParseBool`. */
+export function parseBoolean(given: string): boolean | undefined {
+  if (/^(1|t|T|TRUE|true|True)$/.test(given)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(given)) return false;
+  return undefined;
+}
+
+export function invalid(reason: string): EngineError {
+  return new EngineError("invalid", reason);
 }

@@ -1,14 +1,14 @@
-import { createReadStream } from "node:fs";
-import { lstat, readdir, readFile, readlink } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
-import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
-import { type Bytes, fromBuffer, type TarEntry, type TarHeader, writeTar } from "../../stream/mod.ts";
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { EngineError, messageOf } from "../../errors/mod.ts";
+import { readIgnoreFile } from "../../patterns/mod.ts";
+import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
+import { contextEntries } from "./walk.ts";
 
 export interface ContextRequest {
   readonly directory: string;
-  /** As given with --file, relative to the working directory; "" for the default. */
-  readonly file: string;
+  /** As given with --file, relative to the working directory; "" for the default, bytes for one from standard input. */
+  readonly file: string | Uint8Array;
   readonly cwd: string;
 }
 
@@ -19,114 +19,92 @@ export interface SentContext {
 }
 
 /** The build context as an archive: what .dockerignore leaves of the directory, and the Dockerfile wherever it is. Throws "not-found". */
-export async function directoryContext({ directory, file, cwd }: ContextRequest): Promise<SentContext> {
-  const root = resolve(cwd, directory);
-  const stat = await lstat(root).catch(() => undefined);
+export function directoryContext({ directory, file, cwd }: ContextRequest): SentContext {
+  const root = contextRoot(directory, cwd);
+  const found = typeof file === "string" ? dockerfileIn(root, file && resolve(cwd, file)) : { text: file };
+  // One that is not inside goes along under a name that nothing there can have.
+  const dockerfile = found.inside ?? `.dockerfile.${crypto.randomUUID().replaceAll("-", "")}`;
+  const { patterns, own } = ignorePatterns(root, found.path);
+  // The engine reads .dockerignore itself; where the Dockerfile has one of its own, it must not find the general one.
+  const exact = new Map<string, "keep" | "drop">([
+    [dockerfile, "keep"],
+    [".dockerignore", own ? "drop" : "keep"],
+  ]);
+  const extra = found.inside === undefined ? [fileEntry(dockerfile, found.text)] : [];
+  return { bytes: batched(writeTar(chained(contextEntries(root, { patterns, exact }), extra))), dockerfile };
+}
+
+/** A Dockerfile without anything beside it. */
+export function dockerfileContext(text: Uint8Array): SentContext {
+  return { bytes: writeTar([fileEntry("Dockerfile", text)]), dockerfile: "Dockerfile" };
+}
+
+function contextRoot(directory: string, cwd: string): string {
+  const path = resolve(cwd, directory);
+  const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat)
     throw new EngineError("not-found", `unable to prepare context: path ${JSON.stringify(directory)} not found`);
-  const chosen = file === "" ? join(root, "Dockerfile") : resolve(cwd, file);
-  const inside = relative(root, chosen);
-  const text = await readFile(chosen).catch(() => undefined);
-  if (!text)
-    throw new EngineError(
-      "not-found",
-      `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${chosen}: no such file or directory`,
-    );
-  const outside = inside.startsWith("..");
-  const dockerfile = outside ? `.dockerfile.${crypto.randomUUID()}` : inside;
-  const ignored = await ignoreRules(root, { chosen, keep: [dockerfile] });
-  const extra = outside ? [fileEntry(dockerfile, text)] : [];
-  return { bytes: writeTar(entries(root, { ignored, extra })), dockerfile };
+  if (!stat.isDirectory())
+    throw new EngineError("invalid", `unable to prepare context: context must be a directory: ${path}`);
+  return realpathSync(path);
 }
 
-/** A Dockerfile from standard input, or an archive from it: the engine tells them apart. */
-export async function dockerfileContext(text: Uint8Array): Promise<SentContext> {
-  return { bytes: writeTar(entriesOf([fileEntry("Dockerfile", text)])), dockerfile: "Dockerfile" };
+interface FoundDockerfile {
+  readonly text: Uint8Array;
+  readonly path?: string;
+  /** Relative to the context; absent when it lies elsewhere. */
+  readonly inside?: string;
 }
 
-/** `DOCKERFILE.dockerignore` beside the Dockerfile counts before the context's own. */
-async function ignoreRules(
-  root: string,
-  { chosen, keep }: { chosen: string; keep: readonly string[] },
-): Promise<(path: string) => boolean> {
-  const own = await readFile(`${chosen}.dockerignore`, "utf8").catch(() => undefined);
-  const text = own ?? (await readFile(join(root, ".dockerignore"), "utf8").catch(() => ""));
-  const patterns = readIgnoreFile(text);
-  // The daemon needs both files, whatever the patterns say; it takes them out of the context itself.
-  return ignoreMatcher([
-    ...patterns,
-    ...(patterns.length > 0 ? ["!.dockerignore", ...keep.map((one) => `!${one}`)] : []),
-  ]);
-}
-
-interface Walk {
-  readonly ignored: (path: string) => boolean;
-  readonly extra: readonly TarEntry[];
-}
-
-async function* entries(root: string, { ignored, extra }: Walk): AsyncIterable<TarEntry> {
-  yield* walk(root, "", ignored);
-  yield* extra;
-}
-
-async function* entriesOf(all: readonly TarEntry[]): AsyncIterable<TarEntry> {
-  yield* all;
-}
-
-/** An ignored directory is still walked where a `!` may take something below it back in. */
-async function* walk(root: string, at: string, ignored: (path: string) => boolean): AsyncIterable<TarEntry> {
-  const names = (await readdir(join(root, at))).sort();
-  for (const name of names) {
-    const path = at === "" ? name : `${at}/${name}`;
-    const stat = await lstat(join(root, path), { bigint: true }).catch(() => undefined);
-    if (!stat) continue; // gone since it was listed
-    const skip = ignored(path);
-    if (!skip) {
-      const entry = await entryOf(root, path, stat);
-      if (entry) yield entry;
-    }
-    if (stat.isDirectory()) yield* walk(root, path, ignored);
+function dockerfileIn(root: string, chosen: string): FoundDockerfile {
+  const path = chosen || resolve(root, "Dockerfile");
+  try {
+    const text = readFileSync(path);
+    const inside = relative(root, resolve(realpathSync(resolve(path, "..")), path.slice(path.lastIndexOf("/") + 1)));
+    const outside = inside === ".." || inside.startsWith("../");
+    return { text, path, ...(!outside && { inside }) };
+  } catch (err) {
+    const missing = err instanceof Error && "code" in err && err.code === "ENOENT";
+    const reason = missing
+      ? `unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`
+      : messageOf(err);
+    throw new EngineError("not-found", `unable to prepare context: ${reason}`, { cause: err });
   }
 }
 
-type BigStat = Awaited<ReturnType<typeof bigStat>>;
-const bigStat = (path: string) => lstat(path, { bigint: true });
+/** `DOCKERFILE.dockerignore` beside the Dockerfile counts before the context's own. */
+function ignorePatterns(root: string, dockerfile: string | undefined): { patterns: readonly string[]; own: boolean } {
+  const own = dockerfile === undefined ? undefined : textOf(`${dockerfile}.dockerignore`);
+  return { patterns: readIgnoreFile(own ?? textOf(resolve(root, ".dockerignore")) ?? ""), own: own !== undefined };
+}
 
-/** Owners are the engine's business: everything is sent as root's, as docker does. Sockets cannot be sent. */
-async function entryOf(root: string, path: string, stat: BigStat): Promise<TarEntry | undefined> {
-  const base = {
-    name: Buffer.from(path),
-    mode: Number(stat.mode) & 0o7777,
-    uid: 0,
-    gid: 0,
-    mtime: stat.mtimeNs,
-    size: 0n,
-  };
-  const bare = (type: TarHeader["type"], more: Partial<TarHeader> = {}): TarEntry => ({
-    header: { ...base, type, ...more },
-    content: fromBuffer(new Uint8Array()),
-  });
-  if (stat.isDirectory()) return bare("directory");
-  if (stat.isSymbolicLink())
-    return bare("symlink", { linkname: await readlink(join(root, path), { encoding: "buffer" }) });
-  if (stat.isFIFO()) return bare("fifo");
-  if (!stat.isFile()) return undefined;
-  const content =
-    stat.size === 0n
-      ? fromBuffer(new Uint8Array())
-      : createReadStream(join(root, path), { end: Number(stat.size) - 1, highWaterMark: 1 << 18 });
-  return { header: { ...base, type: "file", size: stat.size }, content };
+function textOf(path: string): string | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path, "utf8") : undefined;
+}
+
+function* chained(first: Iterable<TarEntry>, then: Iterable<TarEntry>): Generator<TarEntry> {
+  yield* first;
+  yield* then;
+}
+
+const batch = 1 << 18;
+
+/** Joins the many small pieces of an archive, each of which would be a write of its own. */
+async function* batched(bytes: Bytes): AsyncGenerator<Uint8Array> {
+  let pending: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of bytes) {
+    pending.push(piece);
+    size += piece.length;
+    if (size < batch) continue;
+    yield Buffer.concat(pending);
+    pending = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(pending);
 }
 
 function fileEntry(name: string, text: Uint8Array): TarEntry {
-  const header = {
-    name: Buffer.from(name),
-    type: "file",
-    mode: 0o600,
-    uid: 0,
-    gid: 0,
-    mtime: 0n,
-    size: BigInt(text.length),
-  } as const;
-  return { header, content: fromBuffer(text) };
+  const header = { name: Buffer.from(name), type: "file", mode: 0o600, uid: 0, gid: 0, mtime: 0n } as const;
+  return { header: { ...header, size: BigInt(text.length) }, content: fromBuffer(text) };
 }

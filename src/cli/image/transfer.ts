@@ -1,61 +1,68 @@
+import { createReadStream, statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { bool, list, text } from "../../flags/mod.ts";
 import { command } from "../command.ts";
-import { saveTo } from "../container/streaming.ts";
-import { print, write } from "../io.ts";
+import { type CliIo, print } from "../io.ts";
+import { deliver } from "../output/save.ts";
 import { authHeader } from "../session/auth.ts";
-import { showProgress } from "../session/progress.ts";
-import { pullImage, splitImage } from "../session/pull.ts";
+import { showProgress, withoutProgress } from "../session/progress.ts";
+import { fullName, pullImage, splitImage } from "../session/pull.ts";
+import { platformJson } from "./list.ts";
+import { imagePath } from "./path.ts";
 
 /** Commands that move images. */
 
-const platform = text("Set platform if the server is multi-platform capable");
-const quiet = bool("Suppress verbose output", { short: "q" });
+const platform = text("Set platform if server is multi-platform capable");
+const onePlatform = (given: string) => (given ? platformJson(given) : undefined);
 
 export const pull = command({
   name: "pull",
   summary: "Download an image from a registry",
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
   examples: ["berth pull nginx", "berth pull localhost:5000/team/app:1.0"],
-  flags: { "all-tags": bool("Download all tagged images in the repository", { short: "a" }), platform, quiet },
+  flags: {
+    "all-tags": bool("Download all tagged images in the repository", { short: "a" }),
+    platform,
+    quiet: bool("Suppress verbose output", { short: "q" }),
+  },
   args: { min: 1, max: 1 },
   async run({ flags, args: [image = ""], client }, io) {
-    await pullImage(client, image, {
-      io,
-      quiet: flags.quiet,
-      platform: flags.platform,
-      to: io.stdout,
-      allTags: flags["all-tags"],
-    });
-    const { tag } = splitImage(image);
-    await print(io, `${fullName(image)}${tag || flags["all-tags"] ? "" : ":latest"}\n`);
+    const { quiet, "all-tags": allTags } = flags;
+    if (allTags && splitImage(image).tag) throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
+    if (!allTags && !quiet && !splitImage(image).tag) await print(io, "Using default tag: latest\n");
+    await pullImage(client, image, { io, quiet, platform: flags.platform, to: io.stdout, allTags });
+    await print(io, `${fullName(image, { tagged: !allTags })}\n`);
     return 0;
   },
 });
-
-/** The name with registry and `library/`, as docker's pull and push end with it. */
-function fullName(image: string): string {
-  const first = image.split("/")[0] ?? "";
-  if (!image.includes("/")) return `docker.io/library/${image}`;
-  return /[.:]/.test(first) || first === "localhost" ? image : `docker.io/${image}`;
-}
 
 export const push = command({
   name: "push",
   summary: "Upload an image to a registry",
   usage: "[OPTIONS] NAME[:TAG]",
   examples: ["berth push localhost:5000/team/app:1.0"],
-  flags: { "all-tags": bool("Push all tags of an image to the repository", { short: "a" }), platform, quiet },
+  flags: {
+    "all-tags": bool("Push all tags of an image to the repository", { short: "a" }),
+    platform: text("Push a platform-specific manifest as a single-platform image to the registry"),
+    quiet: bool("Suppress verbose output", { short: "q" }),
+  },
   args: { min: 1, max: 1 },
   async run({ flags, args: [image = ""], client }, io) {
     const { name, tag } = splitImage(image);
+    const allTags = flags["all-tags"];
+    if (allTags && tag) throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
+    if (!allTags && !flags.quiet && !tag) await print(io, "Using default tag: latest\n");
     const lines = client.lines({
       method: "POST",
-      path: `/images/${name.split("/").map(encodeURIComponent).join("/")}/push`,
-      query: { tag: flags["all-tags"] ? undefined : tag || "latest", platform: flags.platform || undefined },
+      path: imagePath(name, "/push"),
+      query: { tag: allTags ? undefined : tag || "latest", platform: onePlatform(flags.platform) },
+      // The engine insists on the header; `{}` is an anonymous push.
       headers: { "X-Registry-Auth": "e30", ...authHeader(io, image) },
     });
-    await showProgress(lines, flags.quiet ? io.stderr : io.stdout);
+    await showProgress(flags.quiet ? withoutProgress(lines) : lines, io.stdout);
+    if (flags.quiet) await print(io, `${fullName(image, { tagged: !allTags })}\n`);
     return 0;
   },
 });
@@ -67,20 +74,19 @@ export const load = command({
   examples: ["berth load -i app.tar"],
   flags: {
     input: text("Read from tar archive file, instead of STDIN", { short: "i", placeholder: "FILE" }),
-    platform,
-    quiet,
+    platform: text("Load only the given platform variant"),
+    quiet: bool("Suppress the load output", { short: "q" }),
   },
   args: { min: 0, max: 0 },
   async run({ flags, client }, io) {
     if (!flags.input && io.stdin.isTTY)
       throw new EngineError("invalid", "requested load from stdin, but stdin is empty");
-    const bytes = flags.input ? await fileBytes(flags.input) : io.stdin;
-    const query = { quiet: flags.quiet, platform: flags.platform || undefined };
-    await showProgress(
-      client.lines({ method: "POST", path: "/images/load", query, bytes, contentType: "application/x-tar" }),
-      io.stdout,
-    );
-    return 0;
+    const query = { quiet: flags.quiet || !io.stdout.isTTY, platform: onePlatform(flags.platform) };
+    return upload(client, io, {
+      path: "/images/load",
+      query,
+      bytes: flags.input ? fileBytes(io, flags.input) : io.stdin,
+    });
   },
 });
 
@@ -89,18 +95,15 @@ export const save = command({
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   examples: ["berth save -o app.tar app:1.0"],
-  flags: { output: text("Write to a file, instead of STDOUT", { short: "o", placeholder: "FILE" }), platform },
+  flags: {
+    output: text("Write to a file, instead of STDOUT", { short: "o", placeholder: "FILE" }),
+    platform: text("Save only the given platform variant"),
+  },
   args: { min: 1 },
   async run({ flags, args, client }, io) {
-    if (!flags.output && io.stdout.isTTY)
-      throw new EngineError("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
-    const { bytes } = await client.stream({
-      method: "GET",
-      path: "/images/get",
-      query: { names: args, platform: flags.platform || undefined },
-    });
-    if (!flags.output) for await (const chunk of bytes) await write(io.stdout, chunk);
-    else await saveTo(flags.output, bytes);
+    const query = { names: args, platform: onePlatform(flags.platform) };
+    const request = { method: "GET", path: "/images/get", query } as const;
+    await deliver(io, flags.output, async () => (await client.stream(request)).bytes);
     return 0;
   },
 });
@@ -127,17 +130,26 @@ export const importImage = command({
       message: flags.message || undefined,
       platform: flags.platform || undefined,
     };
-    const bytes = remote ? new Uint8Array() : source === "-" ? io.stdin : await fileBytes(source);
-    await showProgress(
-      client.lines({ method: "POST", path: "/images/create", query, bytes, contentType: "application/x-tar" }),
-      io.stdout,
-    );
-    return 0;
+    const bytes = remote ? new Uint8Array() : source === "-" ? io.stdin : fileBytes(io, source);
+    return upload(client, io, { path: "/images/create", query, bytes });
   },
 });
 
-async function fileBytes(path: string): Promise<AsyncIterable<Uint8Array>> {
-  const file = Bun.file(path);
-  if (!(await file.exists())) throw new EngineError("not-found", `open ${path}: no such file or directory`);
-  return file.stream();
+interface Upload {
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  readonly bytes: AsyncIterable<Uint8Array> | Uint8Array;
+}
+
+async function upload(client: Client, io: CliIo, { path, query, bytes }: Upload): Promise<number> {
+  const lines = client.lines({ method: "POST", path, query, bytes, contentType: "application/x-tar" });
+  await showProgress(lines, io.stdout);
+  return 0;
+}
+
+function fileBytes(io: CliIo, given: string): AsyncIterable<Uint8Array> {
+  const path = resolve(io.cwd, given);
+  if (!statSync(path, { throwIfNoEntry: false }))
+    throw new EngineError("not-found", `open ${given}: no such file or directory`);
+  return createReadStream(path, { highWaterMark: 1 << 18 });
 }

@@ -1,4 +1,5 @@
-import { compileTemplate } from "../template/evaluate.ts";
+import { type CliIo, colours, print } from "../io.ts";
+import { templateOf } from "./format.ts";
 
 /** One column of a list: what `--format` calls it, its heading, and how wide it may stay when the terminal is narrow. */
 export interface Column<Row> {
@@ -15,29 +16,50 @@ export interface ListOptions<Row> {
   readonly shown: readonly string[];
   /** `--format`: "" or "table" for the default, "json", a template, or "table TEMPLATE". */
   readonly format: string;
+  /** Never cut a cell (`--no-trunc`). */
+  readonly full?: boolean;
+  /** What templates may call on a row: `{{.Label "a"}}`. */
+  readonly methods?: Readonly<Record<string, (row: Row, argument: string) => string>>;
+}
+
+/** Prints rows as docker's list commands do. Throws "invalid" for a bad template. */
+export async function showList<Row>(io: CliIo, rows: readonly Row[], options: ListOptions<Row>): Promise<number> {
+  const width = options.full ? undefined : io.stdout.columns;
+  await print(io, renderList(rows, { ...options, width, bold: colours(io) }));
+  return 0;
+}
+
+export interface RenderOptions<Row> extends ListOptions<Row> {
   /** Width of the terminal; undefined where there is none, so that nothing is cut. */
   readonly width?: number | undefined;
   /** Bold headings. */
   readonly bold?: boolean;
 }
 
-/** Renders rows as docker's list commands do. Throws "invalid" for a bad template. */
-export function renderList<Row>(rows: readonly Row[], options: ListOptions<Row>): string {
+export function renderList<Row>(rows: readonly Row[], options: RenderOptions<Row>): string {
   const { format } = options;
-  const byName = (row: Row) => Object.fromEntries(options.columns.map((one) => [one.name, one.value(row)]));
+  const methods = Object.entries(options.methods ?? {});
+  const byName = (row: Row) => ({
+    ...Object.fromEntries(options.columns.map((one) => [one.name, one.value(row)])),
+    ...Object.fromEntries(methods.map(([name, method]) => [name, (argument: string) => method(row, argument)])),
+  });
   if (format === "json") return lines(rows.map((row) => JSON.stringify(byName(row))));
   if (format === "" || format === "table") return defaultTable(rows, options);
-  if (!format.startsWith("table ")) {
-    const template = compileTemplate(unescapeFormat(format));
-    return lines(rows.map((row) => template(byName(row))));
-  }
-  const template = compileTemplate(unescapeFormat(format.slice("table ".length)));
-  const headings = Object.fromEntries(options.columns.map((one) => [one.name, one.heading]));
-  const cells = [headings, ...rows.map(byName)].map((row) => template(row).split("\t"));
+  if (!format.startsWith("table ")) return lines(rows.map(byName).map(templateOf(format)));
+  const template = templateOf(format.slice("table ".length));
+  const cells = [headings(options), ...rows.map(byName)].map((row) => template(row).split("\t"));
   return layOut(cells, { ...options, shrinking: [] });
 }
 
-function defaultTable<Row>(rows: readonly Row[], options: ListOptions<Row>): string {
+/** A row of headings, for a table whose columns the user chose; what a method is asked for is its own heading. */
+function headings<Row>({ columns, methods = {} }: RenderOptions<Row>): Record<string, unknown> {
+  return {
+    ...Object.fromEntries(columns.map((one) => [one.name, one.heading])),
+    ...Object.fromEntries(Object.keys(methods).map((name) => [name, (argument: string) => argument])),
+  };
+}
+
+function defaultTable<Row>(rows: readonly Row[], options: RenderOptions<Row>): string {
   const columns = options.shown.flatMap((name) => options.columns.filter((one) => one.name === name));
   const cells = [columns.map((one) => one.heading), ...rows.map((row) => columns.map((one) => one.value(row)))];
   return layOut(cells, { ...options, shrinking: columns.flatMap((one, at) => (one.shrinks ? [at] : [])) });
@@ -83,15 +105,11 @@ function renderRow(row: readonly string[], widths: readonly number[]): string {
   return cells.join("").trimEnd();
 }
 
+/** Characters on the screen: an ideograph takes two, a combining mark none. Plain ASCII, which nearly all is, needs no look-up. */
 function displayWidth(text: string): number {
-  return Bun.stringWidth(text);
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : Bun.stringWidth(text);
 }
 
 function lines(rows: readonly string[]): string {
   return rows.map((row) => `${row}\n`).join("");
-}
-
-/** Shells do not turn `\t` and `\n` into what they mean; docker does. */
-export function unescapeFormat(format: string): string {
-  return format.replace(/\\t/g, "\t").replace(/\\n/g, "\n");
 }

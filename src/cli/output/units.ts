@@ -1,48 +1,88 @@
-/** Numbers and times as docker's users read them. */
+/** Numbers and times as docker's users read them (github.com/docker/go-units). */
 
-/** Decimal units with three significant digits, as in image lists: `187MB`. */
-export function decimalSize(bytes: number): string {
-  return scaled(bytes, { base: 1000, units: ["B", "kB", "MB", "GB", "TB", "PB"] });
+/** Decimal units with so many significant digits: `187MB`. */
+export function decimalSize(bytes: number, digits = 3): string {
+  return scaled(bytes, { base: 1000, units: ["B", "kB", "MB", "GB", "TB", "PB"], digits });
 }
 
 /** Binary units, as in memory limits: `512MiB`. */
 export function binarySize(bytes: number): string {
-  return scaled(bytes, { base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] });
+  return scaled(bytes, { base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], digits: 4 });
 }
 
-function scaled(bytes: number, { base, units }: { base: number; units: readonly string[] }): string {
+interface Scale {
+  readonly base: number;
+  readonly units: readonly string[];
+  readonly digits: number;
+}
+
+function scaled(bytes: number, { base, units, digits }: Scale): string {
   let value = bytes;
   let unit = 0;
   while (value >= base && unit < units.length - 1) {
     value /= base;
     unit++;
   }
-  return `${Number(value.toPrecision(value >= 1000 ? 4 : 3))}${units[unit]}`;
+  return `${Number(value.toPrecision(value >= 1000 ? 4 : digits))}${units[unit]}`;
 }
 
-const steps: readonly [number, string, number][] = [
-  [60, "second", 1],
-  [60 * 60, "minute", 60],
-  [48 * 60 * 60, "hour", 60 * 60],
-  [14 * 24 * 60 * 60, "day", 24 * 60 * 60],
-  [60 * 24 * 60 * 60, "week", 7 * 24 * 60 * 60],
-  [2 * 365 * 24 * 60 * 60, "month", 30 * 24 * 60 * 60],
-  [Number.POSITIVE_INFINITY, "year", 365 * 24 * 60 * 60],
+/** From so many hours on (exclusive), in units of so many hours. */
+const longUnits: readonly (readonly [below: number, word: string, hours: number])[] = [
+  [48, "hour", 1],
+  [24 * 14, "day", 24],
+  [24 * 60, "week", 24 * 7],
+  [24 * 365 * 2, "month", 24 * 30],
+  [Number.POSITIVE_INFINITY, "year", 24 * 365],
 ];
 
 /** `5 minutes`, in docker's words. */
 export function humanDuration(seconds: number): string {
-  if (seconds < 1) return "Less than a second";
-  if (seconds >= 60 && seconds < 120) return "About a minute";
-  if (seconds >= 3600 && seconds < 7200) return "About an hour";
-  const [, word, size] = steps.find(([below]) => seconds < below) ?? [0, "year", 365 * 24 * 60 * 60];
-  const count = Math.floor(seconds / size);
+  const whole = Math.floor(seconds);
+  if (whole < 1) return "Less than a second";
+  if (whole < 60) return plural(whole, "second");
+  const minutes = Math.floor(whole / 60);
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return plural(minutes, "minute");
+  const hours = Math.floor(seconds / 3600 + 0.5);
+  if (hours === 1) return "About an hour";
+  const [, word, size] = longUnits.find(([below]) => hours < below) ?? [0, "year", 24 * 365];
+  return plural(Math.floor(hours / size), word);
+}
+
+function plural(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 /** `5 minutes ago`, for Unix seconds. */
 export function ago(unixSeconds: number, now: number = Date.now()): string {
   return `${humanDuration(Math.max(0, now / 1000 - unixSeconds))} ago`;
+}
+
+/** `2026-11-23 22:52:10 +0100 CET`, as Go prints a time; Unix seconds. */
+export function goTime(unixSeconds: number): string {
+  const at = new Date(unixSeconds * 1000);
+  const offset = -at.getTimezoneOffset();
+  const local = new Date(at.getTime() + offset * 60_000).toISOString().slice(0, 19).replace("T", " ");
+  return `${local} ${offsetText(offset, "")} ${zoneName(at)}`;
+}
+
+/** `2026-11-23T22:52:10.000000001+01:00`, for nanoseconds since 1970. */
+export function isoNanoseconds(nanoseconds: bigint): string {
+  const at = new Date(Number(nanoseconds / 1_000_000n));
+  const offset = -at.getTimezoneOffset();
+  const local = new Date(at.getTime() + offset * 60_000).toISOString().slice(0, 19);
+  const fraction = String(nanoseconds % 1_000_000_000n).padStart(9, "0");
+  return `${local}.${fraction}${offset === 0 ? "Z" : offsetText(offset, ":")}`;
+}
+
+function offsetText(minutes: number, separator: string): string {
+  const pad = (value: number) => String(Math.floor(value)).padStart(2, "0");
+  return `${minutes < 0 ? "-" : "+"}${pad(Math.abs(minutes) / 60)}${separator}${pad(Math.abs(minutes) % 60)}`;
+}
+
+function zoneName(at: Date): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(at);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "UTC";
 }
 
 /** The twelve characters that people type. */
@@ -53,4 +93,11 @@ export function shortId(id: string): string {
 /** Cut to `length` characters, the last one an ellipsis. */
 export function ellipsis(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+}
+
+/** `a=b,c=d`. */
+export function labelsText(labels: Readonly<Record<string, string>> | null | undefined): string {
+  return Object.entries(labels ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
 }

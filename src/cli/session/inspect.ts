@@ -1,7 +1,11 @@
 import { EngineError, isKind, messageOf } from "../../errors/mod.ts";
-import { type CliIo, print, write } from "../io.ts";
-import { unescapeFormat } from "../output/table.ts";
-import { compileTemplate } from "../template/evaluate.ts";
+import { type CliIo, print, tell } from "../io.ts";
+import { templateOf } from "../output/format.ts";
+
+export interface InspectOptions {
+  readonly format: string;
+  readonly get: (name: string) => Promise<unknown>;
+}
 
 /**
  * Shows objects as a JSON list, or by a template a line each. Objects that are there are shown even when others are not;
@@ -10,30 +14,25 @@ import { compileTemplate } from "../template/evaluate.ts";
 export async function inspectAll(
   io: CliIo,
   names: readonly string[],
-  options: { format: string; get: (name: string) => Promise<unknown> },
+  { format, get }: InspectOptions,
 ): Promise<number> {
+  const render = format === "" || format === "json" ? undefined : templateOf(format);
   const found: unknown[] = [];
   const errors: string[] = [];
   for (const name of names) {
     try {
-      found.push(await options.get(name));
+      found.push(await get(name));
     } catch (err) {
-      if (!isKind(err, "not-found")) throw err;
       errors.push(messageOf(err));
     }
   }
-  await print(io, shown(found, options.format));
-  for (const error of errors) await write(io.stderr, `Error: ${error}\n`);
+  const whole = () => `${JSON.stringify(found, undefined, format === "" ? 4 : undefined)}\n`;
+  await print(io, render ? found.map((one) => `${render(one)}\n`).join("") : whole());
+  for (const error of errors) await tell(io, `${error}\n`);
   return errors.length > 0 ? 1 : 0;
 }
 
-function shown(found: readonly unknown[], format: string): string {
-  if (format === "" || format === "json") return `${JSON.stringify(found, undefined, format === "" ? 4 : undefined)}\n`;
-  const template = compileTemplate(unescapeFormat(format));
-  return found.map((one) => `${template(one)}\n`).join("");
-}
-
-/** Tries each kind of object in turn; "not-found" `No such object: NAME` when none has it. */
+/** Tries each kind of object in turn; "not-found" `error: no such object: NAME` when none has it. */
 export async function firstFound<T>(name: string, tries: readonly (() => Promise<T>)[]): Promise<T> {
   for (const get of tries) {
     try {
@@ -42,5 +41,5 @@ export async function firstFound<T>(name: string, tries: readonly (() => Promise
       if (!isKind(err, "not-found")) throw err;
     }
   }
-  throw new EngineError("not-found", `No such object: ${name}`);
+  throw new EngineError("not-found", `error: no such object: ${name}`);
 }

@@ -1,16 +1,13 @@
-import type { Writable } from "node:stream";
 import { EngineError } from "../../errors/mod.ts";
 import type { ProgressMessage } from "../../wire/mod.ts";
-import { write } from "../io.ts";
+import type { Output } from "../io.ts";
 import { decimalSize } from "../output/units.ts";
-
-type Screen = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 /**
  * Shows a progress stream (pull, push, load): a line with a bar for each layer, redrawn in place, on a terminal; one plain
  * line for each change of state elsewhere. Returns what `aux` lines carried. Throws the stream's error.
  */
-export async function showProgress(messages: AsyncIterable<ProgressMessage>, screen: Screen): Promise<unknown[]> {
+export async function showProgress(messages: AsyncIterable<ProgressMessage>, screen: Output): Promise<unknown[]> {
   const view = screen.isTTY ? new Bars(screen) : new Plain(screen);
   const aux: unknown[] = [];
   for await (const message of messages) {
@@ -21,59 +18,77 @@ export async function showProgress(messages: AsyncIterable<ProgressMessage>, scr
   return aux;
 }
 
-class Plain {
-  readonly #screen: Screen;
+/** Drops what only tells how far it got (`--quiet`); errors and `aux` stay. */
+export async function* withoutProgress(messages: AsyncIterable<ProgressMessage>): AsyncIterable<ProgressMessage> {
+  for await (const message of messages) if (message.error !== undefined || message.aux !== undefined) yield message;
+}
 
-  constructor(screen: Screen) {
+class Plain {
+  readonly #screen: Output;
+
+  constructor(screen: Output) {
     this.#screen = screen;
   }
 
   async show(message: ProgressMessage): Promise<void> {
-    if (message.stream !== undefined) return write(this.#screen, message.stream);
-    if (message.status === undefined || message.progressDetail?.total) return;
-    await write(this.#screen, `${message.id ? `${message.id}: ` : ""}${message.status}\n`);
+    if (message.stream !== undefined) return this.#screen.write(message.stream);
+    if (message.status === undefined || message.progressDetail?.total || message.progressDetail?.current) return;
+    await this.#screen.write(`${message.id ? `${message.id}: ` : ""}${message.status}\n`);
   }
 }
 
 class Bars {
-  readonly #screen: Screen;
+  readonly #screen: Output;
   /** Ids in the order of their lines, counted from the first. */
   readonly #lines: string[] = [];
 
-  constructor(screen: Screen) {
+  constructor(screen: Output) {
     this.#screen = screen;
   }
 
   async show(message: ProgressMessage): Promise<void> {
-    if (message.stream !== undefined) return write(this.#screen, message.stream);
+    if (message.stream !== undefined) return this.#screen.write(message.stream);
     const { id, status } = message;
     if (status === undefined) return;
     if (id === undefined || id === "" || status.startsWith("Pulling from")) {
-      await write(this.#screen, `${id ? `${id}: ` : ""}${status}\n`);
+      await this.#screen.write(`${id ? `${id}: ` : ""}${status}\n`);
       this.#lines.length = 0;
       return;
     }
-    const text = cut(`${id}: ${status} ${bar(message)}`.trimEnd(), this.#screen.columns ?? 80);
+    const text = fitted(message, this.#screen.columns ?? 80);
     const at = this.#lines.indexOf(id);
     if (at < 0) {
       this.#lines.push(id);
-      return write(this.#screen, `${text}\n`);
+      return this.#screen.write(`${text}\n`);
     }
-    const up = this.#lines.length - at;
-    await write(this.#screen, `\x1b[${up}A\r\x1b[2K${text}\x1b[${up}B\r`);
+    await this.#redraw(text, this.#lines.length - at);
+  }
+
+  /** Lines that have scrolled off the screen cannot be reached any more, and are left as they are. */
+  async #redraw(text: string, up: number): Promise<void> {
+    if (up >= (this.#screen.rows ?? 24)) return;
+    await this.#screen.write(`\x1b[${up}A\r\x1b[2K${text}\x1b[${up}B\r`);
   }
 }
 
-const width = 40;
+function fitted(message: ProgressMessage, columns: number): string {
+  const head = `${message.id}: ${message.status} `;
+  const text = head + bar(message, columns - head.length);
+  return text.trimEnd().slice(0, columns);
+}
 
-function bar({ progressDetail: detail }: ProgressMessage): string {
+const widest = 50;
+const narrowest = 8;
+
+/** `[====>    ]  1.2MB/3.4MB`; without the bar where there is no room for one. */
+function bar({ progressDetail: detail }: ProgressMessage, room: number): string {
   const { current, total } = detail ?? {};
   if (current === undefined) return "";
   if (!total) return decimalSize(current);
+  const numbers = `${decimalSize(current)}/${decimalSize(total)}`;
+  const width = Math.min(widest, room - numbers.length - 4);
+  if (width < narrowest) return numbers;
   const filled = Math.min(width, Math.floor((current / total) * width));
-  return `[${"=".repeat(filled)}${filled < width ? ">" : ""}${" ".repeat(Math.max(0, width - filled - 1))}] ${decimalSize(current)}/${decimalSize(total)}`;
-}
-
-function cut(text: string, columns: number): string {
-  return text.length > columns ? text.slice(0, columns) : text;
+  const head = filled < width ? ">" : "";
+  return `[${"=".repeat(filled)}${head}${" ".repeat(Math.max(0, width - filled - 1))}]  ${numbers}`;
 }

@@ -1,15 +1,14 @@
-import type { Writable } from "node:stream";
 import type { Client } from "../../client/mod.ts";
-import type { CliIo } from "../io.ts";
+import type { CliIo, Output } from "../io.ts";
 import { authHeader } from "./auth.ts";
-import { showProgress } from "./progress.ts";
+import { showProgress, withoutProgress } from "./progress.ts";
 
 export interface PullOptions {
   readonly io: CliIo;
   readonly quiet: boolean;
   readonly platform: string;
   /** Where progress goes; `run` keeps standard output for the container. */
-  readonly to: Writable & { readonly isTTY?: boolean };
+  readonly to: Output;
   readonly allTags?: boolean;
 }
 
@@ -26,11 +25,11 @@ export async function pullImage(client: Client, image: string, options: PullOpti
     },
     headers: authHeader(options.io, image),
   });
-  await showProgress(options.quiet ? errorsOnly(lines) : lines, options.to);
+  await showProgress(options.quiet ? withoutProgress(lines) : lines, options.to);
 }
 
 /** `name:tag` or `name@digest` apart, as the API wants them. */
-export function splitImage(image: string): { name: string; tag: string } {
+export function splitImage(image: string): { readonly name: string; readonly tag: string } {
   const at = image.indexOf("@");
   if (at >= 0) return { name: image.slice(0, at), tag: image.slice(at + 1) };
   const colon = image.lastIndexOf(":");
@@ -39,6 +38,12 @@ export function splitImage(image: string): { name: string; tag: string } {
     : { name: image, tag: "" };
 }
 
-async function* errorsOnly<T extends { readonly error?: string }>(lines: AsyncIterable<T>): AsyncIterable<T> {
-  for await (const line of lines) if (line.error !== undefined) yield line;
+/** The name with registry, `library/` and tag, as docker's pull and push end with it. */
+export function fullName(image: string, { tagged = true }: { readonly tagged?: boolean } = {}): string {
+  const { name, tag } = splitImage(image);
+  const first = name.split("/")[0] ?? "";
+  const registry = name.includes("/") && (/[.:]/.test(first) || first === "localhost") ? "" : "docker.io/";
+  const full = `${registry}${name.includes("/") ? "" : "library/"}${name}`;
+  if (!tagged) return full;
+  return tag.includes(":") ? `${full}@${tag}` : `${full}:${tag || "latest"}`;
 }

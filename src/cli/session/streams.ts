@@ -1,6 +1,9 @@
 import type { Duplex } from "node:stream";
 import type { HijackedStream } from "../../client/mod.ts";
-import { type CliIo, write } from "../io.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
+import { readFrames } from "../../stream/mod.ts";
+import type { CliIo } from "../io.ts";
+import { DetachWatch } from "./detach.ts";
 
 export interface StreamOptions {
   readonly io: CliIo;
@@ -8,66 +11,87 @@ export interface StreamOptions {
   readonly stdin: boolean;
   /** The process has a terminal: bytes are raw, and ours goes into raw mode. */
   readonly tty: boolean;
-  /** Leaving is up to the daemon, which watches for the detach keys. */
+  /** Keys that end the session and leave the process alone; looked for in a terminal's input only. */
+  readonly keys: string;
 }
 
-/** Connects this program's streams to a hijacked connection until the process's output ends. Restores the terminal. */
-export async function runStreams({ socket }: HijackedStream, options: StreamOptions): Promise<void> {
-  const { io } = options;
-  const raw = options.tty && options.stdin && io.stdin.isTTY === true;
-  if (raw) io.stdin.setRawMode?.(true);
-  const stopInput = options.stdin ? copyInput(io, socket) : endInput(socket);
+/** Connects this program's streams to a hijacked connection until the process's output ends or the user detaches. Restores the terminal. */
+export async function runStreams({ socket }: HijackedStream, options: StreamOptions): Promise<"ended" | "detached"> {
+  const { io, tty, stdin } = options;
+  const detached = Promise.withResolvers<"detached">();
+  const watch = tty ? new DetachWatch(options.keys) : undefined;
+  const restore = tty && stdin ? rawMode(io) : () => undefined;
+  const stopInput = stdin ? copyInput(socket, { io, watch, detach: () => detached.resolve("detached") }) : end(socket);
+  const output = copyOutput(socket, { io, tty }).then(() => "ended" as const);
+  output.catch(() => undefined); // a user who has detached does not care
   try {
-    if (options.tty) for await (const chunk of socket) await write(io.stdout, chunk as Uint8Array);
-    else await demultiplex(socket, io);
+    return await Promise.race([output, detached.promise]);
   } finally {
     stopInput();
-    if (raw) io.stdin.setRawMode?.(false);
+    restore();
     socket.destroy();
   }
 }
 
-function endInput(socket: Duplex): () => void {
+/** Keys reach the process as they are typed. Undone by the returned function, and by the end of this program whatever ends it. */
+function rawMode({ stdin, onExit }: CliIo): () => void {
+  if (!stdin.isTTY) return () => undefined;
+  const cooked = () => stdin.setRawMode?.(false);
+  stdin.setRawMode?.(true);
+  const forget = onExit(cooked);
+  return () => {
+    forget();
+    cooked();
+  };
+}
+
+function end(socket: Duplex): () => void {
   socket.end();
   return () => undefined;
 }
 
-function copyInput(io: CliIo, socket: Duplex): () => void {
-  const onData = (chunk: Uint8Array) => {
-    if (!socket.write(chunk)) io.stdin.pause();
+interface Input {
+  readonly io: CliIo;
+  readonly watch: DetachWatch | undefined;
+  detach(): void;
+}
+
+function copyInput(socket: Duplex, { io, watch, detach }: Input): () => void {
+  const { stdin } = io;
+  const onData = (typed: Uint8Array) => {
+    const { pass, detached } = watch?.feed(typed) ?? { pass: typed, detached: false };
+    if (pass.length > 0 && !socket.write(pass)) stdin.pause();
+    if (detached) detach();
   };
-  const onDrain = () => io.stdin.resume();
+  const onDrain = () => stdin.resume();
   const onEnd = () => socket.end();
   const onGone = () => undefined; // the process may end while input is still on its way
-  io.stdin.on("data", onData).on("end", onEnd);
+  stdin.on("data", onData).on("end", onEnd);
   socket.on("drain", onDrain).on("error", onGone);
-  io.stdin.resume();
+  stdin.resume();
   return () => {
-    io.stdin.off("data", onData).off("end", onEnd);
+    stdin.off("data", onData).off("end", onEnd);
     socket.off("drain", onDrain);
-    io.stdin.pause();
+    stdin.pause();
   };
 }
 
-const header = 8;
-
-/** Docker's frames (engine API, "Attach to a container", stream format): stream number, three zeros, length. */
-export async function demultiplex(bytes: AsyncIterable<unknown>, io: CliIo): Promise<void> {
-  let pending = Buffer.alloc(0);
-  for await (const chunk of bytes) {
-    pending = pending.length === 0 ? Buffer.from(chunk as Uint8Array) : Buffer.concat([pending, chunk as Uint8Array]);
-    pending = await writeFrames(pending, io);
-  }
+/** A terminal's bytes as they are; else Docker's frames, each to its own stream. */
+export async function copyOutput(
+  bytes: AsyncIterable<unknown>,
+  { io, tty }: { io: CliIo; tty: boolean },
+): Promise<void> {
+  const source = telling(bytes as AsyncIterable<Uint8Array>);
+  if (tty) for await (const chunk of source) await io.stdout.write(chunk);
+  else
+    for await (const { stream, bytes } of readFrames(source))
+      await (stream === "stderr" ? io.stderr : io.stdout).write(bytes);
 }
 
-async function writeFrames(pending: Buffer, io: CliIo): Promise<Buffer<ArrayBuffer>> {
-  let at = 0;
-  while (pending.length - at >= header) {
-    const length = pending.readUInt32BE(at + 4);
-    if (pending.length - at < header + length) break;
-    const payload = pending.subarray(at + header, at + header + length);
-    await write(pending[at] === 2 ? io.stderr : io.stdout, payload);
-    at += header + length;
+async function* telling(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch (err) {
+    throw new EngineError("unavailable", `the connection to the daemon broke: ${messageOf(err)}`, { cause: err });
   }
-  return Buffer.from(pending.subarray(at));
 }

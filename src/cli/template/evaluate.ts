@@ -81,9 +81,12 @@ function call(command: readonly Operand[], { scope, piped }: { scope: Scope; pip
       throw new EngineError("invalid", `template parsing error: function ${JSON.stringify(head.name)} not defined`);
     return body([...rest.map((one) => operandValue(one, scope)), ...piped]);
   }
-  if (!head || rest.length > 0 || piped.length > 0)
+  if (!head) throw new EngineError("invalid", "template: missing value for command");
+  const value = operandValue(head, scope);
+  if (typeof value === "function") return value(...rest.map((one) => operandValue(one, scope)), ...piped);
+  if (rest.length > 0 || piped.length > 0)
     throw new EngineError("invalid", "template: cannot give argument to non-function");
-  return operandValue(head, scope);
+  return value;
 }
 
 function operandValue(operand: Operand, scope: Scope): unknown {

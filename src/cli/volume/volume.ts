@@ -3,11 +3,14 @@ import { bool, list, text } from "../../flags/mod.ts";
 import type { VolumeInspect } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { pairs } from "../container/values.ts";
-import { colours, print } from "../io.ts";
-import { type Column, renderList } from "../output/table.ts";
-import { decimalSize } from "../output/units.ts";
-import { confirm, each, filtersOf } from "../session/each.ts";
+import { print } from "../io.ts";
+import { formatHelp } from "../output/format.ts";
+import { type Column, showList } from "../output/table.ts";
+import { decimalSize, labelsText } from "../output/units.ts";
+import { each } from "../session/each.ts";
+import { filterFlag, filtersOf } from "../session/filters.ts";
 import { inspectAll } from "../session/inspect.ts";
+import { confirmed, prune as pruneAll, reclaimed } from "../session/prune.ts";
 
 const at = (name: string) => `/volumes/${encodeURIComponent(name)}`;
 
@@ -16,14 +19,9 @@ const columns: readonly Column<VolumeInspect>[] = [
   { name: "Name", heading: "VOLUME NAME", value: (row) => row.Name, shrinks: true },
   { name: "Mountpoint", heading: "MOUNTPOINT", value: (row) => row.Mountpoint },
   { name: "Scope", heading: "SCOPE", value: (row) => row.Scope },
-  {
-    name: "Labels",
-    heading: "LABELS",
-    value: (row) =>
-      Object.entries(row.Labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(","),
-  },
+  { name: "Labels", heading: "LABELS", value: (row) => labelsText(row.Labels) },
+  { name: "Size", heading: "SIZE", value: ({ UsageData: use }) => (use ? decimalSize(use.Size) : "N/A") },
+  { name: "Links", heading: "LINKS", value: ({ UsageData: use }) => String(use?.RefCount ?? "N/A") },
 ];
 
 export const ls = command({
@@ -32,24 +30,24 @@ export const ls = command({
   usage: "[OPTIONS]",
   examples: ["berth volume ls --filter dangling=true"],
   flags: {
-    filter: list('Provide filter values (e.g. "dangling=true")', { short: "f" }),
-    format: text("Format output: table, json, or a Go template"),
+    filter: filterFlag('Provide filter values (e.g. "dangling=true")', { short: "f" }),
+    format: text(formatHelp),
     quiet: bool("Only display volume names", { short: "q" }),
   },
   args: { min: 0, max: 0 },
   async run({ flags, client }, io) {
-    const answer = await client.json<{ Volumes: VolumeInspect[] | null }>({
-      method: "GET",
-      path: "/volumes",
-      query: { filters: filtersOf(flags.filter) },
-    });
-    const rows = (answer.Volumes ?? []).toSorted((a, b) => (a.Name < b.Name ? -1 : 1));
-    const format = flags.quiet && !flags.format ? "{{.Name}}" : flags.format;
-    await print(
+    const query = { filters: filtersOf(flags.filter) };
+    const answer = await client.json<{ Volumes: VolumeInspect[] | null }>({ method: "GET", path: "/volumes", query });
+    return showList(
       io,
-      renderList(rows, { columns, shown: ["Driver", "Name"], format, width: io.stdout.columns, bold: colours(io) }),
+      (answer.Volumes ?? []).toSorted((a, b) => (a.Name < b.Name ? -1 : 1)),
+      {
+        columns,
+        shown: ["Driver", "Name"],
+        format: flags.quiet ? "{{.Name}}" : flags.format,
+        methods: { Label: (row, key) => row.Labels?.[key] ?? "" },
+      },
     );
-    return 0;
   },
 });
 
@@ -61,7 +59,7 @@ export const create = command({
   flags: {
     driver: text("Specify volume driver name", { short: "d", initial: "local" }),
     label: list("Set metadata for a volume", { placeholder: "KEY=VALUE" }),
-    name: text("Specify volume name"),
+    name: text("The same as the argument"),
     opt: list("Set driver specific options", { short: "o", placeholder: "KEY=VALUE" }),
   },
   args: { min: 0, max: 1 },
@@ -102,9 +100,10 @@ export const rm = command({
   flags: { force: bool("Force the removal of one or more volumes", { short: "f" }) },
   args: { min: 1 },
   run: ({ flags, args, client }, io) =>
-    each(io, args, (name) =>
-      client.status({ method: "DELETE", path: at(name), query: { force: flags.force } }).then(() => name),
-    ),
+    each(io, args, async (name) => {
+      await client.status({ method: "DELETE", path: at(name), query: { force: flags.force } });
+      return name;
+    }),
 });
 
 export const prune = command({
@@ -114,23 +113,22 @@ export const prune = command({
   examples: ["berth volume prune -f", "berth volume prune -a -f"],
   flags: {
     all: bool("Remove all unused volumes, not just anonymous ones", { short: "a" }),
-    filter: list('Provide filter values (e.g. "label=<label>")'),
+    filter: filterFlag('Provide filter values (e.g. "label=<label>")'),
     force: bool("Do not prompt for confirmation", { short: "f" }),
   },
   args: { min: 0, max: 0 },
   async run({ flags, client }, io) {
     const which = flags.all ? "" : "anonymous ";
-    if (!flags.force)
-      await confirm(io, `WARNING! This will remove ${which}local volumes not used by at least one container.`);
-    const filters = filtersOf([...flags.filter, ...(flags.all ? ["all=true"] : [])]);
-    const answer = await client.json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>({
-      method: "POST",
+    const warning = `This will remove ${which}local volumes not used by at least one container.`;
+    if (!flags.force && !(await confirmed(io, warning))) return 0;
+    const all = flags.all ? [["all", "true"] as const] : [];
+    const bytes = await pruneAll(io, client, {
       path: "/volumes/prune",
-      query: { filters },
+      filters: filtersOf([...flags.filter, ...all]),
+      heading: "Deleted Volumes",
+      field: "VolumesDeleted",
     });
-    const deleted = answer.VolumesDeleted ?? [];
-    if (deleted.length > 0) await print(io, `Deleted Volumes:\n${deleted.join("\n")}\n\n`);
-    await print(io, `Total reclaimed space: ${decimalSize(answer.SpaceReclaimed)}\n`);
+    await print(io, reclaimed(bytes));
     return 0;
   },
 });

@@ -1,0 +1,72 @@
+import { bool, list, listOf, text, type Values, value } from "../../flags/mod.ts";
+import { parseUlimit } from "../container/devices.ts";
+import { cpuFlags } from "../container/flags.ts";
+import { pairs, parseBytes, parseExtraHost, splitOnce } from "../container/values.ts";
+import type { CliIo } from "../io.ts";
+
+export const buildFlags = {
+  ...cpuFlags,
+  "add-host": listOf('Add a custom host-to-IP mapping ("host:ip")', { parse: parseExtraHost }),
+  "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
+  "cache-from": list("Images to consider as cache sources"),
+  "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
+  file: text('Name of the Dockerfile (Default is "PATH/Dockerfile"); - for standard input', { short: "f" }),
+  "force-rm": bool("Always remove intermediate containers"),
+  iidfile: text("Write the image ID to the file", { placeholder: "FILE" }),
+  label: list("Set metadata for an image", { placeholder: "KEY=VALUE" }),
+  network: text("Set the networking mode for the RUN instructions during build", { initial: "default" }),
+  "no-cache": bool("Do not use cache when building the image"),
+  platform: text("Set platform if server is multi-platform capable"),
+  pull: bool("Always attempt to pull a newer version of the image"),
+  quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
+  rm: bool("Remove intermediate containers after a successful build", { initial: true }),
+  "security-opt": list("Security options"),
+  "shm-size": value('Size of "/dev/shm"', { placeholder: "bytes", parse: parseBytes, initial: 0 }),
+  squash: bool("Squash newly built layers into a single new layer"),
+  tag: list('Name and optionally a tag in the "name:tag" format', { short: "t" }),
+  target: text("Set the target build stage to build."),
+  ulimit: listOf("Ulimit options", { placeholder: "NAME=SOFT[:HARD]", parse: parseUlimit }),
+};
+
+type Flags = Values<typeof buildFlags>;
+
+/** The query of `POST /build`, but for the Dockerfile's name. */
+export function buildQuery(flags: Flags, { env }: CliIo) {
+  const args = flags["build-arg"].map((one) => {
+    const [name, given] = splitOnce(one, "=");
+    return [name, given ?? env[name] ?? null] as const;
+  });
+  return {
+    t: flags.tag,
+    buildargs: JSON.stringify(Object.fromEntries(args)),
+    labels: JSON.stringify(pairs(flags.label)),
+    cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => one.split(","))),
+    extrahosts: flags["add-host"],
+    networkmode: flags.network,
+    nocache: flags["no-cache"],
+    platform: flags.platform || undefined,
+    pull: flags.pull ? "1" : undefined,
+    q: flags.quiet,
+    rm: flags.rm,
+    forcerm: flags["force-rm"] || undefined,
+    squash: flags.squash || undefined,
+    target: flags.target || undefined,
+    ...resources(flags),
+  };
+}
+
+function resources(flags: Flags) {
+  return {
+    cgroupparent: flags["cgroup-parent"] || undefined,
+    cpuperiod: flags["cpu-period"],
+    cpuquota: flags["cpu-quota"],
+    cpushares: flags["cpu-shares"],
+    cpusetcpus: flags["cpuset-cpus"] || undefined,
+    cpusetmems: flags["cpuset-mems"] || undefined,
+    memory: flags.memory || undefined,
+    memswap: flags["memory-swap"] || undefined,
+    shmsize: flags["shm-size"] || undefined,
+    securityopt: flags["security-opt"].length > 0 ? JSON.stringify(flags["security-opt"]) : undefined,
+    ulimits: flags.ulimit.length > 0 ? JSON.stringify(flags.ulimit) : undefined,
+  };
+}

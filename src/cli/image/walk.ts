@@ -1,0 +1,91 @@
+import type { BigIntStats } from "node:fs";
+import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { ignoreMatcher } from "../../patterns/mod.ts";
+import { type Bytes, fromBuffer, type TarEntry, type TarHeader } from "../../stream/mod.ts";
+
+export interface WalkOptions {
+  /** Of an ignore file. */
+  readonly patterns: readonly string[];
+  /** Decides before the patterns: sent whatever they say, or left out. Paths have no slash in front. */
+  readonly exact: ReadonlyMap<string, "keep" | "drop">;
+}
+
+/**
+ * A directory as a build context has it: owned by root, as docker sends it, without sockets and what is ignored. Names are
+ * bytes throughout, and one directory at a time is in memory, however deep the tree.
+ */
+export function* contextEntries(root: string, { patterns, exact }: WalkOptions): Generator<TarEntry> {
+  const ignored = ignoreMatcher(patterns);
+  const exceptions = patterns.filter((one) => one.startsWith("!")).map((one) => one.slice(1));
+  const skip = (path: string) => (exact.has(path) ? exact.get(path) === "drop" : ignored(path));
+  const enters = (path: string) =>
+    !skip(path) ||
+    exceptions.some((one) => mayMatchBelow(one, path)) ||
+    [...exact.keys()].some((one) => isBelow(one, path));
+  const stack: Iterator<Buffer>[] = [children(root, Buffer.alloc(0))];
+  for (let top = stack.at(-1); top; top = stack.at(-1)) {
+    const { done, value: name } = top.next();
+    if (done) {
+      stack.pop();
+      continue;
+    }
+    const stat = lstatSync(below(root, name), { bigint: true, throwIfNoEntry: false });
+    if (!stat) continue; // gone since it was listed
+    const path = name.toString();
+    const entry = skip(path) ? undefined : entryOf(root, { name, stat });
+    if (entry) yield entry;
+    if (stat.isDirectory() && enters(path)) stack.push(children(root, name));
+  }
+}
+
+function* children(root: string, at: Buffer): Generator<Buffer> {
+  const names = readdirSync(below(root, at), { encoding: "buffer" });
+  for (const name of names.sort(Buffer.compare)) yield at.length === 0 ? name : joined(at, name);
+}
+
+function below(root: string, name: Buffer): Buffer {
+  return name.length === 0 ? Buffer.from(root) : joined(Buffer.from(root), name);
+}
+
+function joined(before: Buffer, after: Buffer): Buffer {
+  return Buffer.concat([before, Buffer.from("/"), after]);
+}
+
+/** Whether an exception could take something inside an ignored directory back in. */
+function mayMatchBelow(exception: string, directory: string): boolean {
+  const literal = exception.split(/[*?[\\]/, 1)[0] ?? "";
+  return isBelow(literal, directory) || (literal !== exception && `${directory}/`.startsWith(literal));
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path.startsWith(`${directory}/`);
+}
+
+interface Found {
+  readonly name: Buffer;
+  readonly stat: BigIntStats;
+}
+
+/** Files up to this many bytes are read at once: then what is announced is what was read, though somebody may be writing. */
+const small = 1n << 20n;
+
+function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
+  const base = { name, mode: Number(stat.mode) & 0o7777, uid: 0, gid: 0, mtime: stat.mtimeNs, size: 0n };
+  const bare = (type: TarHeader["type"], more: Partial<TarHeader> = {}): TarEntry => ({
+    header: { ...base, type, ...more },
+    content: fromBuffer(new Uint8Array()),
+  });
+  const path = below(root, name);
+  if (stat.isDirectory()) return bare("directory");
+  if (stat.isSymbolicLink()) return bare("symlink", { linkname: readlinkSync(path, { encoding: "buffer" }) });
+  if (stat.isFIFO()) return bare("fifo");
+  if (!stat.isFile()) return undefined;
+  if (stat.size > small)
+    return { header: { ...base, type: "file", size: stat.size }, content: wholeFile(path, stat.size) };
+  const bytes = readFileSync(path);
+  return { header: { ...base, type: "file", size: BigInt(bytes.length) }, content: fromBuffer(bytes) };
+}
+
+function wholeFile(path: Buffer, size: bigint): Bytes {
+  return createReadStream(path, { end: Number(size) - 1, highWaterMark: 1 << 18 });
+}
