@@ -47,7 +47,7 @@ beforeAll(async () => {
     }),
   });
   await engine.image("base", {
-    files: ["etc/", { name: "etc/passwd", text: "app:x:1000:1000::/:\n" }],
+    tar: await archive("etc/", { name: "etc/passwd", text: "app:x:1000:1000::/:\n" }),
     run: { Env: ["PATH=/bin"], Cmd: ["sh"] },
   });
 });

@@ -10,7 +10,6 @@ import { openCollector } from "../../gc/mod.ts";
 import { createHost, removeTree } from "../../host/mod.ts";
 import { type ImageTransfer, imagesMigrations, openImages } from "../../images/mod.ts";
 import { layersMigrations, openLayers } from "../../layers/mod.ts";
-import { archive, type Entry } from "../../layers/testing/store.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { Networks } from "../../network/mod.ts";
 import { chainIds, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
@@ -79,8 +78,7 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
         runtime: fakeRuntime(body),
         config,
       }),
-    image: (name: string, options: { files: readonly (Entry | string)[]; run?: ImageRunConfig }) =>
-      makeImage({ ...parts, name }, options),
+    image: (name: string, options: NewTestImage) => makeImage({ ...parts, name }, options),
     context: (files: Readonly<Record<string, string>>) => makeContext(join(directory, "builds", "contexts"), files),
     [Symbol.asyncDispose]: async () => {
       db[Symbol.dispose]();
@@ -147,17 +145,18 @@ const fakeTransfer = {
   },
 } as Partial<ImageTransfer> as ImageTransfer;
 
+interface NewTestImage {
+  readonly tar: Uint8Array;
+  readonly run?: ImageRunConfig;
+}
+
 interface Parts {
   readonly content: Awaited<ReturnType<typeof openContent>>;
   readonly images: ReturnType<typeof openImages>;
   readonly name: string;
 }
 
-async function makeImage(
-  { content, images, name }: Parts,
-  { files, run }: { files: readonly (Entry | string)[]; run?: ImageRunConfig },
-) {
-  const tar = await archive(...files);
+async function makeImage({ content, images, name }: Parts, { tar, run }: NewTestImage) {
   const blob = { mediaType: mediaTypes.layer, digest: await content.put(tar), size: tar.length };
   const diffId = digestOf(tar);
   return images.register({
