@@ -31,6 +31,7 @@ async function main(): Promise<number> {
     }
     say(`    ${stage.name}: ${((Date.now() - start) / 1000).toFixed(0)} s`);
   }
+  await (await mirror)?.[Symbol.asyncDispose]();
   await checkLeaks(before);
   say(`${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
@@ -39,27 +40,42 @@ async function main(): Promise<number> {
 const stages: readonly Stage[] = [
   { name: "check", run: () => expectSuccess("./dev check", ["./dev", "check"]) },
   { name: "unit", run: () => bunTest("src") },
-  { name: "acceptance", run: acceptance },
+  { name: "chapter", run: () => onMirror(chapter) },
+  { name: "conformance", run: () => onMirror(conformance) },
   { name: "e2e", run: () => bunTest("test/e2e") },
 ];
 
-/** Builds the images, pushes them into a registry, and runs the chapter and the corpus on engines that have only that registry as their mirror. */
-async function acceptance(): Promise<void> {
-  await using mirror = await startRegistry();
-  await buildImages(mirror);
+/** The registry that stands for Docker Hub, filled once for all stages that need it. */
+let mirror: Promise<Registry> | undefined;
+
+async function onMirror(body: (mirror: Registry) => Promise<void>): Promise<void> {
+  mirror ??= fillMirror();
+  await body(await mirror);
+}
+
+/** The mission, with docker's CLI and with Berth's own, each on an engine that has to pull its images from the mirror. */
+async function chapter({ host }: Registry): Promise<void> {
   await using registry = await startRegistry();
   for (const which of ["docker", berth]) {
-    await using engine = await startEngine(["--registry-mirror", `http://${mirror.host}`]);
-    await counted(
-      `chapter1 with ${which}`,
-      ["test/acceptance/chapter1", "--host", engine.host, "--cli", which, "--registry", registry.host],
-      /(\d+) passed, (\d+) failed/,
-    );
+    await using engine = await startEngine(["--registry-mirror", `http://${host}`]);
+    for (const image of images) {
+      const pulled = await cli("berth", engine.host, ["pull", "--quiet", image]);
+      count(`pull ${image} through the mirror`, pulled.code === 0, pulled.stderr);
+    }
+    const argv = ["test/acceptance/chapter1", "--host", engine.host, "--cli", which, "--registry", registry.host];
+    await counted(`chapter1 with ${which}`, argv, { summary: /(\d+) passed, (\d+) failed/ });
     await emptyRegistry(registry);
   }
-  await using engine = await startEngine(["--registry-mirror", `http://${mirror.host}`]);
-  const argv = ["test/conformance/run", "test/conformance/cases"];
-  await counted("Dockerfile conformance", argv, /builder: (\d+)\/(\d+) cases passed/, { DOCKER_HOST: engine.host });
+}
+
+/** The Dockerfile corpus, through the docker CLI. */
+async function conformance({ host }: Registry): Promise<void> {
+  await using engine = await startEngine(["--registry-mirror", `http://${host}`]);
+  const env = { DOCKER_HOST: engine.host };
+  await counted("Dockerfile conformance", ["test/conformance/run", "test/conformance/cases"], {
+    summary: /builder: (\d+)\/(\d+) cases passed/,
+    env,
+  });
 }
 
 /** The chapter wants a registry that is empty: what it pushed has to go. */
@@ -70,15 +86,22 @@ async function emptyRegistry({ host }: Registry): Promise<void> {
   if (digest) await fetch(`${repository}/${digest}`, { method: "DELETE" });
 }
 
-async function buildImages(mirror: Registry): Promise<void> {
+const images = ["debian:bookworm", "nginx:latest", "httpd:2.4", "postgres:latest"];
+
+/** Builds the images from nothing, then again from the cache, and pushes them under Docker Hub's names. */
+async function fillMirror(): Promise<Registry> {
+  const filled = await startRegistry();
   await using engine = await startEngine();
-  await expectSuccess("images/build", ["images/build"], { BERTH_HOST: engine.host, BERTH: berth });
-  for (const name of ["debian:bookworm", "nginx:latest", "httpd:2.4", "postgres:latest"]) {
-    const target = `${mirror.host}/library/${name}`;
+  const env = { BERTH_HOST: engine.host, BERTH: berth };
+  await expectSuccess("images/build", ["images/build"], env);
+  await expectSuccess("images/build from the cache", ["images/build"], env);
+  for (const name of images) {
+    const target = `${filled.host}/library/${name}`;
     await cli("berth", engine.host, ["tag", name, target]);
     const pushed = await cli("berth", engine.host, ["push", target]);
     count(`push ${name} into the mirror`, pushed.code === 0, pushed.stderr);
   }
+  return filled;
 }
 
 async function bunTest(path: string): Promise<void> {
@@ -94,8 +117,7 @@ async function bunTest(path: string): Promise<void> {
 async function counted(
   name: string,
   argv: readonly string[],
-  summary: RegExp,
-  env: Record<string, string> = {},
+  { summary, env = {} }: { summary: RegExp; env?: Record<string, string> },
 ): Promise<void> {
   const output = await run(argv, env);
   const match = [...output.text.matchAll(new RegExp(summary, "g"))].at(-1);
