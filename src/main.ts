@@ -2,7 +2,8 @@
 const [role, verb] = process.argv.slice(2);
 if (role === "daemon") {
   const { daemonMain } = await import("./daemon/mod.ts");
-  process.exitCode = await daemonMain(process.argv.slice(3));
+  // What still runs, the containers' monitors, are children: their handles must not keep this process.
+  process.exit(await daemonMain(process.argv.slice(3)));
 } else if (role === "registry" && verb === "serve") {
   const { registryMain } = await import("./daemon/mod.ts");
   process.exitCode = await registryMain(process.argv.slice(4));
