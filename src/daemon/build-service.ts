@@ -22,12 +22,7 @@ export function createBuildService({ builder, host }: Engine, config: DaemonConf
         remote === undefined
           ? await receiveContext(context, receive)
           : await fetchContext(remote, { ...receive, fetchUrl });
-      await builder.build(files, { ...options, args: fromEnvironment(options.args), registryAuth, progress, signal });
+      await builder.build(files, { ...options, registryAuth, progress, signal });
     },
   };
-}
-
-/** `--build-arg NAME` without a value asks for the daemon's own, where the client had none. */
-function fromEnvironment(args: Readonly<Record<string, string | null>>): Record<string, string | null> {
-  return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, value ?? process.env[name] ?? null]));
 }

@@ -1,0 +1,80 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readConfig } from "./config.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "berth-config-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(content: unknown): string {
+  const path = join(directory, `${crypto.randomUUID()}.json`);
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+const none = file({});
+const roots = (name: string) => ["--data-root", `/srv/${name}`, "--exec-root", `/run/${name}`, "--config-file", none];
+
+test("what nobody chose follows from the roots, so that two daemons never meet", () => {
+  const [one, two] = [readConfig(roots("one")), readConfig(roots("two"))];
+  for (const key of ["tag", "bridge", "cgroupParent", "pidfile"] as const) expect(one[key]).not.toBe(two[key]);
+  expect(one.hosts).toEqual(["unix:///run/one/berth.sock"]);
+  expect(one.bridge.length).toBeLessThanOrEqual(15);
+  expect(readConfig(roots("one")).tag).toBe(one.tag);
+});
+
+test("the daemon on the default roots has the names that clients expect", () => {
+  const config = readConfig(["--config-file", none]);
+  expect(config).toMatchObject({
+    hosts: ["unix:///run/berth.sock"],
+    dataRoot: "/var/lib/berth",
+    bridge: "berth0",
+    cgroupParent: "/berth",
+  });
+});
+
+test("flags count before the file, and the file before defaults", () => {
+  const path = file({
+    "log-level": "warn",
+    "registry-mirrors": ["http://a"],
+    runtime: "runc",
+    hosts: ["tcp://127.0.0.1:1"],
+  });
+  const fromFile = readConfig(["--config-file", path]);
+  expect(fromFile).toMatchObject({
+    logLevel: "warn",
+    registryMirrors: ["http://a"],
+    runtime: "runc",
+    hosts: ["tcp://127.0.0.1:1"],
+  });
+  const flags = [
+    "--log-level",
+    "error",
+    "--registry-mirror",
+    "http://b",
+    "--registry-mirror",
+    "http://c",
+    "-H",
+    "unix:///x",
+  ];
+  const given = readConfig(["--config-file", path, ...flags]);
+  expect(given).toMatchObject({ logLevel: "error", registryMirrors: ["http://b", "http://c"], hosts: ["unix:///x"] });
+  expect(readConfig(["--config-file", path, "-D"]).logLevel).toBe("debug");
+});
+
+test.each([
+  [["--nope"], "unknown flag: --nope"],
+  [["extra", "--config-file", none], 'unknown argument "extra"'],
+  [["--config-file", "/no/such"], "configuration file /no/such does not exist"],
+  [["--config-file", file({ "storage-driver": "zfs" })], 'key "storage-driver" is not supported'],
+  [["--config-file", file({ hosts: "unix:///x" })], "hosts must be a list of strings"],
+  [["--config-file", file({ "data-root": 5 })], "data-root must be a string"],
+  [["--config-file", file("not json")], "JSON"],
+  [["--config-file", file([])], "must hold an object"],
+  [["--config-file", file({ "log-level": "loud" })], 'log-level "loud": must be one of debug, info, warn, error'],
+  [["--config-file", file({ runtime: "kata" })], 'runtime "kata": must be auto, crun or runc'],
+  [["--config-file", none, "--bridge", "a-name-that-is-too-long"], "not a network interface name"],
+])("%p is refused", (argv, message) => {
+  expect(() => readConfig(argv)).toThrow(message);
+});
