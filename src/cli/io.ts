@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, write, writeSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 
 /** What a command may touch of its terminal; tests put streams of their own here. */
@@ -49,8 +49,8 @@ export function processIo(): CliIo {
 type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 /**
- * A standard stream that is opened only when it must be: `process.stdout` takes 10 ms to load, longer than all the rest of a
- * `berth ps`, so words for a pipe or a file go straight to the descriptor.
+ * A standard stream by its descriptor. `process.stdout` takes 10 ms to load, longer than all the rest of a `berth ps`, so it
+ * is asked only about a terminal, and for help where a descriptor does not block.
  */
 class ProcessOutput implements Output {
   readonly #fd: number;
@@ -75,39 +75,49 @@ class ProcessOutput implements Output {
   }
 
   async print(text: string): Promise<void> {
-    let rest: Uint8Array = Buffer.from(text);
-    while (rest.length > 0) {
-      const taken = this.#stream ? 0 : this.#writeNow(rest);
-      if (taken === 0) return this.write(rest);
-      rest = rest.subarray(taken);
+    await this.#writeAll(Buffer.from(text), async (rest) => writeSync(this.#fd, rest));
+  }
+
+  async write(bytes: string | Uint8Array): Promise<void> {
+    await this.#writeAll(typeof bytes === "string" ? Buffer.from(bytes) : bytes, (rest) =>
+      writeInThread(this.#fd, rest),
+    );
+  }
+
+  async #writeAll(bytes: Uint8Array, take: (rest: Uint8Array) => Promise<number>): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length; ) at += await this.#taken(bytes.subarray(at), take);
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code === "EPIPE") readerGone();
+      throw err;
     }
   }
 
-  write(bytes: string | Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => this.#opened().write(bytes, (err) => (err ? reject(err) : resolve())));
-  }
-
-  /** How many bytes the descriptor took; none where somebody made it non-blocking and it is full. */
-  #writeNow(bytes: Uint8Array): number {
+  /** Somebody (a shell's other job, our own terminal's input) may have made the descriptor non-blocking: then it can be full. */
+  async #taken(rest: Uint8Array, take: (rest: Uint8Array) => Promise<number>): Promise<number> {
     try {
-      return writeSync(this.#fd, bytes);
+      return await take(rest);
     } catch (err) {
-      const code = (err as NodeJS.ErrnoException).code;
-      if (code === "EAGAIN") return 0;
-      if (code === "EPIPE") readerGone();
-      throw err;
+      if ((err as NodeJS.ErrnoException).code !== "EAGAIN") throw err;
+      const stream = this.#opened();
+      await new Promise<void>((resolve, reject) =>
+        stream.write(rest, (failed) => (failed ? reject(failed) : resolve())),
+      );
+      return rest.length;
     }
   }
 
   #opened(): Stream {
     if (!this.#stream) {
       this.#stream = this.#open();
-      this.#stream.on("error", (err: NodeJS.ErrnoException) => {
-        if (err.code === "EPIPE") readerGone();
-      });
+      this.#stream.on("error", () => undefined); // whoever writes is told
     }
     return this.#stream;
   }
+}
+
+function writeInThread(fd: number, bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => write(fd, bytes, (err, count) => (err ? reject(err) : resolve(count))));
 }
 
 function isDevice(fd: number): boolean {

@@ -1,15 +1,15 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
 import { bool, value } from "../../flags/mod.ts";
 import type { ProgressMessage } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { parseBytes } from "../container/values.ts";
-import { type CliIo, print } from "../io.ts";
+import { type CliIo, print, tell } from "../io.ts";
 import { decimalSize } from "../output/units.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { filterFlag, filtersOf } from "../session/filters.ts";
-import { showProgress, withoutProgress } from "../session/progress.ts";
+import { codeOf, showProgress, withoutProgress } from "../session/progress.ts";
 import { confirmed } from "../session/prune.ts";
 import { buildFlags, buildQuery } from "./build-flags.ts";
 import type { SentContext } from "./context.ts";
@@ -34,9 +34,16 @@ export const build = command({
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
     });
-    const id = await showBuild(lines, io, flags.quiet);
-    if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
-    return 0;
+    try {
+      const id = await showBuild(lines, io, flags.quiet);
+      if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
+      return 0;
+    } catch (err) {
+      const code = codeOf(err);
+      if (code === undefined) throw err;
+      await tell(io, `${messageOf(err)}\n`);
+      return code;
+    }
   },
 });
 

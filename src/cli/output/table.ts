@@ -72,11 +72,16 @@ interface Layout {
 }
 
 const gap = 3;
+/** Docker's tables have no narrower columns, so that scripts that cut by position find them where they were. */
+const narrowest = 7;
+/** What is left of a column that has to give way. */
 const smallest = 10;
 
 function layOut(cells: readonly (readonly string[])[], layout: Layout): string {
   const count = Math.max(...cells.map((row) => row.length));
-  const widths = Array.from({ length: count }, (_, at) => Math.max(...cells.map((row) => displayWidth(row[at] ?? ""))));
+  const widths = Array.from({ length: count }, (_, at) =>
+    Math.max(narrowest, ...cells.map((row) => displayWidth(row[at] ?? ""))),
+  );
   if (layout.width !== undefined) shrink(widths, { ...layout, width: layout.width });
   const rendered = cells.map((row) => renderRow(row, widths));
   const [head = "", ...rest] = rendered;

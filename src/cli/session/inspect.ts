@@ -32,7 +32,7 @@ export async function inspectAll(
   return errors.length > 0 ? 1 : 0;
 }
 
-/** Tries each kind of object in turn; "not-found" `error: no such object: NAME` when none has it. */
+/** Tries each kind of object in turn; "not-found" `Error: No such object: NAME` when none has it. */
 export async function firstFound<T>(name: string, tries: readonly (() => Promise<T>)[]): Promise<T> {
   for (const get of tries) {
     try {
@@ -41,5 +41,5 @@ export async function firstFound<T>(name: string, tries: readonly (() => Promise
       if (!isKind(err, "not-found")) throw err;
     }
   }
-  throw new EngineError("not-found", `error: no such object: ${name}`);
+  throw new EngineError("not-found", `Error: No such object: ${name}`);
 }

@@ -11,11 +11,21 @@ export async function showProgress(messages: AsyncIterable<ProgressMessage>, scr
   const view = screen.isTTY ? new Bars(screen) : new Plain(screen);
   const aux: unknown[] = [];
   for await (const message of messages) {
-    if (message.error !== undefined) throw new EngineError("internal", message.errorDetail?.message ?? message.error);
+    if (message.error !== undefined) throw failed(message.error, message.errorDetail);
     if (message.aux !== undefined) aux.push(message.aux);
     else await view.show(message);
   }
   return aux;
+}
+
+function failed(error: string, detail: ProgressMessage["errorDetail"]): EngineError {
+  return new EngineError("internal", detail?.message ?? error, { cause: detail });
+}
+
+/** The status that a failed build step left, where the stream's error tells one. */
+export function codeOf(err: unknown): number | undefined {
+  const detail = err instanceof Error ? (err.cause as ProgressMessage["errorDetail"]) : undefined;
+  return typeof detail?.code === "number" && detail.code > 0 ? detail.code : undefined;
 }
 
 /** Drops what only tells how far it got (`--quiet`); errors and `aux` stay. */

@@ -1,7 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { HijackedStream } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { readFrames } from "../../stream/mod.ts";
 import type { CliIo } from "../io.ts";
 import { DetachWatch } from "./detach.ts";
 
@@ -79,13 +78,17 @@ function copyInput(socket: Duplex, { io, watch, detach }: Input): () => void {
 /** A terminal's bytes as they are; else Docker's frames, each to its own stream. */
 export async function copyOutput(
   bytes: AsyncIterable<unknown>,
-  { io, tty }: { io: CliIo; tty: boolean },
+  { io, tty }: { readonly io: CliIo; readonly tty: boolean },
 ): Promise<void> {
   const source = telling(bytes as AsyncIterable<Uint8Array>);
-  if (tty) for await (const chunk of source) await io.stdout.write(chunk);
-  else
-    for await (const { stream, bytes } of readFrames(source))
-      await (stream === "stderr" ? io.stderr : io.stdout).write(bytes);
+  if (!tty) return splitOutput(source, io);
+  for await (const chunk of source) await io.stdout.write(chunk);
+}
+
+async function splitOutput(source: AsyncIterable<Uint8Array>, io: CliIo): Promise<void> {
+  const { readFrames } = await import("../../stream/mod.ts"); // brings zlib along, which is 5 ms of a start
+  for await (const { stream, bytes } of readFrames(source))
+    await (stream === "stderr" ? io.stderr : io.stdout).write(bytes);
 }
 
 async function* telling(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -135,7 +135,7 @@ function rest(info: SystemInfo): string[] {
   return [
     ...section("Labels", info.Labels),
     ...line("Experimental", String(info.ExperimentalBuild ?? false)),
-    ...section("Insecure Registries", insecure),
+    ...section("Insecure Registries", [...new Set(insecure)]),
     ...section("Registry Mirrors", Mirrors),
     ...line("Live Restore Enabled", String(info.LiveRestoreEnabled ?? false)),
   ];
