@@ -31,8 +31,7 @@ export async function cliMain(argv: readonly string[], options: CliOptions = {})
   try {
     return await dispatch(argv, io, options.connectTo ?? connect);
   } catch (err) {
-    if (isKind(err, "canceled")) return 130;
-    await tell(io, `${messageOf(err)}\n`);
+    if (!isKind(err, "canceled")) await tell(io, `${messageOf(err)}\n`);
     return 1;
   }
 }

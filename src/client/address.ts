@@ -22,3 +22,7 @@ export function originOf(address: Address): string {
   const name = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
   return `http://${name}:${address.port}`;
 }
+
+export function hostHeader(address: Address): string {
+  return new URL(originOf(address)).host;
+}

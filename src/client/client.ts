@@ -1,4 +1,3 @@
-import type { Duplex } from "node:stream";
 import type { ProgressMessage } from "../wire/mod.ts";
 
 /** A connection to an engine's HTTP API. Every failure is an EngineError; a refusal reads `Error response from daemon: …` with the engine's own message. */
@@ -41,6 +40,12 @@ export interface ClientStream {
 export interface HijackedStream {
   /** `application/vnd.docker.multiplexed-stream` or `…raw-stream`. */
   readonly contentType: string;
-  /** Ending the writable half sends EOF to the process; output still arrives. */
-  readonly socket: Duplex;
+  /** What the process writes, until its end; also when input can no longer be sent. To be read once, and promptly. */
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Input for the process. Done when it has been taken, or when nobody is there to take it. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** EOF to the process; output still arrives. */
+  end(): void;
+  /** Leaves, whatever is still on its way. */
+  close(): void;
 }

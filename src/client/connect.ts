@@ -2,6 +2,7 @@ import { EngineError } from "../errors/mod.ts";
 import { type Address, originOf, parseAddress } from "./address.ts";
 import type { Client, ClientRequest, ClientStream, HijackedStream } from "./client.ts";
 import { cutShort, noAnswer, refusal } from "./failure.ts";
+import { hijackConnection } from "./hijack.ts";
 import { requestHeaders, requestPath } from "./request.ts";
 
 /** A client for `unix:///path`, `/path`, `tcp://host:port` or `http://host:port`. Connects on first use. Throws "invalid" for other addresses. */
@@ -54,8 +55,7 @@ class FetchClient implements Client {
     if (rest.trim() !== "") yield JSON.parse(rest) as T;
   }
 
-  async hijack(request: ClientRequest): Promise<HijackedStream> {
-    const { hijackConnection } = await import("./hijack.ts");
+  hijack(request: ClientRequest): Promise<HijackedStream> {
     return hijackConnection(request, { host: this.host, address: this.#address });
   }
 

@@ -2,12 +2,12 @@ import { isKind, messageOf } from "../../errors/mod.ts";
 import { type CliIo, tell } from "../io.ts";
 
 /** Exit statuses of a container that never ran, as docker and the shell have them. */
-const status = { missing: 127, notExecutable: 126, engine: 125, interrupted: 130 } as const;
+const status = { missing: 127, notExecutable: 126, engine: 125, givenUp: 1 } as const;
 
 /** What `run` exits with, from what the engine says about the start (docker/cli `cli/command/container/run.go`, toStatusError). */
 export function statusOf(err: unknown): number {
   const message = messageOf(err);
-  if (isKind(err, "canceled")) return status.interrupted;
+  if (isKind(err, "canceled")) return status.givenUp;
   if (/executable file not found|no such file or directory/.test(message)) return status.missing;
   if (/permission denied|is a directory/.test(message)) return status.notExecutable;
   return status.engine;
@@ -20,7 +20,8 @@ export async function toldBeforeRunning(io: CliIo, words: string, err: unknown):
 }
 
 export async function toldNotStarted(io: CliIo, words: string, err: unknown): Promise<number> {
-  await tellFailure(io, words, err);
+  // The third Ctrl-C: there is nothing to tell that is not on the screen yet.
+  if (!isKind(err, "canceled")) await tellFailure(io, words, err);
   return statusOf(err);
 }
 

@@ -38,7 +38,7 @@ export async function runAttached(
   const started = Promise.withResolvers<void>();
   const giveUp = () => {
     abort.abort();
-    attached.socket.destroy();
+    attached.close();
   };
   const stopProxy = request.sigProxy
     ? proxySignals(io, client, { id, started: started.promise, giveUp })

@@ -1,4 +1,3 @@
-import type { Duplex } from "node:stream";
 import type { HijackedStream } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import type { CliIo } from "../io.ts";
@@ -15,20 +14,21 @@ export interface StreamOptions {
 }
 
 /** Connects this program's streams to a hijacked connection until the process's output ends or the user detaches. Restores the terminal. */
-export async function runStreams({ socket }: HijackedStream, options: StreamOptions): Promise<"ended" | "detached"> {
+export async function runStreams(process: HijackedStream, options: StreamOptions): Promise<"ended" | "detached"> {
   const { io, tty, stdin } = options;
   const detached = Promise.withResolvers<"detached">();
   const watch = tty ? new DetachWatch(options.keys) : undefined;
   const restore = tty && stdin ? rawMode(io) : () => undefined;
-  const stopInput = stdin ? copyInput(socket, { io, watch, detach: () => detached.resolve("detached") }) : end(socket);
-  const output = copyOutput(socket, { io, tty }).then(() => "ended" as const);
+  const detach = () => detached.resolve("detached");
+  const stopInput = stdin ? copyInput(process, { io, watch, detach }) : process.end();
+  const output = copyOutput(process.output, { io, tty }).then(() => "ended" as const);
   output.catch(() => undefined); // a user who has detached does not care
   try {
     return await Promise.race([output, detached.promise]);
   } finally {
-    stopInput();
+    stopInput?.();
     restore();
-    socket.destroy();
+    process.close();
   }
 }
 
@@ -44,33 +44,30 @@ function rawMode({ stdin, onExit }: CliIo): () => void {
   };
 }
 
-function end(socket: Duplex): () => void {
-  socket.end();
-  return () => undefined;
-}
-
 interface Input {
   readonly io: CliIo;
   readonly watch: DetachWatch | undefined;
   detach(): void;
 }
 
-function copyInput(socket: Duplex, { io, watch, detach }: Input): () => void {
+/** One piece at a time: the next is read when the process's side has taken the last. */
+function copyInput(process: HijackedStream, { io, watch, detach }: Input): () => void {
   const { stdin } = io;
+  let sent = Promise.resolve();
+  let stopped = false;
   const onData = (typed: Uint8Array) => {
     const { pass, detached } = watch?.feed(typed) ?? { pass: typed, detached: false };
-    if (pass.length > 0 && !socket.write(pass)) stdin.pause();
+    stdin.pause();
+    sent = sent.then(() => process.write(pass));
+    sent.then(() => !stopped && stdin.resume());
     if (detached) detach();
   };
-  const onDrain = () => stdin.resume();
-  const onEnd = () => socket.end();
-  const onGone = () => undefined; // the process may end while input is still on its way
+  const onEnd = () => sent.then(() => process.end());
   stdin.on("data", onData).on("end", onEnd);
-  socket.on("drain", onDrain).on("error", onGone);
   stdin.resume();
   return () => {
+    stopped = true;
     stdin.off("data", onData).off("end", onEnd);
-    socket.off("drain", onDrain);
     stdin.pause();
   };
 }
