@@ -20,6 +20,7 @@ const layers: Readonly<Record<string, number>> = {
   volumes: 2,
   network: 2,
   runtime: 2,
+  rootfs: 2,
   "registry-client": 2,
   layers: 3,
   gc: 3,

@@ -5,6 +5,7 @@ import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
+import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
@@ -36,6 +37,7 @@ interface Request {
 
 async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
+  requireExtraHosts(options.extraHosts);
   const graph = await graphOf(context, { files, options });
   const progress = options.quiet ? () => undefined : options.progress;
   const output = new StepOutput(graph.steps, progress);

@@ -1,25 +1,30 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Image } from "../images/mod.ts";
 import { archive } from "../layers/testing/store.ts";
+import type { RuntimeSpec } from "../runtime/mod.ts";
 import { fromBuffer } from "../stream/mod.ts";
 import type { BuildOptions } from "./builder.ts";
 import { receiveContext } from "./receive.ts";
 import { buildOptions, openEngine, type TestEngine } from "./testing/engine.ts";
 
-/** The shell of these tests: `write FILE TEXT`, `exit N`, `meet`, which returns once two of them run, `hang`. */
+/** The shell of these tests: `write FILE TEXT`, `exit N`, `keep FILE`, `meet`, which returns once two of them run, `hang`. */
 let ran: string[] = [];
 let meeting = Promise.withResolvers<void>();
 let waiting = 0;
 let hanging = Promise.withResolvers<void>();
 
-async function shell(root: string, command: string): Promise<number> {
+async function shell(root: string, { process, mounts }: RuntimeSpec): Promise<number> {
+  const command = process.args.at(-1) ?? "";
   const [word = "", ...args] = command.split(" ");
   ran.push(command);
   switch (word) {
     case "write":
       writeFileSync(join(root, args[0] ?? ""), `${args[1] ?? ""}\n`);
+      return 0;
+    case "keep":
+      copyFileSync(mounts.find(({ destination }) => destination === args[0])?.source ?? "", join(root, "kept"));
       return 0;
     case "exit":
       return Number(args[0]);
@@ -38,7 +43,7 @@ async function shell(root: string, command: string): Promise<number> {
 let engine: TestEngine;
 beforeAll(async () => {
   engine = await openEngine({
-    process: (root, { spec }) => shell(root, spec.process.args.at(-1) ?? ""),
+    process: (root, { spec }) => shell(root, spec),
     fetchUrl: (url) => ({
       status: url.endsWith("/absent") ? 404 : 200,
       statusText: url.endsWith("/absent") ? "Not Found" : "OK",
@@ -179,6 +184,14 @@ COPY --from=b /etc /b`);
     );
     nothingIsLeft();
   });
+});
+
+test("a step's /etc/hosts has the extra hosts, which are checked first", async () => {
+  const image = await built("FROM base\nRUN keep /etc/hosts", { extraHosts: ["up:host-gateway", "b:[::1]"] });
+  const lines = (await fileOf(image, "kept"))?.split("\n");
+  for (const line of ["127.0.0.1\tlocalhost", "10.0.0.1\tup", "::1\tb"]) expect(lines).toContain(line);
+  expect(lines?.at(-2)).toMatch(/^10\.0\.0\.2\t[0-9a-z]{12}$/);
+  expect((await failure(built("FROM nowhere", { extraHosts: ["x"] }))).message).toBe('bad format for add-host: "x"');
 });
 
 describe("the cache", () => {

@@ -10,7 +10,7 @@ import type { BuildCacheRecord, Filters, ProgressSink } from "../wire/mod.ts";
  * The cache is by content: a vertex's key is made from its operation and its inputs' keys or content digests.
  */
 export interface Builder {
-  /** Throws "invalid" with file and line for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
+  /** Throws "invalid" for a bad tag or extra host, with file and line for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
   /** Forgets cache entries that nothing runs on. Filters: id, until, … */
   prune(filter: Filters, all: boolean): Promise<{ deleted: string[]; reclaimed: number }>;

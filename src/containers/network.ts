@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
 import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
-import { extraHostLines, hostsFile, resolvConfFile } from "./etc-files.ts";
 import { joined, networkModeOf } from "./modes.ts";
 import { pathsOf } from "./paths.ts";
 import { namespacePath } from "./spec.ts";
@@ -101,7 +101,7 @@ async function writeEtc(ctx: Context, row: Row): Promise<void> {
 /** The host network's container gets the host's own names, too. */
 async function hostsText(ctx: Context, row: Row, addresses: readonly string[]): Promise<string> {
   const { config, hostConfig } = row;
-  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: hostGateway(ctx, hostConfig.ExtraHosts) };
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: () => hostGateway(ctx) };
   if (hostConfig.NetworkMode === "host") {
     const lines = extraHostLines(extra).map((line) => `${line}\n`);
     return `${(await textOf("/etc/hosts")).trimEnd()}\n${lines.join("")}`;
@@ -110,9 +110,8 @@ async function hostsText(ctx: Context, row: Row, addresses: readonly string[]): 
 }
 
 /** The host as containers on the default bridge see it. */
-function hostGateway(ctx: Context, extraHosts: readonly string[] | null): string {
-  if (!extraHosts?.some((entry) => entry.endsWith("host-gateway"))) return "";
-  return ctx.networks.get("bridge").IPAM.Config[0]?.Gateway ?? "";
+function hostGateway(ctx: Context): string | undefined {
+  return ctx.networks.get("bridge").IPAM.Config[0]?.Gateway;
 }
 
 async function textOf(path: string): Promise<string> {

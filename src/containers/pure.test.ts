@@ -6,7 +6,6 @@ import { humanDuration, nanos } from "./clock.ts";
 import { argvOf, mergeConfig } from "./config.ts";
 import { DetachFilter, parseDetachKeys } from "./detach-keys.ts";
 import { environment } from "./env.ts";
-import { hostsFile, resolvConfFile } from "./etc-files.ts";
 import { type Chunk, Hub } from "./hub.ts";
 import { LogParser } from "./log-file.ts";
 import { planMounts } from "./mount-plan.ts";
@@ -113,23 +112,6 @@ test("mounts: what wins at the same destination, and what is refused", () => {
   expect(
     plan({ Mounts: [{ Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 5, Mode: 0o700 } }] }),
   ).toMatchObject([{ type: "tmpfs", tmpfs: ["size=5", "mode=700"] }]);
-});
-
-test("/etc/hosts and /etc/resolv.conf", () => {
-  const hosts = hostsFile({
-    ...{ hostname: "h", domainname: "d", addresses: ["10.0.0.2"], hostGateway: "10.0.0.1" },
-    extraHosts: ["up:host-gateway", "v6:::1", "eq=1.2.3.4"],
-  });
-  for (const line of ["10.0.0.1\tup", "::1\tv6", "1.2.3.4\teq", "10.0.0.2\th.d h"])
-    expect(hosts).toContain(`${line}\n`);
-  const resolver = (host: string, over = {}) =>
-    resolvConfFile({ host, dns: [], search: [], options: [], hostNetwork: false, ...over });
-  expect(resolver("nameserver 127.0.0.53\nsearch a b\noptions edns0\n")).toBe(
-    "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch a b\noptions edns0\n",
-  );
-  expect(resolver("nameserver 127.0.0.53\nnameserver 10.1.1.1\n")).toBe("nameserver 10.1.1.1\n");
-  expect(resolver("nameserver 127.0.0.53\n", { hostNetwork: true })).toBe("nameserver 127.0.0.53\n");
-  expect(resolver("search a\n", { dns: ["9.9.9.9"], search: ["."] })).toBe("nameserver 9.9.9.9\n");
 });
 
 test("detach keys", () => {

@@ -1,5 +1,6 @@
 import { readlinkSync, statSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
+import type { ResolvedUser } from "../rootfs/mod.ts";
 import { allHostDevices, resolveDevices, type SpecInput } from "../runtime/mod.ts";
 import type { HostConfig, Resources } from "../wire/mod.ts";
 import { argvOf } from "./config.ts";
@@ -10,7 +11,6 @@ import type { SpecMount } from "./mounts.ts";
 import { pathsOf } from "./paths.ts";
 import { parseSecurity } from "./security.ts";
 import type { Row } from "./table.ts";
-import type { ResolvedUser } from "./user.ts";
 import { capability } from "./validate.ts";
 
 /** What `start` found out that the row does not say. */

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { messageOf } from "../errors/mod.ts";
+import { resolveUser } from "../rootfs/mod.ts";
 import { type Bundle, createFailure, ociSpec } from "../runtime/mod.ts";
 import { instant } from "./clock.ts";
 import type { Context } from "./context.ts";
@@ -15,7 +16,6 @@ import type { Row } from "./table.ts";
 import { takeDown } from "./take-down.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
-import { resolveUser } from "./user.ts";
 
 /** A user's start: earlier retries and stops are forgotten. */
 export async function start(ctx: Context, ref: string): Promise<void> {

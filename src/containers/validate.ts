@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import { cpus } from "node:os";
 import { EngineError } from "../errors/mod.ts";
+import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { HostLimits } from "../runtime/mod.ts";
 import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
-import { parseDetachKeys } from "./detach-keys.ts";
 import { networkModeOf } from "./modes.ts";
 import { parseSecurity } from "./security.ts";
 import { signalNumber } from "./signals.ts";
@@ -41,7 +41,6 @@ function checkConfig(config: ContainerConfig): void {
   if (config.StopSignal) signalNumber(config.StopSignal);
   if ((config.StopTimeout ?? 0) < -1) throw invalid(`invalid stop timeout: ${config.StopTimeout}`);
   if (config.Hostname.length > 64) throw invalid(`invalid hostname: ${config.Hostname} is longer than 64 characters`);
-  parseDetachKeys(undefined);
 }
 
 /** Asked for and not there: refused by name. */
@@ -159,14 +158,7 @@ function checkNames(host: HostConfig): void {
   for (const server of host.Dns ?? []) {
     if (isIP(server.split("%")[0] ?? "") === 0) throw invalid(`invalid DNS address: ${server}`);
   }
-  for (const entry of host.ExtraHosts ?? []) {
-    const [, name = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(entry) ?? [];
-    if (name === "") throw invalid(`bad format for add-host: "${entry}"`);
-    if (address !== "host-gateway" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0) {
-      throw invalid(`invalid IP address in add-host: "${address}"`);
-    }
-    if (/\s/.test(name)) throw invalid(`bad format for add-host: "${entry}"`);
-  }
+  requireExtraHosts(host.ExtraHosts ?? []);
 }
 
 /** Only what a namespace keeps apart may be set (runc's `validateSysctl`): anything else would change the host. */

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
+import { resolveOwner } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
 import { decompressFile } from "../decompress.ts";
 import type { CopyOp } from "../graph/vertex.ts";
 import { type CopyInput, copyJob } from "../jobs/copy.ts";
 import { type SelectOutput, selectJob } from "../jobs/select.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
-import { chownOwner } from "../user.ts";
 import { fetchSources } from "./fetch.ts";
 
 /** Sources below one directory. */
@@ -104,7 +104,7 @@ interface Working {
 
 /** Files of a context are root's; those of a stage keep their owners. */
 function ownerOf(op: CopyOp, { build, root }: Working): Pick<CopyInput, "owner"> {
-  if (op.chown !== undefined) return { owner: chownOwner(build.context.host.rooted(root.path), op.chown) };
+  if (op.chown !== undefined) return { owner: resolveOwner(build.context.host.rooted(root.path), op.chown) };
   return op.origin === "context" ? { owner: { uid: 0, gid: 0 } } : {};
 }
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { isIP } from "node:net";
 import { join } from "node:path";
+import { hostsFile, resolvConfFile } from "../../rootfs/mod.ts";
 import type { Build } from "../context.ts";
 import type { ExecOp } from "../graph/vertex.ts";
 import type { BuildRoot } from "../root.ts";
@@ -49,12 +49,16 @@ interface FilesOptions {
   readonly isHost: boolean;
 }
 
-async function networkFiles(build: Build, { root, address, isHost }: FilesOptions): Promise<StepMount[]> {
+async function networkFiles(
+  { context: { config, networks }, options: { extraHosts } }: Build,
+  { root, address, isHost }: FilesOptions,
+): Promise<StepMount[]> {
+  const hostGateway = () => networks.get("bridge").IPAM.Config[0]?.Gateway;
   const hostname = root.id.slice(0, 12);
   const texts = {
-    hosts: hostsText({ hostname, address, extraHosts: build.options.extraHosts }),
+    hosts: hostsFile({ hostname, domainname: "", addresses: address ? [address] : [], extraHosts, hostGateway }),
     hostname: `${hostname}\n`,
-    "resolv.conf": resolvText(await hostFile("/etc/resolv.conf"), { dns: build.context.config.dns, isHost }),
+    "resolv.conf": resolvConfFile({ host: await hostFile("/etc/resolv.conf"), dns: config.dns, hostNetwork: isHost }),
   };
   return Promise.all(
     Object.entries(texts).map(async ([name, text]): Promise<StepMount> => {
@@ -72,33 +76,3 @@ async function hostFile(path: string): Promise<string> {
     return ""; // a host without one has no name servers
   }
 }
-
-export interface HostsOptions {
-  readonly hostname: string;
-  readonly address: string | undefined;
-  /** `NAME:ADDRESS`. */
-  readonly extraHosts: readonly string[];
-}
-
-export function hostsText({ hostname, address, extraHosts }: HostsOptions): string {
-  const extra = extraHosts.map((entry) => {
-    const [, name = "", to = ""] = /^([^:=]+)[:=](.*)$/.exec(entry) ?? [];
-    return `${to.replace(/^\[(.*)\]$/, "$1")}\t${name}`;
-  });
-  const local = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"];
-  return `${[...local, ...extra, ...(address ? [`${address}\t${hostname}`] : [])].join("\n")}\n`;
-}
-
-/** The host's file; outside of the host's network without servers on loopback, which nobody there reaches. */
-export function resolvText(host: string, { dns, isHost }: { dns: readonly string[]; isHost: boolean }): string {
-  if (dns.length === 0 && isHost) return host;
-  const lines = host.split("\n").map((line) => line.trim());
-  const kept = lines.filter((line) => /^(?:search|options|domain)\s/.test(line));
-  const own = lines.flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
-  const reachable = own.filter((server) => isIP(server.split("%")[0] ?? "") !== 0 && !/^127\.|^::1$/.test(server));
-  const chosen = dns.length > 0 ? dns : reachable.length > 0 ? reachable : fallback;
-  return `${[...chosen.map((server) => `nameserver ${server}`), ...kept].join("\n")}\n`;
-}
-
-/** As dockerd falls back (libnetwork `resolvconf`). */
-const fallback = ["8.8.8.8", "8.8.4.4"];

@@ -1,14 +1,14 @@
+import type { ResolvedUser } from "../../rootfs/mod.ts";
 import type { SpecInput } from "../../runtime/mod.ts";
 import type { Build } from "../context.ts";
 import type { ExecOp } from "../graph/vertex.ts";
 import type { BuildRoot } from "../root.ts";
-import type { BuildUser } from "../user.ts";
 import type { StepMount } from "./exec-mounts.ts";
 
 export interface SpecParts {
   readonly op: ExecOp;
   readonly root: BuildRoot;
-  readonly user: BuildUser;
+  readonly user: ResolvedUser;
   readonly mounts: readonly StepMount[];
   /** "host" or a path. */
   readonly network: string;
@@ -66,7 +66,7 @@ function resourcesOf(given: Build["options"]["resources"]): SpecInput["resources
 }
 
 /** Later ones win; PATH and HOME are there in any case. */
-export function environment(op: Pick<ExecOp, "env" | "hiddenEnv">, { home }: Pick<BuildUser, "home">): string[] {
+export function environment(op: Pick<ExecOp, "env" | "hiddenEnv">, { home }: Pick<ResolvedUser, "home">): string[] {
   const values = new Map<string, string>([["PATH", defaultPath]]);
   for (const entry of [...op.hiddenEnv, ...op.env]) {
     values.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { resolveUser } from "../../rootfs/mod.ts";
 import { ociSpec } from "../../runtime/mod.ts";
 import type { Build, Plan, Planned } from "../context.ts";
 import type { ExecOp, Vertex } from "../graph/vertex.ts";
 import { stubsJob } from "../jobs/stubs.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
-import { runUser } from "../user.ts";
 import { execMounts, mountKeys, readsContext } from "./exec-mounts.ts";
 import { openNetwork, type StepNetwork } from "./exec-network.ts";
 import { specInput } from "./exec-spec.ts";
@@ -40,7 +40,7 @@ async function execute(planned: Planned, { op, root }: { op: ExecOp; root: Build
   const { build, vertex } = planned;
   const { host, runtime } = build.context;
   const files = host.rooted(root.path);
-  const user = runUser(files, op.user);
+  const user = resolveUser(files, op);
   await using undo = new AsyncDisposableStack();
   const mounts = await execMounts(planned, { op, root, undo });
   const network = undo.use(await openNetwork(build, { op, root }));

@@ -1,8 +1,8 @@
+import { resolveUser } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
 import type { WorkdirOp } from "../graph/vertex.ts";
 import { workdirJob } from "../jobs/workdir.ts";
 import { openRoot } from "../root.ts";
-import { runUser } from "../user.ts";
 
 /** WORKDIR: a snapshot of its own only where the directory is missing. */
 export function planWorkdir({ build, base }: Planned, op: WorkdirOp): Plan {
@@ -14,7 +14,7 @@ export function planWorkdir({ build, base }: Planned, op: WorkdirOp): Plan {
     shared: true,
     run: async (signal) => {
       await using root = await openRoot(context, base?.snapshot);
-      const { uid, gid } = runUser(context.host.rooted(root.path), op.user);
+      const { uid, gid } = resolveUser(context.host.rooted(root.path), op);
       const input = { root: root.path, path: op.path, owner: { uid, gid } };
       const wasThere = await context.host.workers.run(workdirJob, input, { signal });
       return wasThere ? base?.snapshot : await root.commit();

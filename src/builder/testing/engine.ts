@@ -15,7 +15,7 @@ import type { Networks } from "../../network/mod.ts";
 import { chainIds, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
 import type { Bundle, Runtime } from "../../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../../snapshots/mod.ts";
-import type { ProgressMessage } from "../../wire/mod.ts";
+import type { NetworkInspect, ProgressMessage } from "../../wire/mod.ts";
 import type { BuildOptions } from "../builder.ts";
 import type { BuilderConfig, Fetched } from "../context.ts";
 import { builderMigrations, openBuilder } from "../mod.ts";
@@ -133,6 +133,10 @@ function fakeNetworks() {
       opened.push("open");
       return { path: "/run/netns/x" };
     },
+    get: () =>
+      ({
+        IPAM: { Driver: "default", Options: null, Config: [{ Gateway: "10.0.0.1" }] },
+      }) as Partial<NetworkInspect> as NetworkInspect,
     closeSandbox: async () => void opened.push("close"),
     connect,
   };

@@ -1,4 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
+import { resolveUser } from "../../rootfs/mod.ts";
 import { ociSpec, type ProcessSpec } from "../../runtime/mod.ts";
 import type { ExecCreateBody } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
@@ -6,7 +7,6 @@ import { environment } from "../env.ts";
 import { pathsOf } from "../paths.ts";
 import { specInput } from "../spec.ts";
 import type { Row } from "../table.ts";
-import { resolveUser } from "../user.ts";
 
 /** An exec joins the namespaces that are there: what the spec would say about them is not read. */
 const unused = { pid: "private", ipc: "private", uts: "private", network: "private", cgroup: "private" };

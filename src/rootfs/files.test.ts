@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test";
+import { extraHostLines, hostsFile, requireExtraHosts, resolvConfFile } from "./mod.ts";
+
+const hostGateway = () => "10.0.0.1";
+const never = () => {
+  throw new Error("not asked for");
+};
+
+describe("/etc/hosts", () => {
+  test("names loopback, extra hosts and the container itself", () => {
+    const text = hostsFile({
+      ...{ hostname: "h", domainname: "d", addresses: ["10.0.0.2", "fd00::2"], hostGateway },
+      extraHosts: ["up:host-gateway", "v6:::1", "eq=1.2.3.4", "b:[fe80::1]"],
+    });
+    const lines = ["127.0.0.1\tlocalhost", "10.0.0.1\tup", "::1\tv6", "1.2.3.4\teq", "fe80::1\tb"];
+    for (const line of [...lines, "10.0.0.2\th.d h", "fd00::2\th.d h"]) expect(text.split("\n")).toContain(line);
+    expect(hostsFile({ hostname: "h", domainname: "", addresses: ["1.1.1.1"], extraHosts: [], hostGateway })).toEndWith(
+      "\n1.1.1.1\th\n",
+    );
+  });
+
+  test("the gateway is asked for only when it is used; without one its entries are left out", () => {
+    expect(extraHostLines({ extraHosts: ["a:1.2.3.4"], hostGateway: never })).toEqual(["1.2.3.4\ta"]);
+    expect(extraHostLines({ extraHosts: ["up:host-gateway"], hostGateway: () => undefined })).toEqual([]);
+  });
+
+  test("entries that are none are refused", () => {
+    requireExtraHosts(["a:1.2.3.4", "b=::1", "c:[::1]", "d:host-gateway"]);
+    for (const bad of ["nothing", "a:", ":1.2.3.4", "a b:1.2.3.4", "a\n0.0.0.0:1.2.3.4"])
+      expect(() => requireExtraHosts([bad])).toThrow(`bad format for add-host: "${bad}"`);
+    for (const bad of ["x", "1.2.3", "1.2.3.4\n"])
+      expect(() => requireExtraHosts([`a:${bad}`])).toThrow(/invalid IP address in add-host|bad format/);
+  });
+});
+
+describe("/etc/resolv.conf", () => {
+  const resolver = (host: string, over = {}) => resolvConfFile({ host, dns: [], hostNetwork: false, ...over });
+
+  test("has no server on loopback, which is out of reach, but for the fallback's", () => {
+    expect(resolver("# c\nnameserver 127.0.0.53\nnameserver ::1\nsearch a b\noptions edns0\n")).toBe(
+      "nameserver 8.8.8.8\nnameserver 8.8.4.4\nsearch a b\noptions edns0\n",
+    );
+    expect(resolver("nameserver 127.0.0.53\nnameserver 10.1.1.1\nnameserver x\n")).toBe("nameserver 10.1.1.1\n");
+    expect(resolver("domain a\nnameserver fe80::1%eth0\n")).toBe("nameserver fe80::1%eth0\nsearch a\n");
+    expect(resolver("")).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
+  });
+
+  test("on the host's network it is the host's, but for what was asked for", () => {
+    const host = "# c\nnameserver 127.0.0.53\nsearch a\n";
+    expect(resolver(host, { hostNetwork: true })).toBe(host);
+    expect(resolver(host, { hostNetwork: true, options: ["x"] })).toBe("nameserver 127.0.0.53\nsearch a\noptions x\n");
+  });
+
+  test("what was asked for wins", () => {
+    const asked = { dns: ["9.9.9.9"], search: ["s"], options: ["ndots:2"] };
+    expect(resolver("nameserver 10.1.1.1\nsearch a\noptions b\n", asked)).toBe(
+      "nameserver 9.9.9.9\nsearch s\noptions ndots:2\n",
+    );
+    expect(resolver("search a\n", { dns: ["9.9.9.9"], search: ["."] })).toBe("nameserver 9.9.9.9\n");
+  });
+});

@@ -1,0 +1,35 @@
+import { isIP } from "node:net";
+import type { ResolvConfInput } from "./rootfs.ts";
+
+/** Docker's, when only resolvers on loopback are configured, which a container cannot reach (libnetwork `resolvconf`). */
+const fallback = ["8.8.8.8", "8.8.4.4"];
+
+/** The text of /etc/resolv.conf: what was asked for, else the host's, without resolvers that cannot be reached. */
+export function resolvConfFile({ host, dns, search = [], options = [], hostNetwork }: ResolvConfInput): string {
+  if (hostNetwork && dns.length + search.length + options.length === 0) return host;
+  const own = parse(host);
+  const reachable = hostNetwork ? own.nameservers : own.nameservers.filter((server) => !isLoopback(server));
+  const usable = hostNetwork || reachable.length > 0 ? reachable : fallback;
+  const servers = dns.length > 0 ? dns : usable;
+  const domains = search.length > 0 ? search.filter((domain) => domain !== ".") : own.search;
+  const settings = options.length > 0 ? options : own.options;
+  const lines = servers.map((server) => `nameserver ${server}`);
+  if (domains.length > 0) lines.push(`search ${domains.join(" ")}`);
+  if (settings.length > 0) lines.push(`options ${settings.join(" ")}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function parse(text: string): { nameservers: string[]; search: string[]; options: string[] } {
+  const found = { nameservers: [] as string[], search: [] as string[], options: [] as string[] };
+  for (const line of text.split("\n")) {
+    const [word, ...rest] = line.trim().split(/\s+/);
+    if (word === "nameserver" && rest[0] && isIP(rest[0].split("%")[0] ?? "")) found.nameservers.push(rest[0]);
+    else if (word === "search" || word === "domain") found.search = rest;
+    else if (word === "options") found.options = rest;
+  }
+  return found;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}
