@@ -4,7 +4,9 @@ import type { Readable, Writable } from "node:stream";
 /** What a command may touch of its terminal; tests put streams of their own here. */
 export interface CliIo {
   /** Touched only by commands that read it: asking for it is what starts it. */
-  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  /** Puts the terminal that standard input is into raw mode, until disposed. */
+  rawInput(): Promise<Disposable>;
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -30,6 +32,10 @@ export function processIo(): CliIo {
   return {
     get stdin() {
       return process.stdin;
+    },
+    async rawInput() {
+      const { rawTerminal } = await import("../host/mod.ts"); // loaded by the few commands that have a terminal of their own
+      return rawTerminal(0);
     },
     stdout: new ProcessOutput(1, () => process.stdout),
     stderr: new ProcessOutput(2, () => process.stderr),

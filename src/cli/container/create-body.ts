@@ -8,6 +8,7 @@ import type { ContainerFlags } from "./flags.ts";
 import { bindOf, withAbsoluteSource } from "./mounts.ts";
 import { endpointsOf } from "./networks.ts";
 import { portSpecs } from "./ports.ts";
+import { capabilities, securityPart } from "./security.ts";
 import { environment, environmentFile, invalid, linesOf, pairs, splitOnce } from "./values.ts";
 
 type Flags = Values<ContainerFlags>;
@@ -37,10 +38,9 @@ export function createBody(input: CreateInput, io: CliIo): Record<string, unknow
     ExposedPorts: ports.exposed,
     Image: input.image,
     Healthcheck: health(flags),
-    MacAddress: flags["mac-address"] || undefined,
     HostConfig: {
       ...hostPart(input, io),
-      ...isolation(input),
+      ...isolation(input, io),
       ...resources(flags),
       PortBindings: ports.bindings,
       NetworkMode: mode,
@@ -61,7 +61,7 @@ function processPart({ flags, given, command, attach }: CreateInput, io: CliIo):
     Tty: flags.tty,
     OpenStdin: flags.interactive,
     StdinOnce: flags.interactive && attach.stdin,
-    Env: environment([...flags["env-file"].flatMap((path) => environmentFile(at(path))), ...flags.env], io.env),
+    Env: [...flags["env-file"].flatMap((path) => environmentFile(at(path), io.env)), ...environment(flags.env, io.env)],
     Cmd: command.length > 0 ? command : null,
     // An empty one given takes the image's away; the engine wants it as one empty word.
     Entrypoint: given.has("entrypoint") ? [flags.entrypoint] : null,
@@ -93,7 +93,7 @@ function hostPart({ flags }: CreateInput, io: CliIo): Record<string, unknown> {
     ConsoleSize: size ? [size.rows, size.columns] : [0, 0],
     Annotations: pairs(flags.annotation),
     Dns: flags.dns,
-    DnsOptions: [...flags["dns-opt"], ...flags["dns-option"]],
+    DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
     DnsSearch: flags["dns-search"],
     ExtraHosts: flags["add-host"],
     Links: flags.link,
@@ -104,10 +104,11 @@ function hostPart({ flags }: CreateInput, io: CliIo): Record<string, unknown> {
   };
 }
 
-function isolation({ flags, given }: CreateInput): Record<string, unknown> {
+function isolation({ flags, given }: CreateInput, io: CliIo): Record<string, unknown> {
   return {
-    CapAdd: flags["cap-add"],
-    CapDrop: flags["cap-drop"],
+    ...securityPart(flags["security-opt"], io.cwd),
+    CapAdd: capabilities(flags["cap-add"]),
+    CapDrop: capabilities(flags["cap-drop"]),
     CgroupnsMode: flags.cgroupns,
     GroupAdd: flags["group-add"],
     IpcMode: flags.ipc,
@@ -115,7 +116,6 @@ function isolation({ flags, given }: CreateInput): Record<string, unknown> {
     PidMode: flags.pid,
     Privileged: flags.privileged,
     ReadonlyRootfs: flags["read-only"],
-    SecurityOpt: flags["security-opt"],
     Sysctls: pairs(flags.sysctl),
     UTSMode: flags.uts,
     UsernsMode: flags.userns,

@@ -50,13 +50,13 @@ export const exec = command({
 });
 
 function execBody(flags: Flags, io: CliIo): Record<string, unknown> {
-  const files = flags["env-file"].flatMap((path) => environmentFile(resolve(io.cwd, path)));
+  const files = flags["env-file"].flatMap((path) => environmentFile(resolve(io.cwd, path), io.env));
   return {
     AttachStdin: flags.interactive && !flags.detach,
     AttachStdout: !flags.detach,
     AttachStderr: !flags.detach,
     Tty: flags.tty,
-    Env: environment([...files, ...flags.env], io.env),
+    Env: [...files, ...environment(flags.env, io.env)],
     Privileged: flags.privileged,
     User: flags.user,
     WorkingDir: flags.workdir,

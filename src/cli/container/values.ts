@@ -80,23 +80,22 @@ export function parseEnvironment(given: string): string {
   return given;
 }
 
-/** A name alone takes the value of this program's environment, or is left out when there is none. */
-export function environment(given: readonly string[], env: Readonly<Record<string, string | undefined>>): string[] {
-  return given.flatMap((one) => {
-    if (one.includes("=")) return [one];
-    const own = env[one];
-    return own === undefined ? [] : [`${one}=${own}`];
-  });
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A name alone takes the value of this program's environment; where there is none it stays a name, which takes the image's value away. */
+export function environment(given: readonly string[], env: Environment): string[] {
+  return given.map((one) => (one.includes("=") || env[one] === undefined ? one : `${one}=${env[one]}`));
 }
 
-/** A line of an `--env-file`; names with blanks in them are mistakes. */
-export function environmentFile(path: string): string[] {
-  return linesOf(path).map((line) => {
+/** The lines of an `--env-file`; there a name without a value anywhere is left out. Throws "invalid" for names with blanks in them. */
+export function environmentFile(path: string, env: Environment): string[] {
+  const lines = linesOf(path);
+  for (const line of lines) {
     const [name] = splitOnce(line, "=");
     if (name === "") throw invalid(`invalid env file (${path}): no variable name on line '${line}'`);
     if (/\s/.test(name)) throw invalid(`invalid env file (${path}): variable '${name}' contains whitespaces`);
-    return line;
-  });
+  }
+  return environment(lines, env).filter((line) => line.includes("="));
 }
 
 /** `HOST:IP` or `HOST=IP`, with or without brackets around an IPv6 address; as the API wants it. */

@@ -18,7 +18,7 @@ export async function runStreams(process: HijackedStream, options: StreamOptions
   const { io, tty, stdin } = options;
   const detached = Promise.withResolvers<"detached">();
   const watch = tty ? new DetachWatch(options.keys) : undefined;
-  const restore = tty && stdin ? rawMode(io) : () => undefined;
+  const restore = tty && stdin ? await rawMode(io) : () => undefined;
   const detach = () => detached.resolve("detached");
   const stopInput = stdin ? copyInput(process, { io, watch, detach }) : process.end();
   const output = copyOutput(process.output, { io, tty }).then(() => "ended" as const);
@@ -33,11 +33,11 @@ export async function runStreams(process: HijackedStream, options: StreamOptions
 }
 
 /** Keys reach the process as they are typed. Undone by the returned function, and by the end of this program whatever ends it. */
-function rawMode({ stdin, onExit }: CliIo): () => void {
-  if (!stdin.isTTY) return () => undefined;
-  const cooked = () => stdin.setRawMode?.(false);
-  stdin.setRawMode?.(true);
-  const forget = onExit(cooked);
+async function rawMode(io: CliIo): Promise<() => void> {
+  if (!io.stdin.isTTY) return () => undefined;
+  const raw = await io.rawInput();
+  const cooked = () => raw[Symbol.dispose]();
+  const forget = io.onExit(cooked);
   return () => {
     forget();
     cooked();
