@@ -159,10 +159,21 @@ function meaning(value: unknown): unknown {
 }
 
 function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return false; // null is "as usual", an empty list "none"
   return value === null || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
 /** Values that are said even when they are empty, or whose keys say it all. */
 function isSet(key: string): boolean {
-  return ["ExposedPorts", "Volumes", "Tmpfs", "Labels", "Init", "StopTimeout", "Entrypoint"].includes(key);
+  return [
+    "ExposedPorts",
+    "Volumes",
+    "Tmpfs",
+    "Labels",
+    "Init",
+    "StopTimeout",
+    "Entrypoint",
+    "MaskedPaths",
+    "ReadonlyPaths",
+  ].includes(key);
 }

@@ -22,22 +22,20 @@ export interface SecurityPart {
 
 /** `--security-opt`: a seccomp profile is read here, since the engine does not see our files. Throws "invalid". */
 export function securityPart(given: readonly string[], cwd: string): SecurityPart {
-  const options = given.map((one) => withEquals(one));
+  const options = given.map(checked);
   const open = options.includes("systempaths=unconfined");
   const rest = options.filter((one) => one !== "systempaths=unconfined").map((one) => withProfile(one, cwd));
   return { SecurityOpt: rest, ...(open && { MaskedPaths: [], ReadonlyPaths: [] }) };
 }
 
-/** `NAME:VALUE` is how it was written once. */
-function withEquals(option: string): string {
-  if (option.includes("=") || option === "no-new-privileges") return option;
-  const [name, setting] = splitOnce(option, ":");
-  if (setting === undefined) throw invalid(`Invalid --security-opt: ${JSON.stringify(option)}`);
-  return `${name}=${setting}`;
+/** `NAME=VALUE`, or with a colon, which is how it was written once; `no-new-privileges` stands alone. */
+function checked(option: string): string {
+  if (/[=:]/.test(option) || option === "no-new-privileges") return option;
+  throw invalid(`Invalid --security-opt: ${JSON.stringify(option)}`);
 }
 
 function withProfile(option: string, cwd: string): string {
-  const [name, setting = ""] = splitOnce(option, "=");
+  const [name, setting = ""] = splitOnce(option, option.includes("=") ? "=" : ":");
   if (name !== "seccomp" || setting === "unconfined" || setting === "builtin") return option;
   const text = profileText(setting, cwd);
   try {

@@ -50,11 +50,14 @@ export function fakeIo({ stdin, terminal, env = {}, cwd = "/work" }: RunOptions)
   const raw: boolean[] = [];
   const input = Object.assign(new PassThrough(), {
     isTTY: terminal !== undefined,
-    setRawMode: (on: boolean) => void raw.push(on),
   });
   if (terminal === undefined) input.end(stdin ?? "");
   const io: CliIo = {
     stdin: input,
+    async rawInput() {
+      raw.push(true);
+      return { [Symbol.dispose]: () => void raw.push(false) };
+    },
     stdout,
     stderr,
     env: { HOME: "/nonexistent", TZ: "UTC", ...env },
