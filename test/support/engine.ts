@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "./until.ts";
 
-/** The program under test: the one that users get. */
-export const berth = new URL("../../dist/berth", import.meta.url).pathname;
+/** The program under test: the one that users get, or the one that BERTH names. */
+export const berth = process.env["BERTH"] ?? new URL("../../dist/berth", import.meta.url).pathname;
 
 export interface Engine extends AsyncDisposable {
   readonly host: string;
@@ -14,26 +15,25 @@ export interface Engine extends AsyncDisposable {
   /** Starts it again on the same roots. */
   start(): Promise<void>;
   log(): Promise<string>;
+  /** What the names of everything carry that it makes in the kernel. */
+  tag(): Promise<string>;
+  /** Runs one command line of the docker CLI, and of Berth's own. */
+  docker(...argv: string[]): Promise<CliResult>;
+  berth(...argv: string[]): Promise<CliResult>;
+  /** The same for a command that must succeed: its standard output without the white space around it. Throws with what it wrote. */
+  ok(...argv: string[]): Promise<string>;
 }
 
 /** A daemon on roots of its own, ready to answer. Disposing it removes its containers and everything that it keeps. */
 export async function startEngine(flags: readonly string[] = []): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), "berth-e2e-"));
   const host = `unix://${directory}/berth.sock`;
-  const argv = [
-    berth,
-    "daemon",
-    "--host",
-    host,
-    "--data-root",
-    `${directory}/data`,
-    "--exec-root",
-    `${directory}/exec`,
-  ];
-  argv.push("--pidfile", `${directory}/pid`, "--config-file", await emptyConfig(directory), ...flags);
+  const argv = [berth, "daemon", "--host", host, ...rootFlags(directory), ...flags];
   let child: Bun.Subprocess | undefined;
   const start = async () => {
-    child = Bun.spawn(argv, { stdio: ["ignore", "ignore", Bun.file(`${directory}/log`)] });
+    const log = openSync(`${directory}/log`, "a");
+    child = Bun.spawn(argv, { stdio: ["ignore", "ignore", log] });
+    closeSync(log);
     await untilAnswers(host, child);
   };
   const stop = async (signal: "SIGTERM" | "SIGKILL" = "SIGTERM") => {
@@ -41,16 +41,18 @@ export async function startEngine(flags: readonly string[] = []): Promise<Engine
     return (await child?.exited) ?? 0;
   };
   await start();
+  const docker = (...args: string[]) => cli("docker", host, args);
   return {
-    host,
-    directory,
+    ...{ host, directory, start, stop, docker },
     get pid() {
       return child?.pid ?? 0;
     },
-    start,
-    stop,
     log: () => Bun.file(`${directory}/log`).text(),
+    tag: async () => expectOk(bridgeName, await docker(...bridgeName)).replace("berth", ""),
+    berth: (...args) => cli("berth", host, args),
+    ok: async (...args) => expectOk(args, await docker(...args)),
     async [Symbol.asyncDispose]() {
+      if (child?.exitCode !== null || child.signalCode !== null) await start();
       await removeContainers(host);
       await stop();
       rmSync(directory, { recursive: true, force: true });
@@ -58,21 +60,23 @@ export async function startEngine(flags: readonly string[] = []): Promise<Engine
   };
 }
 
-async function emptyConfig(directory: string): Promise<string> {
-  const path = `${directory}/daemon.json`;
-  await Bun.write(path, "{}");
-  return path;
+const bridgeName = ["network", "inspect", "bridge", "-f", '{{index .Options "com.docker.network.bridge.name"}}'];
+
+/** Every path that a daemon would otherwise share with others, below one directory. */
+export function rootFlags(directory: string): string[] {
+  const config = `${directory}/daemon.json`;
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(config, "{}");
+  const roots = ["--data-root", `${directory}/data`, "--exec-root", `${directory}/exec`];
+  return [...roots, "--pidfile", `${directory}/pid`, "--config-file", config];
 }
 
 async function untilAnswers(host: string, child: Bun.Subprocess): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (Date.now() < deadline) {
+  await until("berth daemon answers", async () => {
     if (child.exitCode !== null) throw new Error(`berth daemon ended with ${child.exitCode}`);
     const answer = await fetch("http://berth/_ping", { unix: host.replace("unix://", "") }).catch(() => undefined);
-    if (answer?.ok) return;
-    await Bun.sleep(20);
-  }
-  throw new Error("berth daemon did not answer within 60 s");
+    return answer?.ok;
+  });
 }
 
 async function removeContainers(host: string): Promise<void> {
@@ -93,6 +97,16 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+export function expectOk(argv: readonly string[], { code, stdout, stderr }: CliResult): string {
+  if (code !== 0) throw new Error(`${argv.join(" ")}: exit status ${code}\n${stdout}${stderr}`);
+  return stdout.trim();
+}
+
+export function cliEnv(host: string): Record<string, string | undefined> {
+  const own = { DOCKER_HOST: host, BERTH_HOST: host, DOCKER_BUILDKIT: "0", DOCKER_CLI_HINTS: "false" };
+  return { ...process.env, ...own, DOCKER_CONFIG: "/nonexistent" };
+}
+
 /** Runs one command line of Berth's own CLI or of the real docker CLI against an engine. */
 export async function cli(
   which: "berth" | "docker",
@@ -104,15 +118,10 @@ export async function cli(
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
+    timeout: 30_000,
+    killSignal: "SIGKILL",
     ...(options.cwd && { cwd: options.cwd }),
-    env: {
-      ...process.env,
-      DOCKER_HOST: host,
-      BERTH_HOST: host,
-      DOCKER_BUILDKIT: "0",
-      DOCKER_CLI_HINTS: "false",
-      ...options.env,
-    },
+    env: { ...cliEnv(host), ...options.env },
   });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),

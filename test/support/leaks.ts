@@ -22,6 +22,29 @@ export async function kernelState(): Promise<ReadonlySet<string>> {
   return found;
 }
 
+export interface KernelObjects {
+  readonly links: string[];
+  readonly cgroups: string[];
+  readonly nft: string;
+}
+
+/** What the kernel holds for one engine, by the tag that all its names carry. */
+export async function kernelObjects(tag: string): Promise<KernelObjects> {
+  const below = cgroupRoots.map((root) => `${root}/berth-${tag}`).filter((path) => existsSync(path));
+  const directories = below.flatMap((path) =>
+    readdirSync(path, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [`${path}/${one.name}`] : [])),
+  );
+  return {
+    links: readdirSync("/sys/class/net")
+      .filter((name) => name.includes(tag))
+      .sort(),
+    cgroups: directories.sort(),
+    nft: await output(["nft", "list", "table", "ip", `berth_${tag}`]),
+  };
+}
+
+const cgroupRoots = ["/sys/fs/cgroup", ...["unified", "memory", "pids"].map((name) => `/sys/fs/cgroup/${name}`)];
+
 function commandOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim();

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
+import { importBusybox } from "../support/images.ts";
+import { onTerminal } from "../support/terminal.ts";
+import { until } from "../support/until.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+  await importBusybox(engine);
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+describe.each(["docker", "berth"] as const)("%s attach", (which) => {
+  test("shows what is written from now on, and ends with the container's exit status", async () => {
+    const script = "echo early; read line; echo got $line; echo err >&2; exit 4";
+    const id = await engine.ok("run", "-d", "-i", "busybox", "sh", "-c", script);
+    await until("the early line is logged", async () => (await engine.ok("logs", id)) === "early");
+    const attached = await cli(which, engine.host, ["attach", id], { stdin: "hello\n" });
+    expect(attached).toEqual({ code: 4, stdout: "got hello\n", stderr: "err\n" });
+    await engine.ok("rm", id);
+  });
+
+  test("several at once see the same", async () => {
+    const id = await engine.ok("run", "-d", "-i", "busybox", "sh", "-c", "read go; echo all; exit 3");
+    const readers = [1, 2, 3].map(() =>
+      Bun.spawn([which === "berth" ? berth : "docker", "attach", "--no-stdin", id], {
+        env: cliEnv(engine.host),
+        stdout: "pipe",
+        stderr: "pipe",
+        timeout: 30_000,
+      }),
+    );
+    await until("all are attached", async () => (await attachments(engine)) >= 3);
+    await cli(which, engine.host, ["attach", id], { stdin: "go\n" });
+    for (const reader of readers) {
+      expect(await new Response(reader.stdout).text()).toBe("all\n");
+      expect(await reader.exited).toBe(3);
+    }
+    await engine.ok("rm", id);
+  });
+
+  test("detach keys leave the container running", async () => {
+    const id = await engine.ok("run", "-dit", "busybox", "sh");
+    await using screen = onTerminal(which, engine.host, ["attach", id]);
+    screen.type("echo is-$((40+2))\n");
+    await screen.shows("is-42");
+    screen.type("\x10\x11");
+    await screen.exited;
+    expect(await engine.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
+    await using second = onTerminal(which, engine.host, ["attach", "--detach-keys", "ctrl-a,x", id]);
+    second.type("echo again-$((1+1))\n");
+    await second.shows("again-2");
+    second.type("\x01x");
+    await second.exited;
+    expect(await engine.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
+    await engine.ok("rm", "-f", id);
+  });
+
+  test("start -a -i is the same for a container that was created", async () => {
+    const id = await engine.ok("create", "-i", "busybox", "sh", "-c", "cat; exit 8");
+    expect(await cli(which, engine.host, ["start", "-a", "-i", id], { stdin: "echoed\n" })).toEqual({
+      code: 8,
+      stdout: "echoed\n",
+      stderr: "",
+    });
+    await engine.ok("rm", id);
+  });
+
+  test("refuses one that does not run or exist", async () => {
+    const id = await engine.ok("create", "busybox", "true");
+    expect((await cli(which, engine.host, ["attach", id])).stderr).toMatch(/cannot attach to a stopped container/i);
+    expect((await cli(which, engine.host, ["attach", "nobody"])).stderr).toContain("No such container: nobody");
+    await engine.ok("rm", id);
+  });
+});
+
+test("a reader that stops reading holds nobody up", async () => {
+  const count = 20_000;
+  const id = await engine.ok("run", "-d", "-i", "busybox", "sh", "-c", `read go; seq -w ${count}; echo end`);
+  const lazy = Bun.spawn(["docker", "attach", "--no-stdin", id], {
+    env: cliEnv(engine.host),
+    stdout: "pipe",
+    timeout: 30_000,
+  });
+  await until("it is attached", async () => (await attachments(engine)) >= 1);
+  lazy.kill("SIGSTOP");
+  const { stdout } = await cli("docker", engine.host, ["attach", id], { stdin: "go\n" });
+  expect(stdout.trim().split("\n")).toHaveLength(count + 1);
+  expect((await engine.ok("logs", id)).split("\n")).toHaveLength(count + 1);
+  lazy.kill("SIGCONT");
+  lazy.kill("SIGKILL");
+  await lazy.exited;
+  await engine.ok("rm", id);
+});
+
+/** How many hijacked connections the daemon has open, but for this one's question. */
+async function attachments({ pid, directory }: Engine): Promise<number> {
+  const sockets = (await Bun.file("/proc/net/unix").text())
+    .split("\n")
+    .filter((line) => line.endsWith(`${directory}/berth.sock`));
+  expect(pid).toBeGreaterThan(0);
+  return sockets.filter((line) => line.split(/\s+/)[5] === "03").length;
+}

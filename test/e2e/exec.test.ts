@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { call } from "../support/api.ts";
+import { cli, type Engine, startEngine } from "../support/engine.ts";
+import { importBusybox } from "../support/images.ts";
+import { onTerminal } from "../support/terminal.ts";
+import { until } from "../support/until.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+  await importBusybox(engine);
+  await engine.ok("run", "-d", "--name", "box", "-e", "A=container", "-w", "/tmp", "busybox", "sleep", "100000");
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+describe.each(["docker", "berth"] as const)("%s exec", (which) => {
+  const exec = (...argv: string[]) => cli(which, engine.host, ["exec", ...argv]);
+
+  test("keeps the streams apart and passes on the exit status", async () => {
+    expect(await exec("box", "sh", "-c", "echo out; echo err >&2; exit 7")).toEqual({
+      code: 7,
+      stdout: "out\n",
+      stderr: "err\n",
+    });
+  });
+
+  test("-i carries input to its end", async () => {
+    const stdin = Buffer.alloc(2 << 20, "abc\n");
+    const { stdout, code } = await cli(which, engine.host, ["exec", "-i", "box", "wc", "-c"], { stdin });
+    expect({ stdout: stdout.trim(), code }).toEqual({ stdout: `${2 << 20}`, code: 0 });
+  });
+
+  test("inherits what the container has, and changes what it is told", async () => {
+    expect((await exec("box", "sh", "-c", "echo $A; pwd; id -u")).stdout).toBe("container\n/tmp\n0\n");
+    const flags = ["-e", "A=mine", "-w", "/etc", "-u", "alice"];
+    expect((await exec(...flags, "box", "sh", "-c", "echo $A; pwd; id -u; id -G")).stdout).toBe(
+      "mine\n/etc\n1000\n1000 10\n",
+    );
+  });
+
+  test("-d returns at once and leaves the command running", async () => {
+    expect(await exec("-d", "box", "sh", "-c", `sleep 0.2; touch /tmp/done-${which}`)).toMatchObject({ code: 0 });
+    await until("the detached command ends", async () => (await exec("box", "ls", `/tmp/done-${which}`)).code === 0);
+  });
+
+  test("-t gives a terminal that follows the caller's size", async () => {
+    const script = "stty size; read go; until stty size | grep '22 99'; do sleep 0.1; done; exit 6";
+    await using screen = onTerminal(which, engine.host, ["exec", "-it", "box", "sh", "-c", script]);
+    await screen.shows("33 111");
+    screen.resize(99, 22);
+    screen.type("go\n");
+    await screen.shows("22 99");
+    expect(await screen.exited).toBe(6);
+  });
+
+  test("a command that is not there gives 127, one that cannot run 126", async () => {
+    expect((await exec("box", "no-such-program")).code).toBe(127);
+    expect((await exec("box", "/etc/passwd")).code).toBe(126);
+    expect((await exec("-w", "/no/such/directory", "box", "true")).code).not.toBe(0);
+  });
+
+  test("a container that does not exist, does not run or is paused refuses", async () => {
+    expect((await exec("nobody", "true")).stderr).toContain("No such container: nobody");
+    await engine.ok("create", "--name", "still", "busybox", "true");
+    expect((await exec("still", "true")).stderr).toMatch(/container [0-9a-f]+ is not running/);
+    await engine.ok("rm", "still");
+    await engine.ok("pause", "box");
+    expect((await exec("box", "true")).stderr).toMatch(/is paused, unpause the container/);
+    await engine.ok("unpause", "box");
+  });
+});
+
+test("an unknown user is named", async () => {
+  const { code, stdout } = await engine.docker("exec", "-u", "nobody-here", "box", "true");
+  expect({ code, stdout }).toEqual({
+    code: 126,
+    stdout: "unable to find user nobody-here: no matching entries in passwd file\r\n",
+  });
+});
+
+test("inspect tells of a running exec, and of its end", async () => {
+  const box = (await call(engine, "GET /containers/box/json")).json.Id;
+  const { json } = await call(engine, "POST /containers/box/exec", {
+    Cmd: ["sh", "-c", "sleep 0.3; exit 3"],
+    User: "1000",
+  });
+  const before = (await call(engine, `GET /exec/${json.Id}/json`)).json;
+  expect(before).toMatchObject({ ID: json.Id, Running: false, ExitCode: null, ContainerID: box, Pid: 0 });
+  expect(before.ProcessConfig).toMatchObject({
+    entrypoint: "sh",
+    arguments: ["-c", "sleep 0.3; exit 3"],
+    user: "1000",
+  });
+  expect((await call(engine, `POST /exec/${json.Id}/start`, { Detach: true })).status).toBe(200);
+  expect((await call(engine, "GET /containers/box/json")).json.ExecIDs).toContain(json.Id);
+  const after = await until("the exec ends", async () => {
+    const { json: state } = await call(engine, `GET /exec/${json.Id}/json`);
+    return state.Running === false && state;
+  });
+  expect(after.ExitCode).toBe(3);
+  expect((await call(engine, `POST /exec/${json.Id}/start`, { Detach: true })).status).toBe(409);
+});
+
+test("unknown execs, and those without a command, are refused", async () => {
+  expect((await call(engine, "GET /exec/nope/json")).status).toBe(404);
+  expect((await call(engine, "POST /exec/nope/start", {})).status).toBe(404);
+  expect(await call(engine, "POST /containers/box/exec", { Cmd: [] })).toMatchObject({
+    status: 400,
+    json: { message: "No exec command specified" },
+  });
+});
+
+test("many at once", async () => {
+  const all = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => engine.docker("exec", "box", "sh", "-c", `echo ${index}; exit ${index}`)),
+  );
+  expect(all.map(({ code, stdout }) => [code, stdout])).toEqual(all.map((_, index) => [index, `${index}\n`]));
+});
+
+test("ends with its container", async () => {
+  await engine.ok("run", "-d", "--name", "short", "busybox", "sleep", "100000");
+  const running = engine.docker("exec", "short", "sleep", "100000");
+  await until("the exec runs", async () => (await engine.ok("top", "short")).split("\n").length > 2);
+  await engine.ok("rm", "-f", "short");
+  expect((await running).code).toBe(137);
+});
+
+test("--privileged has every capability that the engine has", async () => {
+  const caps = "grep CapEff /proc/self/status";
+  const plain = await engine.ok("exec", "box", "sh", "-c", caps);
+  const all = await engine.ok("exec", "--privileged", "box", "sh", "-c", caps);
+  expect(plain).toBe("CapEff:\t00000000a80425fb");
+  expect(BigInt(`0x${all.split("\t")[1]}`)).toBeGreaterThan(0xa80425fbn);
+});

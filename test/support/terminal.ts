@@ -1,0 +1,40 @@
+import { berth, cliEnv } from "./engine.ts";
+import { until } from "./until.ts";
+
+export interface Screen extends AsyncDisposable {
+  /** Everything that has been written to it. */
+  readonly text: string;
+  type(text: string): void;
+  resize(columns: number, rows: number): void;
+  /** Waits until this has been written. */
+  shows(text: string | RegExp): Promise<void>;
+  readonly exited: Promise<number>;
+}
+
+/** Runs a CLI on a pseudo-terminal of 111 columns and 33 rows. */
+export function onTerminal(which: "berth" | "docker", host: string, argv: readonly string[]): Screen {
+  let text = "";
+  const child = Bun.spawn([which === "berth" ? berth : "docker", ...argv], {
+    env: { ...cliEnv(host), TERM: "xterm" },
+    timeout: 30_000,
+    killSignal: "SIGKILL",
+    terminal: { cols: 111, rows: 33, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
+  });
+  return {
+    get text() {
+      return text;
+    },
+    type: (typed) => void child.terminal?.write(typed),
+    resize: (columns, rows) => child.terminal?.resize(columns, rows),
+    shows: async (wanted) => {
+      const there = () => (typeof wanted === "string" ? text.includes(wanted) : wanted.test(text));
+      await until(() => `the terminal shows ${wanted}; it shows ${JSON.stringify(text)}`, there);
+    },
+    exited: child.exited,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null) child.kill("SIGKILL");
+      await child.exited;
+      child.terminal?.close();
+    },
+  };
+}
