@@ -1,6 +1,6 @@
 import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
-import type { BuildCacheRecord, Filters, ProgressSink } from "../wire/mod.ts";
+import type { BuildCacheRecord, BuildQuery, Filters, ProgressSink } from "../wire/mod.ts";
 
 /**
  * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
@@ -27,30 +27,8 @@ export interface BuildContext {
   readonly dockerfileText?: string;
 }
 
-export interface BuildOptions {
-  readonly tags: readonly string[];
-  readonly args: Readonly<Record<string, string | null>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target?: string;
-  readonly platform?: string;
-  readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly quiet: boolean;
-  readonly networkMode: string;
-  readonly extraHosts: readonly string[];
-  readonly cacheFrom: readonly string[];
-  readonly shmSize: number;
-  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
-  readonly resources: {
-    readonly memory: number;
-    readonly memorySwap: number;
-    readonly cpuShares: number;
-    readonly cpuQuota: number;
-    readonly cpuPeriod: number;
-    readonly cpusetCpus: string;
-    readonly cpusetMems: string;
-  };
-  readonly cgroupParent?: string;
+/** What `POST /build` asks for, beside where the files are. */
+export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;

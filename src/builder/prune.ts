@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { EngineError } from "../errors/mod.ts";
 import { removeTree, usageOf } from "../host/mod.ts";
-import type { Filters } from "../wire/mod.ts";
+import { type Filters, filterUntil, requireFilters } from "../wire/mod.ts";
 import type { BuilderContext } from "./context.ts";
-import { duration } from "./dockerfile/duration.ts";
 import { cacheRows, deleteCacheRow, deleteMount, mountDirectories } from "./table.ts";
 
 /** Forgets cache entries, then lets the collector delete what nothing else refers to. `all` also takes cache mounts. */
@@ -25,21 +23,10 @@ export async function pruneCache(
 type Matcher = (entry: { readonly id: string; readonly used: number }) => boolean;
 
 function matcher(filter: Filters): Matcher {
-  const unknown = [...filter.keys()].find((name) => name !== "id" && name !== "until");
-  if (unknown !== undefined) throw new EngineError("invalid", `invalid filter '${unknown}'`);
+  requireFilters(filter, ["id", "until"]);
   const ids = filter.get("id") ?? [];
-  const until = (filter.get("until") ?? []).map(before);
-  return ({ id, used }) =>
-    (ids.length === 0 || ids.some((one) => id.startsWith(one))) && until.every((time) => used < time);
-}
-
-/** "24h", Unix seconds, or a date; milliseconds since 1970. */
-function before(text: string): number {
-  const ago = duration(text);
-  if (ago !== undefined) return Date.now() - ago / 1e6;
-  const time = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
-  if (Number.isNaN(time)) throw new EngineError("invalid", `invalid filter 'until=${text}'`);
-  return time;
+  const until = filterUntil(filter);
+  return ({ id, used }) => (ids.length === 0 || ids.some((one) => id.startsWith(one))) && used < until;
 }
 
 /** Row first: a directory that is left over is garbage that the next prune of its kind would not find, so it goes with it. */

@@ -1,5 +1,5 @@
 import { EngineError, isKind } from "../errors/mod.ts";
-import type { Filters } from "../wire/mod.ts";
+import { type Filters, hasLabel } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { networksOf } from "./endpoints.ts";
 import { wantedPorts } from "./network.ts";
@@ -16,8 +16,8 @@ const statuses = ["created", "running", "paused", "restarting", "removing", "exi
 const compilers: Readonly<Record<string, Compile>> = {
   id: (_, values) => (row) => values.some((value) => row.id.startsWith(value) || matches(value, row.id)),
   name: (_, values) => (row) => values.some((value) => matches(value, row.name) || matches(value, `/${row.name}`)),
-  label: (_, values) => (row) => values.every((value) => hasLabel(row, value)),
-  "label!": (_, values) => (row) => !values.some((value) => hasLabel(row, value)),
+  label: (_, values) => (row) => values.every((value) => hasLabel(row.config.Labels, value)),
+  "label!": (_, values) => (row) => !values.some((value) => hasLabel(row.config.Labels, value)),
   exited: (_, values) => {
     const codes = new Set(values.map((value) => number("exited", value)));
     return (row) => row.phase === "exited" && codes.has(row.exitCode);
@@ -57,13 +57,6 @@ export function compileFilters(ctx: Context, filter: Filters): Test {
     return values.length === 0 ? () => true : compile(ctx, values);
   });
   return (row) => tests.every((test) => test(row));
-}
-
-export function hasLabel(row: Row, wanted: string): boolean {
-  const at = wanted.indexOf("=");
-  const key = at < 0 ? wanted : wanted.slice(0, at);
-  const value = row.config.Labels[key];
-  return value !== undefined && (at < 0 || value === wanted.slice(at + 1));
 }
 
 function bad(key: string, value: string): EngineError {

@@ -1,8 +1,8 @@
 import type { Query } from "../db/mod.ts";
 import { familiar, type ImageConfig, parseReference } from "../oci/mod.ts";
-import type { Filters, ImageSummary } from "../wire/mod.ts";
+import { type Filters, filterFlag, type ImageSummary, requireFilters } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
-import { type Candidate, danglingOf, referenceMatcher, requireKnown, testsOf } from "./filters.ts";
+import { type Candidate, referenceMatcher, testsOf } from "./filters.ts";
 import { allImages, allNames, type NameRow, parents, sharedSizes } from "./table.ts";
 
 export interface ListOptions {
@@ -15,7 +15,7 @@ const known = ["dangling", "label", "label!", "before", "since", "reference", "u
 
 /** Newest first. Images that are only steps on the way to another one (no name, children) need `all`. */
 export function listImages({ db }: Context, options: ListOptions): ImageSummary[] {
-  requireKnown(options.filter, known);
+  requireFilters(options.filter, known);
   return db.read((q) => {
     const shown = selected(q, options);
     const shared = options.sharedSize ? sharedSizes(q) : undefined;
@@ -26,7 +26,7 @@ export function listImages({ db }: Context, options: ListOptions): ImageSummary[
 function selected(q: Query, { filter, all }: ListOptions): Candidate[] {
   const names = Map.groupBy(allNames(q), (row) => row.image);
   const steps = parents(q);
-  const dangling = danglingOf(filter);
+  const dangling = filterFlag(filter, "dangling");
   const matches = referenceMatcher(filter);
   const tests = testsOf(q, filter);
   const found: Candidate[] = [];

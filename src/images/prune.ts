@@ -1,8 +1,8 @@
 import { isKind } from "../errors/mod.ts";
 import { familiar, type ImageConfig, parseReference } from "../oci/mod.ts";
-import type { Filters, ImageDeleteItem } from "../wire/mod.ts";
+import { type Filters, filterFlag, type ImageDeleteItem, requireFilters } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
-import { danglingOf, requireKnown, testsOf } from "./filters.ts";
+import { testsOf } from "./filters.ts";
 import { removeRows } from "./remove.ts";
 import { allImages, type ImageRow, namesOf, parents } from "./table.ts";
 
@@ -11,7 +11,7 @@ export async function pruneImages(
   context: Context,
   filter: Filters,
 ): Promise<{ deleted: ImageDeleteItem[]; reclaimed: number }> {
-  requireKnown(filter, ["dangling", "label", "label!", "until"]);
+  requireFilters(filter, ["dangling", "label", "label!", "until"]);
   const targets = pruneTargets(context, filter);
   const deleted: ImageDeleteItem[] = [];
   let reclaimed = 0;
@@ -29,7 +29,7 @@ export async function pruneImages(
 
 /** The names to remove one by one, or the ids of images without any. */
 function pruneTargets(context: Context, filter: Filters): string[] {
-  const danglingOnly = danglingOf(filter) ?? true;
+  const danglingOnly = filterFlag(filter, "dangling") ?? true;
   return context.db.read((q) => {
     const tests = testsOf(q, filter);
     const steps = parents(q);

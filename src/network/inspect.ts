@@ -1,6 +1,13 @@
 import type { Query } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import type { Filters, NetworkContainer, NetworkInspect } from "../wire/mod.ts";
+import {
+  type Filters,
+  filterFlag,
+  hasLabel,
+  type NetworkContainer,
+  type NetworkInspect,
+  requireFilters,
+} from "../wire/mod.ts";
 import { formatAddress } from "./address.ts";
 import type { Endpoint } from "./network.ts";
 import { toPortMap } from "./ports.ts";
@@ -48,11 +55,11 @@ export function inspectNetwork(q: Query, row: NetworkRow): NetworkInspect {
 }
 
 export function listNetworks(q: Query, filter: Filters): NetworkInspect[] {
-  const known = ["name", "id", "driver", "type", "label", "scope", "dangling"];
-  for (const key of filter.keys())
-    if (!known.includes(key)) throw new EngineError("invalid", `invalid filter '${key}'`);
+  requireFilters(filter, ["name", "id", "driver", "type", "label", "scope", "dangling"]);
+  const dangling = filterFlag(filter, "dangling");
   const all = networks(q).map((row) => inspectNetwork(q, row));
-  return all.filter((network) =>
+  const wanted = all.filter((network) => dangling === undefined || isDangling(network) === dangling);
+  return wanted.filter((network) =>
     [...filter].every(([key, values]) => values.length === 0 || matches(network, key, values)),
   );
 }
@@ -90,7 +97,7 @@ function container(network: NetworkRow, endpoint: EndpointRow): NetworkContainer
 
 /** Values of "label" must all match, those of the other filters are alternatives, as Docker has it. */
 function matches(network: NetworkInspect, key: string, values: readonly string[]): boolean {
-  if (key === "label") return values.every((value) => hasLabel(network, value));
+  if (key === "label") return values.every((value) => hasLabel(network.Labels, value));
   return values.some((value) => matchesOne(network, key, value));
 }
 
@@ -99,23 +106,14 @@ function matchesOne(network: NetworkInspect, key: string, value: string): boolea
   if (key === "id") return network.Id.startsWith(value);
   if (key === "driver") return network.Driver === value;
   if (key === "scope") return network.Scope === value;
-  if (key === "type") return isType(network, value);
-  const unused = !isPredefined(network.Name) && Object.keys(network.Containers).length === 0;
-  return unused === isTrue(value);
+  return key === "type" ? isType(network, value) : true;
+}
+
+function isDangling(network: NetworkInspect): boolean {
+  return !isPredefined(network.Name) && Object.keys(network.Containers).length === 0;
 }
 
 function isType(network: NetworkInspect, value: string): boolean {
   if (value !== "custom" && value !== "builtin") throw new EngineError("invalid", `invalid filter: 'type'='${value}'`);
   return isPredefined(network.Name) === (value === "builtin");
-}
-
-function isTrue(value: string): boolean {
-  if (["true", "1"].includes(value)) return true;
-  if (["false", "0"].includes(value)) return false;
-  throw new EngineError("invalid", `invalid filter 'dangling=${value}'`);
-}
-
-function hasLabel(network: NetworkInspect, wanted: string): boolean {
-  const [name = "", ...value] = wanted.split("=");
-  return Object.hasOwn(network.Labels, name) && (value.length === 0 || network.Labels[name] === value.join("="));
 }

@@ -1,27 +1,27 @@
 import { EngineError } from "../errors/mod.ts";
-import type { Filters } from "../wire/mod.ts";
+import { type Filters, filterFlag, hasLabel } from "../wire/mod.ts";
 import type { VolumeRow } from "./table.ts";
 
 export type VolumePredicate = (volume: VolumeRow, held: boolean) => boolean;
 
-type Maker = (values: readonly string[]) => VolumePredicate;
+type Maker = (values: readonly string[], filters: Filters) => VolumePredicate;
 
 const forList: Readonly<Record<string, Maker>> = {
   name: (values) => (volume) => values.some((value) => volume.name.includes(value)),
   driver: (values) => (volume) => values.includes(volume.driver),
-  label: (values) => (volume) => values.every((value) => hasLabel(volume, value)),
-  dangling: (values) => {
-    const wanted = flag("dangling", values);
+  label: (values) => (volume) => values.every((value) => hasLabel(volume.labels, value)),
+  dangling: (_, filters) => {
+    const wanted = filterFlag(filters, "dangling");
     return (_, held) => held !== wanted;
   },
 };
 
 const forPrune: Readonly<Record<string, Maker>> = {
-  label: (values) => (volume) => values.every((value) => hasLabel(volume, value)),
-  "label!": (values) => (volume) => !values.some((value) => hasLabel(volume, value)),
-  all: (values) => {
-    const all = flag("all", values);
-    return (volume) => all || volume.anonymous;
+  label: (values) => (volume) => values.every((value) => hasLabel(volume.labels, value)),
+  "label!": (values) => (volume) => !values.some((value) => hasLabel(volume.labels, value)),
+  all: (_, filters) => {
+    const all = filterFlag(filters, "all");
+    return (volume) => all === true || volume.anonymous;
   },
 };
 
@@ -40,19 +40,7 @@ function conjunction(filters: Filters, known: Readonly<Record<string, Maker>>): 
   const predicates = [...filters].map(([key, values]) => {
     const make = Object.hasOwn(known, key) ? known[key] : undefined;
     if (!make) throw new EngineError("invalid", `invalid filter '${key}'`);
-    return values.length === 0 ? () => true : make(values);
+    return values.length === 0 ? () => true : make(values, filters);
   });
   return (volume, held) => predicates.every((matches) => matches(volume, held));
-}
-
-function hasLabel({ labels }: VolumeRow, wanted: string): boolean {
-  const at = wanted.indexOf("=");
-  const key = at < 0 ? wanted : wanted.slice(0, at);
-  return Object.hasOwn(labels, key) && (at < 0 || labels[key] === wanted.slice(at + 1));
-}
-
-function flag(key: string, values: readonly string[]): boolean {
-  if (values.every((value) => value === "1" || value === "true")) return true;
-  if (values.every((value) => value === "0" || value === "false")) return false;
-  throw new EngineError("invalid", `invalid filter '${key}=[${values.join(" ")}]'`);
 }

@@ -18,6 +18,7 @@ export {
   decodeVolumeCreate,
 } from "./decode-network.ts";
 export type * from "./event.ts";
+export { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./filters.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";

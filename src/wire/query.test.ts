@@ -94,7 +94,13 @@ describe("instants", () => {
       100_000_000n,
       0n,
     ]);
-    expect(kindOfThrown(() => parseDuration("5"), "invalid")).toContain("invalid duration");
+    expect([parseDuration("1m1.5s"), parseDuration("-10ms"), parseDuration("+.5us")]).toEqual([
+      61_500_000_000n,
+      -10_000_000n,
+      500n,
+    ]);
+    for (const bad of ["5", "", "-", "1x", "1h "])
+      expect(kindOfThrown(() => parseDuration(bad), "invalid")).toContain("invalid duration");
     expect(kindOfThrown(() => parseDuration("99999999999999h"), "invalid")).toContain("too long");
   });
 });

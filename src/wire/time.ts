@@ -28,12 +28,12 @@ export function parseDuration(text: string): bigint {
   let rest = text.replace(/^[+-]/, "");
   let total = 0;
   if (rest === "0") return 0n;
-  while (rest !== "") {
+  do {
     const part = /^(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/.exec(rest);
     if (!part) throw new EngineError("invalid", `invalid duration ${JSON.stringify(text.slice(0, 100))}`);
     total += Number(part[1]) * (units[part[2] ?? ""] ?? 0);
     rest = rest.slice(part[0].length);
-  }
+  } while (rest !== "");
   if (total > Number.MAX_SAFE_INTEGER * 1000)
     throw new EngineError("invalid", `duration too long: ${text.slice(0, 100)}`);
   return BigInt(Math.round(total)) * (text.startsWith("-") ? -1n : 1n);

@@ -1,5 +1,6 @@
+import { messageOf } from "../../errors/mod.ts";
+import { parseDuration } from "../../wire/mod.ts";
 import { command } from "./arguments.ts";
-import { duration } from "./duration.ts";
 import { dockerfileError } from "./error.ts";
 import { type Flags, flag, readFlags } from "./flags.ts";
 import type { HealthcheckInstruction } from "./instructions.ts";
@@ -45,10 +46,17 @@ function options(flags: Flags, node: Node): HealthcheckInstruction["check"] {
 function interval(flags: Flags, { name, node }: { name: string; node: Node }): number | undefined {
   const text = flag(flags, name);
   if (text === undefined || text === "") return undefined;
-  const value = duration(text);
-  if (value === undefined) throw dockerfileError(node.startLine, `time: invalid duration ${JSON.stringify(text)}`);
+  const value = nanoseconds(text, node);
   if (value !== 0 && value < 1e6) {
     throw dockerfileError(node.startLine, `Interval ${JSON.stringify(name)} cannot be less than 1ms`);
   }
   return value;
+}
+
+function nanoseconds(text: string, node: Node): number {
+  try {
+    return Number(parseDuration(text));
+  } catch (err) {
+    throw dockerfileError(node.startLine, `time: ${messageOf(err)}`);
+  }
 }
