@@ -29,8 +29,8 @@ async function create(execs: Execs, request: HttpRequest): Promise<Reply> {
 }
 
 /**
- * The process is started first, so that what goes wrong is still an HTTP error; the connection is handed over when the
- * engine asks for it, and is the engine's until `startExec` returns.
+ * What the engine refuses before it asks for the connection is an HTTP error. The connection is handed over when it asks,
+ * and is the engine's until `startExec` returns.
  */
 async function start(execs: Execs, request: HttpRequest): Promise<Reply> {
   const id = param(request, "id");

@@ -61,7 +61,7 @@ export type WaitCondition = "not-running" | "next-exit" | "removed";
 
 export interface Execs {
   createExec(ref: string, body: ExecCreateBody): Promise<{ Id: string }>;
-  /** Starts it; when not detached, `connect` is called once the process runs and owns the stream until the process ends or the client leaves. */
+  /** Starts it; when not detached, `connect` is called just before the process starts, and the stream is the exec's until the process ends or the client leaves. */
   startExec(execId: string, body: ExecStartBody, connect?: StreamConnect): Promise<void>;
   inspectExec(execId: string): ExecInspect;
   resizeExec(execId: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;

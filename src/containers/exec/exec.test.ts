@@ -38,6 +38,26 @@ test("output, and the exit code is there when the stream ends", async () => {
   await until(() => readdirSync(join(engine.directory, "exec/execs", id)).length === 0, "its files are gone");
 });
 
+test("the connection is taken over before the process runs: docker-py loses what comes with the answer's head", async () => {
+  const { Id } = await engine.containers.createExec(id, execBody("echo early"));
+  const socket = new FakeSocket();
+  let pid: number | undefined;
+  await engine.containers.startExec(Id, { Detach: false, Tty: false }, async () => {
+    pid = engine.containers.inspectExec(Id).Pid;
+    return socket;
+  });
+  expect(pid).toBe(0);
+  expect((await socket.streams()).stdout).toBe("early\n");
+});
+
+test("a client that is gone before the process starts: the exec has ended, nothing ran", async () => {
+  const { Id } = await engine.containers.createExec(id, execBody("touch /ran"));
+  const gone = Promise.reject(new Error("gone"));
+  await expect(engine.containers.startExec(Id, { Detach: false, Tty: false }, () => gone)).rejects.toThrow("gone");
+  expect(engine.containers.inspectExec(Id)).toMatchObject({ Running: false, ExitCode: 126 });
+  expect((await exec("test -e /ran")).ExitCode).toBe(1);
+});
+
 test("user, directory, variables", async () => {
   const over = { User: "app", WorkingDir: "/tmp", Env: ["X=y"] };
   const { stdout } = await exec("id -un; pwd; echo $X $OWN $HOME", over);

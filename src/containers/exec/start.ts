@@ -8,7 +8,7 @@ import type { StreamConnect } from "../containers.ts";
 import type { Context } from "../context.ts";
 import { parseDetachKeys } from "../detach-keys.ts";
 import { publish } from "../event.ts";
-import { Hub, type Reader, type StreamName } from "../hub.ts";
+import { Hub, type StreamName } from "../hub.ts";
 import { pathsOf } from "../paths.ts";
 import { resolve } from "../refs.ts";
 import { encode, serve } from "../serve.ts";
@@ -23,11 +23,14 @@ export interface ExecStart {
 
 /**
  * Runs a created exec. Detached: until it runs. Attached: until its streams have ended, or the client has left, which leaves
- * the process alone. A command that cannot be run is an exit code (126, 127) and a line on the client's stream, as with Docker.
+ * the process alone. The connection is taken over before the process starts, as dockerd does: clients (docker-py) lose output
+ * that arrives together with the head of the answer. What fails from then on is told on the stream; a command that cannot be
+ * run is an exit code (126, 127), too.
  */
 export async function startExec(ctx: Context, execId: string, { body, connect }: ExecStart): Promise<void> {
   const exec = claim(ctx, execId);
   const attached = !body.Detach && connect !== undefined;
+  const socket = attached ? await connected(ctx, { exec, connect, tty: body.Tty }) : undefined;
   let task: Task;
   try {
     task = await launch(ctx, { exec, body, attached });
@@ -35,10 +38,11 @@ export async function startExec(ctx: Context, execId: string, { body, connect }:
     const failure = createFailure(err);
     await rm(directoryOf(ctx, exec), { recursive: true, force: true });
     ended(ctx, { id: execId, code: failure?.exitCode ?? 126 });
-    if (!attached || (!failure && kindOf(err) === "internal")) throw err;
-    return sayWhy(failure?.message ?? messageOf(err), { connect, tty: body.Tty });
+    await socket?.write(whyNot(failure?.message ?? messageOf(err), body.Tty));
+    if (!socket || (!failure && kindOf(err) === "internal")) throw err;
+    return;
   }
-  if (attached) await serveExec(ctx, { exec, task, tty: body.Tty, connect });
+  if (socket) await serveExec(ctx, { exec, task, tty: body.Tty, socket });
 }
 
 /** Nobody may start an exec twice. */
@@ -81,14 +85,12 @@ async function launch(
 
 async function serveExec(
   ctx: Context,
-  request: { exec: Exec; task: Task; tty: boolean; connect: StreamConnect },
+  { exec, task, tty, socket }: { exec: Exec; task: Task; tty: boolean; socket: HijackedSocket },
 ): Promise<void> {
-  const { exec, task, tty } = request;
   const hub = new Hub();
   const reader = hub.join(wanted(exec));
   if (task.streams) hub.bind(task.streams);
   else hub.close();
-  const socket = await connected(request, reader);
   const outcome = await serve({
     hub,
     reader,
@@ -102,14 +104,15 @@ async function serveExec(
   if (outcome === "ended" && !socket.signal.aborted) await ctx.execs.ended(exec.id);
 }
 
+/** A client that has left before its process started leaves an exec that has ended. */
 async function connected(
-  { tty, connect }: { tty: boolean; connect: StreamConnect },
-  reader: Reader,
+  ctx: Context,
+  { exec, connect, tty }: { exec: Exec; connect: StreamConnect; tty: boolean },
 ): Promise<HijackedSocket> {
   try {
     return await connect(tty ? "raw" : "multiplexed");
   } catch (err) {
-    reader.leave();
+    ended(ctx, { id: exec.id, code: 126 });
     throw err;
   }
 }
@@ -121,10 +124,8 @@ function wanted({ body }: Exec): ReadonlySet<StreamName> {
   return new Set(names);
 }
 
-async function sayWhy(why: string, { connect, tty }: { connect: StreamConnect; tty: boolean }): Promise<void> {
-  const socket = await connect(tty ? "raw" : "multiplexed");
-  const bytes = Buffer.from(`${why}\r\n`);
-  await socket.write(encode([{ stream: "stdout", bytes }], tty));
+function whyNot(why: string, tty: boolean): Uint8Array {
+  return encode([{ stream: "stdout", bytes: Buffer.from(`${why}\r\n`) }], tty);
 }
 
 /** Records the end of an exec, by its exit or by a failure to start, and tells of it. */
