@@ -18,6 +18,8 @@ export async function exited(ctx: Context, exit: Exit): Promise<void> {
   await ctx.locks.run(exit.id, async () => {
     const row = ctx.table.get(exit.id);
     if (!row || !isLive(row.phase)) return;
+    // Of an earlier process: a start that failed late, while the next one already waited for the lock.
+    if (exit.pid !== 0 && exit.pid !== row.pid) return;
     await exitedLocked(ctx, { row, exit });
   });
 }
@@ -31,7 +33,7 @@ export async function exitedLocked(ctx: Context, { row, exit }: { row: Row; exit
   if (next === "removing") return removed(ctx, after);
   await settle(ctx, { row, down: () => takeDown(ctx, row) });
   ctx.hubs.get(row.id)?.close();
-  ctx.waiters.tell(row.id, { kind: "exit", code: exit.code });
+  ctx.waiters.tell(row.id, { kind: "exit", code: exit.code, restarts: next === "restarting" });
   if (next === "restarting") scheduleRetry(ctx, after);
 }
 

@@ -91,7 +91,7 @@ export class Hub {
 
   async #waitFor(full: readonly Reader[]): Promise<void> {
     const room = Promise.all(full.map((reader) => reader.room()));
-    while (this.#readers.size > 1) {
+    for (;;) {
       const stop = new AbortController();
       const progress = full.map((reader) => reader.taken);
       const late = after(patience, stop.signal).then(
@@ -101,9 +101,9 @@ export class Hub {
       const timedOut = await Promise.race([room.then(() => false), late]);
       stop.abort();
       if (!timedOut) return;
+      if (this.#readers.size === 1) continue; // it keeps only the process waiting, as a pipe would; others may still come
       for (const [at, reader] of full.entries()) if (reader.taken === progress[at]) reader.leave();
     }
-    await room;
   }
 
   #leave(reader: Reader): void {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "../async/mod.ts";
 import { body, script } from "./testing/bodies.ts";
 import { type Engine, everything, startEngine, until } from "./testing/engine.ts";
 import { attachAll, eventsOf, logText, make, makeAndStart, never, run } from "./testing/run.ts";
@@ -276,4 +277,33 @@ test("nobody is left with a row that is not shown", async () => {
   for (const { Id } of await everything(engine.containers)) await engine.containers.remove(Id, force);
   expect(engine.networks.open.size).toBe(0);
   expect(engine.host.mounts.list().filter((mount) => mount.target.startsWith(engine.directory))).toEqual([]);
+});
+
+test("the end of a start that failed late is not taken for that of the next one", async () => {
+  const id = await make(engine, script("sleep 1000"), { NetworkMode: "bridge" });
+  const connect = engine.networks.connect.bind(engine.networks);
+  let failures = 1;
+  engine.networks.connect = () =>
+    failures-- > 0 ? after(300).then(() => Promise.reject(new Error("no address"))) : connect();
+  const [first, second] = await Promise.allSettled([engine.containers.start(id), engine.containers.start(id)]);
+  engine.networks.connect = connect;
+  expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
+  await engine.containers.kill(id, "CONT"); // comes after the first one's exit in the container's queue
+  expect((await state(id)).Status).toBe("running");
+  await engine.containers.remove(id, force);
+});
+
+test("wait lasts until the restarts are over", async () => {
+  const id = await make(engine, script("exit 9"), { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } });
+  const waits = (["not-running", "next-exit"] as const).map((until) => engine.containers.wait(id, until, never));
+  expect(await waits[0]).toEqual({ StatusCode: 0 });
+  await engine.containers.start(id);
+  expect(await waits[1]).toEqual({ StatusCode: 9 });
+  expect((await engine.containers.inspect(id, false)).RestartCount).toBe(2);
+});
+
+test("a stop that may take longer than any timer does not kill at once", async () => {
+  const id = await trapping("trap 'sleep 0.3; exit 5' TERM; echo ready; while :; do sleep 0.02; done");
+  await engine.containers.stop(id, { timeout: 100_000_000 });
+  expect((await state(id)).ExitCode).toBe(5);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { script } from "./testing/bodies.ts";
 import { type Engine, startEngine, until } from "./testing/engine.ts";
@@ -91,4 +91,43 @@ test("restart policies hold over the daemon's restart", async () => {
   expect((await state(unlessStopped)).Running).toBe(false);
   expect((await state(plain.id)).Running).toBe(false);
   await engine.containers.remove(always, force);
+});
+
+test("what has --rm and does not run is removed, with its volumes", async () => {
+  const made = await make(engine, { Image: "volumes" }, { AutoRemove: true });
+  const ended = await make(engine, {}, { AutoRemove: true });
+  engine = await engine.crash(async (db) => {
+    // A restart that was cut off between the end of the process and its next start.
+    db.write((tx) => tx.run("UPDATE containers SET phase = 'exited', started = created WHERE id = ?", [ended]));
+  });
+  for (const id of [made, ended]) {
+    await expect(engine.containers.inspect(id, false)).rejects.toThrow("No such container");
+    expect(existsSync(join(engine.directory, "containers", id))).toBe(false);
+  }
+  expect(engine.db.read((q) => q.all("SELECT * FROM volumes"))).toEqual([]);
+});
+
+test("what a commit froze when the daemon was killed is thawed; what a user paused stays so", async () => {
+  const frozen = await makeAndStart(engine, script("sleep 1000"));
+  const paused = await makeAndStart(engine, script("sleep 1000"));
+  await engine.containers.pause(paused);
+  engine = await engine.crash(async () => {
+    const root = join(engine.directory, "exec/state");
+    await engine.host.processes.run(["crun", "--root", root, "--cgroup-manager=cgroupfs", "pause", frozen]);
+  });
+  expect((await state(frozen)).Status).toBe("running");
+  expect((await state(paused)).Status).toBe("paused");
+  await engine.containers.stop(frozen, { timeout: 5, signal: "KILL" });
+  await engine.containers.remove(paused, force);
+});
+
+test("a mount that cannot be taken away keeps no daemon from starting", async () => {
+  const root = join(engine.directory, "exec/rootfs", "e".repeat(64));
+  engine = await engine.crash(async () => {
+    mkdirSync(root, { recursive: true });
+    await Bun.write(join(root, "in the way"), "");
+  });
+  expect(existsSync(root)).toBe(true);
+  engine = await engine.crash(async () => rmSync(join(root, "in the way")));
+  expect(existsSync(root)).toBe(false);
 });

@@ -62,6 +62,7 @@ async function settle(ctx: Context, { row, task }: { row: Row; task: RecoveredTa
     if (isLive(row.phase)) return bury(ctx, { row, task });
     if (task) await takeDown(ctx, row); // a start that got as far as the runtime
     if (row.phase === "restarting") scheduleRetry(ctx, row);
+    else if (row.hostConfig.AutoRemove && row.phase !== "dead") await removeLocked(ctx, { row, volumes: true });
   });
 }
 
@@ -75,9 +76,13 @@ async function finishRemoval(ctx: Context, row: Row): Promise<void> {
   await removeLocked(ctx, { row, volumes: row.hostConfig.AutoRemove });
 }
 
-/** It ran while the daemon did not. One that was started in the instant of the crash gets its row now. */
+/**
+ * It ran while the daemon did not. One that was started in the instant of the crash gets its row now. What is frozen without
+ * a user's word for it (by a commit that was cut off) is thawed.
+ */
 async function adopt(ctx: Context, { row, task }: { row: Row; task: RecoveredTask }): Promise<void> {
-  const phase = task.state === "paused" ? "paused" : "running";
+  const phase = task.state === "paused" && row.phase === "paused" ? "paused" : "running";
+  if (task.state === "paused" && phase === "running") await ctx.runtime.freeze(row.id, false);
   if (row.phase !== phase || row.pid !== task.pid) {
     const started = isLive(row.phase) ? row.started : instant();
     ctx.table.update(row.id, { phase, pid: task.pid, started, exitCode: 0, error: "" });
@@ -86,7 +91,14 @@ async function adopt(ctx: Context, { row, task }: { row: Row; task: RecoveredTas
 }
 
 async function bury(ctx: Context, { row, task }: { row: Row; task: RecoveredTask | undefined }): Promise<void> {
-  const unseen = { id: row.id, kind: "container", code: unknownCode, oomKilled: false, at: Date.now() } as const;
+  const unseen = {
+    id: row.id,
+    kind: "container",
+    code: unknownCode,
+    oomKilled: false,
+    at: Date.now(),
+    pid: row.pid,
+  } as const;
   await exitedLocked(ctx, { row, exit: task?.exit ?? unseen });
 }
 
@@ -104,9 +116,7 @@ async function sweep(ctx: Context): Promise<void> {
   };
   for (const kind of ["rootfs", "shm"]) {
     for (const id of await idsIn(join(execRoot, kind))) {
-      if (running(id)) continue;
-      ctx.host.mounts.unmount(join(execRoot, kind, id), "detach");
-      await rmdir(join(execRoot, kind, id));
+      if (!running(id)) await attempt(ctx, { id, body: () => removeMount(ctx, join(execRoot, kind, id)) });
     }
   }
   for (const kind of ["bundles", "execs"]) {
@@ -117,6 +127,11 @@ async function sweep(ctx: Context): Promise<void> {
   for (const id of await idsIn(directory)) {
     if (!ctx.table.get(id)) await rm(join(directory, id), { recursive: true, force: true });
   }
+}
+
+async function removeMount(ctx: Context, target: string): Promise<void> {
+  ctx.host.mounts.unmount(target, "detach");
+  await rmdir(target);
 }
 
 /** Only what can be ours: directories named like an id. */

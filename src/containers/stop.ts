@@ -13,6 +13,8 @@ import type { End } from "./waiters.ts";
 
 /** Docker's default, in seconds. */
 const defaultTimeout = 10;
+/** Milliseconds: a timer that is set to more fires at once. */
+const longestTimer = 2 ** 31 - 1;
 
 /** Asks the process to end, and ends it when the time is up. No lock is held while it takes its time. */
 export async function stop(ctx: Context, ref: string, options: StopOptions): Promise<void> {
@@ -67,7 +69,7 @@ async function untilEnded(ctx: Context, asked: Asked & { timeout: number | undef
   const seconds = asked.timeout ?? row.config.StopTimeout ?? defaultTimeout;
   if (seconds < 0) return void (await waiting);
   const stopTimer = new AbortController();
-  const late = after(seconds * 1000, stopTimer.signal).then(
+  const late = after(Math.min(seconds * 1000, longestTimer), stopTimer.signal).then(
     () => true,
     () => false,
   );

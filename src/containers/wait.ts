@@ -4,7 +4,10 @@ import type { Context } from "./context.ts";
 import { resolve } from "./refs.ts";
 import { isLive } from "./transition.ts";
 
-/** Blocks until the condition holds; the code is that of the process whose end made it hold. */
+/**
+ * Blocks until the condition holds; the code is that of the process whose end made it hold. An exit after which the restart
+ * policy starts the container again is none (moby's `SetRestarting` wakes nobody who waits).
+ */
 export async function wait(
   ctx: Context,
   ref: string,
@@ -17,6 +20,8 @@ export async function wait(
     await ctx.locks.run(row.id, async () => undefined, signal); // what it wrote last may still be on its way to a client
     return { StatusCode: row.exitCode };
   }
-  const end = await ctx.waiters.next(row.id, { removedOnly: until === "removed", signal });
-  return { StatusCode: end.code };
+  for (;;) {
+    const end = await ctx.waiters.next(row.id, { removedOnly: until === "removed", signal });
+    if (end.kind === "removed" || !end.restarts) return { StatusCode: end.code };
+  }
 }

@@ -2,7 +2,12 @@ import { EngineError } from "../errors/mod.ts";
 
 /** What ends a wait: a process has ended and its output is with its readers, or the container is gone. */
 export type End =
-  | { readonly kind: "exit"; readonly code: number }
+  | {
+      readonly kind: "exit";
+      readonly code: number;
+      /** Its restart policy starts it again: for `docker wait` that is no end. */
+      readonly restarts?: boolean;
+    }
   | { readonly kind: "removed"; readonly code: number };
 
 interface Waiter {

@@ -67,7 +67,8 @@ async function adopt(parts: Parts, found: Found): Promise<RecoveredTask> {
 
 function stateOf({ record, listed }: Found): RecoveredTask["state"] {
   if (record.kind === "exec") return "running";
-  const status = listed?.status;
+  if (!listed) return "created"; // the OCI runtime is still making it
+  const { status } = listed;
   // "stopped": conmon is about to write the exit file, and will be heard.
   return status === "created" || status === "paused" ? status : "running";
 }
@@ -76,7 +77,7 @@ function stateOf({ record, listed }: Found): RecoveredTask["state"] {
 async function exitAlready(parts: Parts, { task, found }: { task: LiveTask; found: Found }) {
   const { record } = task;
   const known = readExit(parts.paths, record) ?? (await killLeft(parts, found));
-  task.exit = exitOf(parts, record, known);
+  task.exit = exitOf(parts, task, known);
   return task.exit;
 }
 

@@ -88,6 +88,8 @@ export interface Exit {
   readonly oomKilled: boolean;
   /** Milliseconds since 1970, from the exit file. */
   readonly at: number;
+  /** Which of the id's processes it was; 0 when that is not known. */
+  readonly pid: number;
 }
 
 export interface TaskStreams extends Disposable {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { Exit } from "./runtime.ts";
-import type { LiveTask, TaskRecord } from "./tasks.ts";
+import type { LiveTask } from "./tasks.ts";
 
 /** What SIGKILL leaves: for tasks whose monitor was killed, which are killed with it. */
 const killedCode = 137;
@@ -22,16 +22,16 @@ async function settle(parts: Parts, task: LiveTask): Promise<void> {
   const { record } = task;
   if (parts.tasks.find(record.id) !== task) return;
   const known = readExit(parts.paths, record) ?? (await lostMonitor(parts, task));
-  task.exit = exitOf(parts, record, known);
+  task.exit = exitOf(parts, task, known);
   parts.exits.tell(task.exit);
 }
 
 /** An exit file's content as the exit that is told. */
-export function exitOf(parts: Parts, record: TaskRecord, known: { code: number; at: number }): Exit {
+export function exitOf(parts: Parts, { record, pid }: LiveTask, known: { code: number; at: number }): Exit {
   const { id, kind, directory, cgroup } = record;
   // conmon's file comes from the kernel's notice, which may lose the race against the exit; the counter does not.
   const oom = existsSync(join(directory, "oom")) || (cgroup !== undefined && parts.host.cgroups.oomKilled(cgroup));
-  return { id, kind, code: known.code, oomKilled: kind === "container" && oom, at: known.at };
+  return { id, kind, code: known.code, oomKilled: kind === "container" && oom, at: known.at, pid };
 }
 
 /** Without its monitor a container has no output and nobody who learns its exit code: it is ended, and said to be killed. */
