@@ -1,3 +1,4 @@
+import { editDistance } from "../patterns/mod.ts";
 import type { AnyCommand, Group } from "./command.ts";
 
 export interface Found {
@@ -23,21 +24,7 @@ export function find(from: Group, argv: readonly string[]): Found {
 /** What to say about a word that names nothing, with the one that was probably meant. */
 export function unknownWord(target: Group, { word, words }: { word: string; words: string }): string {
   if (word.startsWith("-")) return `unknown flag: ${word}\n\nRun '${words} --help' for more information\n`;
-  const near = [...target.commands.keys()].find((key) => distance(key, word) <= 2);
+  const near = [...target.commands.keys()].find((key) => editDistance(key, word) <= 2);
   const hint = near ? `\n\nDid you mean '${words} ${near}'?` : "";
   return `berth: unknown command: ${words} ${word}${hint}\n\nRun '${words} --help' for more information\n`;
-}
-
-/** Levenshtein's edit distance; both words are short. */
-export function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

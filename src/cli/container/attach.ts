@@ -1,9 +1,10 @@
 import { EngineError } from "../../errors/mod.ts";
 import { bool, text } from "../../flags/mod.ts";
+import { parseDetachKeys } from "../../stream/mod.ts";
 import type { ContainerInspect } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type Attachment, runAttached } from "../session/attached.ts";
-import { chosenKeys, keyBytes } from "../session/detach.ts";
+import { chosenKeys } from "../session/detach.ts";
 import { each } from "../session/each.ts";
 import { containerPath } from "./path.ts";
 
@@ -76,6 +77,6 @@ function attachmentOf(
   { Id, Config }: ContainerInspect,
   { stdin, keys }: Input,
 ): Pick<Attachment, "id" | "tty" | "streams" | "keys"> {
-  keyBytes(keys);
+  parseDetachKeys(keys);
   return { id: Id, tty: Config.Tty, streams: { stdin, stdout: true, stderr: true }, keys };
 }

@@ -1,36 +1,54 @@
 import type { PortSummary } from "../../wire/mod.ts";
 
-/** `0.0.0.0:8080->80/tcp, 443/tcp`, with neighbouring ports joined into ranges, as docker does. */
+interface Span {
+  readonly ip: string;
+  readonly type: string;
+  readonly first: number;
+  last: number;
+}
+
+/**
+ * `443/tcp, 0.0.0.0:8080->80/tcp` in docker's own order (docker/cli `formatter.DisplayablePorts`): neighbouring ports are
+ * joined into ranges where both sides have the same numbers, and mappings to other numbers come last, one by one.
+ */
 export function portsText(ports: readonly PortSummary[]): string {
-  const groups: PortSummary[][] = [];
-  for (const port of ports.toSorted(inOrder)) {
-    const last = groups.at(-1)?.at(-1);
-    if (last && follows(last, port)) groups.at(-1)?.push(port);
-    else groups.push([port]);
+  const open = new Map<string, Span>();
+  const closed: string[] = [];
+  const mapped: string[] = [];
+  for (const { IP: ip = "", PrivatePort: port, PublicPort, Type: type } of ports.toSorted(inOrder)) {
+    if (ip !== "" && PublicPort !== port) {
+      mapped.push(`${joined(ip, String(PublicPort ?? 0))}->${port}/${type}`);
+      continue;
+    }
+    const key = `${ip}/${type}`;
+    const span = open.get(key);
+    if (span?.last === port - 1) span.last = port;
+    else {
+      if (span) closed.push(spanText(span));
+      open.set(key, { ip, type, first: port, last: port });
+    }
   }
-  return groups.map(groupText).join(", ");
+  return [...closed, ...[...open.values()].map(spanText), ...mapped].join(", ");
 }
 
 function inOrder(a: PortSummary, b: PortSummary): number {
   return (
-    a.Type.localeCompare(b.Type) ||
-    (a.IP ?? "").localeCompare(b.IP ?? "") ||
     a.PrivatePort - b.PrivatePort ||
-    (a.PublicPort ?? 0) - (b.PublicPort ?? 0)
+    compare(a.IP ?? "", b.IP ?? "") ||
+    (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
+    compare(a.Type, b.Type)
   );
 }
 
-function follows(before: PortSummary, port: PortSummary): boolean {
-  if (before.Type !== port.Type || before.IP !== port.IP || port.PrivatePort !== before.PrivatePort + 1) return false;
-  return port.PublicPort ? port.PublicPort === (before.PublicPort ?? 0) + 1 : !before.PublicPort;
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function groupText(group: readonly PortSummary[]): string {
-  const [first, last] = [group[0], group.at(-1)];
-  if (!first || !last) return "";
-  const span = (from: number, to: number) => (from === to ? String(from) : `${from}-${to}`);
-  const inside = `${span(first.PrivatePort, last.PrivatePort)}/${first.Type}`;
-  if (!first.PublicPort || !last.PublicPort) return inside;
-  const ip = first.IP?.includes(":") ? `[${first.IP}]` : (first.IP ?? "");
-  return `${ip}:${span(first.PublicPort, last.PublicPort)}->${inside}`;
+function spanText({ ip, type, first, last }: Span): string {
+  const numbers = first === last ? String(first) : `${first}-${last}`;
+  return ip === "" ? `${numbers}/${type}` : `${joined(ip, numbers)}->${numbers}/${type}`;
+}
+
+function joined(ip: string, port: string): string {
+  return `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
 }

@@ -1,4 +1,4 @@
-import type { Client } from "../../client/mod.ts";
+import type { Client, HijackedStream } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import type { WaitAnswer } from "../../wire/mod.ts";
 import type { CliIo } from "../io.ts";
@@ -25,36 +25,54 @@ export async function runAttached(
   request: Attachment,
   { io, client }: { readonly io: CliIo; readonly client: Client },
 ): Promise<number> {
-  const { id, tty, streams, keys } = request;
-  const path = `/containers/${id}`;
   const abort = new AbortController();
-  const { signal } = abort;
-  const query = { stream: true, ...streams, detachKeys: keys };
-  const attached = await client.hijack({ method: "POST", path: `${path}/attach`, query });
-  const wait = { method: "POST", path: `${path}/wait`, query: { condition: request.until }, signal } as const;
-  // The answer's head comes when the engine has begun to wait: only then may the container start.
-  const exit = readAnswer((await client.stream(wait)).bytes);
-  exit.catch(() => undefined); // looked at once the stream has ended; a start that fails comes first
   const started = Promise.withResolvers<void>();
-  const giveUp = () => {
-    abort.abort();
-    attached.close();
-  };
-  const stopProxy = request.sigProxy
-    ? proxySignals(io, client, { id, started: started.promise, giveUp })
-    : () => undefined;
-  let stopSize = (): void => undefined;
-  try {
+  const givenUp = Promise.withResolvers<never>();
+  const giveUp = () => givenUp.reject(new EngineError("canceled", "canceled"));
+  const proxy = { id: request.id, started: started.promise, giveUp };
+  const stopProxy = request.sigProxy ? proxySignals(io, client, proxy) : () => undefined;
+  const foreground = async () => {
+    const { stream, exit } = await connected(request, client, abort.signal);
     await request.begin?.();
     started.resolve();
-    if (tty && io.stdout.isTTY) stopSize = followSize(io, client, path);
-    const ending = await runStreams(attached, { io, stdin: streams.stdin, tty, keys });
-    return ending === "detached" ? 0 : statusOf(await exit);
+    return (await streamed(request, stream, { io, client })) === "detached" ? 0 : statusOf(await exit);
+  };
+  try {
+    return await Promise.race([foreground(), givenUp.promise]);
   } finally {
     stopProxy();
-    stopSize();
-    giveUp();
+    abort.abort();
   }
+}
+
+interface Connected {
+  readonly stream: HijackedStream;
+  readonly exit: Promise<WaitAnswer>;
+}
+
+async function connected(
+  { id, streams, keys, until }: Attachment,
+  client: Client,
+  signal: AbortSignal,
+): Promise<Connected> {
+  const path = `/containers/${id}`;
+  const query = { stream: true, ...streams, detachKeys: keys };
+  const stream = await client.hijack({ method: "POST", path: `${path}/attach`, query });
+  signal.addEventListener("abort", () => stream.close());
+  // The answer's head comes when the engine has begun to wait: only then may the container start.
+  const wait = { method: "POST", path: `${path}/wait`, query: { condition: until }, signal } as const;
+  const exit = readAnswer((await client.stream(wait)).bytes);
+  exit.catch(() => undefined); // looked at once the stream has ended; a start that fails comes first
+  return { stream, exit };
+}
+
+async function streamed(
+  { id, tty, streams, keys }: Attachment,
+  stream: HijackedStream,
+  { io, client }: { readonly io: CliIo; readonly client: Client },
+): Promise<"ended" | "detached"> {
+  const stopSize = tty && io.stdout.isTTY ? followSize(io, client, `/containers/${id}`) : () => undefined;
+  return runStreams(stream, { io, stdin: streams.stdin, tty, keys }).finally(stopSize);
 }
 
 async function readAnswer(bytes: AsyncIterable<Uint8Array>): Promise<WaitAnswer> {

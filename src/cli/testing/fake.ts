@@ -136,6 +136,7 @@ class FakeClient implements Client {
 
   async stream(request: ClientRequest) {
     const answer = await this.#answer(request);
+    if (isHanging(answer)) return { status: 200, headers: {}, bytes: hanging(request.signal) };
     const text = typeof answer === "string" || answer instanceof Uint8Array ? answer : JSON.stringify(answer);
     return { status: 200, headers: {}, bytes: once(Buffer.from(text as string)) };
   }
@@ -156,11 +157,15 @@ class FakeClient implements Client {
     if (request.body !== undefined) this.bodies.push(request.body);
     const known = Object.hasOwn(this.#answers, key) ? this.#answers[key] : undefined;
     if (known === undefined && !Object.hasOwn(this.#answers, key)) throw missing(key);
-    const isProcess = /\/(attach|exec\/.*\/start|start)$/.test(request.path) && /attach|^\/exec/.test(request.path);
-    const answer = typeof known === "function" && !isProcess ? await known(request) : known;
+    const answer = typeof known === "function" && !isProcess(request) ? await known(request) : known;
     if (answer instanceof EngineError) throw answer;
     return answer;
   }
+}
+
+/** Requests whose answer is a {@link Process} rather than something made of the request. */
+function isProcess({ path }: ClientRequest): boolean {
+  return path.endsWith("/attach") || /^\/exec\/.*\/start$/.test(path);
 }
 
 function missing(key: string): EngineError {
@@ -196,6 +201,18 @@ function attached(process: Process, user: User): HijackedStream {
     end: () => ended.resolve(),
     close: () => void output.destroy(),
   };
+}
+
+function isHanging(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "hangs" in answer;
+}
+
+/** A body that never comes, until the client goes away. */
+async function* hanging(signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  yield* await new Promise<Uint8Array[]>((_, reject) => {
+    if (signal?.aborted) reject(new EngineError("canceled", "canceled"));
+    signal?.addEventListener("abort", () => reject(new EngineError("canceled", "canceled")));
+  });
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
