@@ -1,7 +1,7 @@
 import type { HijackedSocket } from "../http/mod.ts";
 import type { AttachOptions, AttachSession } from "./containers.ts";
 import type { Context } from "./context.ts";
-import { parseDetachKeys } from "./detach-keys.ts";
+import { detachKeys } from "./detach-keys.ts";
 import { publish } from "./event.ts";
 import type { Hub, Reader, StreamName } from "./hub.ts";
 import { logs } from "./logs.ts";
@@ -14,7 +14,7 @@ import { isLive, transition } from "./transition.ts";
 export async function attach(ctx: Context, ref: string, options: AttachOptions): Promise<AttachSession> {
   const row = resolve(ctx.table, ref);
   transition(row.phase, "attach", row);
-  const detachKeys = parseDetachKeys(options.detachKeys);
+  const keys = detachKeys(options.detachKeys);
   const joined = options.stream ? await join(ctx, { row, options }) : undefined;
   publish(ctx, row, { action: "attach" });
   const kind = row.config.Tty ? "raw" : "multiplexed";
@@ -23,7 +23,15 @@ export async function attach(ctx: Context, ref: string, options: AttachOptions):
     if (!joined) return;
     const { hub, reader } = joined;
     const stdin = options.stdin && row.config.OpenStdin;
-    const request = { hub, reader, socket, tty: row.config.Tty, stdin, closeStdin: row.config.StdinOnce, detachKeys };
+    const request = {
+      hub,
+      reader,
+      socket,
+      detachKeys: keys,
+      tty: row.config.Tty,
+      stdin,
+      closeStdin: row.config.StdinOnce,
+    };
     const outcome = await serve(request);
     if (outcome === "detached") publish(ctx, row, { action: "detach" });
   };

@@ -1,6 +1,5 @@
 import type { HijackedSocket } from "../http/mod.ts";
-import { frame } from "../stream/mod.ts";
-import { DetachFilter } from "./detach-keys.ts";
+import { DetachFilter, frame } from "../stream/mod.ts";
 import type { Chunk, Hub, Reader } from "./hub.ts";
 
 export interface ServeRequest {
@@ -63,8 +62,8 @@ async function readInput(request: ServeRequest): Promise<"ended" | "detached"> {
   try {
     for await (const input of socket.input) {
       if (!stdin) continue; // reading on is what notices a client that leaves
-      const { bytes, detached } = filter?.feed(input) ?? { bytes: input, detached: false };
-      if (bytes.length > 0) await hub.write(bytes);
+      const { pass, detached } = filter?.feed(input) ?? { pass: input, detached: false };
+      if (pass.length > 0) await hub.write(pass);
       if (detached) return "detached";
     }
     if (stdin && request.closeStdin && !tty) await hub.closeStdin();

@@ -1,5 +1,6 @@
 import type { ContainerState, ContainerStatus } from "../wire/mod.ts";
-import { humanDuration, millis, never } from "./clock.ts";
+import { humanDuration } from "../wire/mod.ts";
+import { millis, never } from "./clock.ts";
 import type { Row } from "./table.ts";
 import { isLive } from "./transition.ts";
 
@@ -10,8 +11,8 @@ export function statusOf({ phase }: Pick<Row, "phase">): ContainerStatus {
 
 /** The STATUS column of `docker ps`: "Up 3 minutes", "Exited (0) 2 hours ago". `now` in milliseconds since 1970. */
 export function statusText(row: Row, now: number): string {
-  const ago = () => humanDuration(Math.max(0, now - millis(row.finished)));
-  const up = () => `Up ${humanDuration(Math.max(0, now - millis(row.started)))}`;
+  const ago = () => humanDuration(Math.max(0, now - millis(row.finished)) / 1000);
+  const up = () => `Up ${humanDuration(Math.max(0, now - millis(row.started)) / 1000)}`;
   const status = statusOf(row);
   switch (status) {
     case "created":

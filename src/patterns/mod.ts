@@ -1,1 +1,2 @@
+export { editDistance } from "./distance.ts";
 export { deepPattern, globPattern, ignoreMatcher, isGlob, readIgnoreFile } from "./patterns.ts";

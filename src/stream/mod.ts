@@ -7,6 +7,7 @@ export {
   decompress,
   sniff,
 } from "./compression.ts";
+export { DetachFilter, parseDetachKeys } from "./detach.ts";
 export { type FramePiece, type FrameStream, frame, readFrames } from "./frames.ts";
 export type * from "./stream.ts";
 export { TarDecoder, type TarSink } from "./tar/decoder.ts";

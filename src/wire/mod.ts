@@ -19,6 +19,7 @@ export {
 } from "./decode-network.ts";
 export type * from "./event.ts";
 export { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./filters.ts";
+export { humanDuration } from "./human-duration.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";

@@ -5,6 +5,7 @@ import {
   decodeAuthsHeader,
   decodeBuildQuery,
   decodeFilters,
+  humanDuration,
   parseDuration,
   parseInstant,
   queryFlag,
@@ -87,6 +88,14 @@ describe("instants", () => {
       "1e5",
     ].filter((b) => b !== "10"))
       expect(kindOfThrown(() => parseInstant(bad, now), "invalid")).toMatch(/^invalid (timestamp|duration)/);
+  });
+  test("durations in docker's words", () => {
+    const day = 86_400;
+    const seconds = [0, 1, 59, 90, 150, 3600, 7000, 50 * 3600, 20 * day, 61 * day, 800 * day];
+    expect(seconds.map(humanDuration)).toEqual([
+      ...["Less than a second", "1 second", "59 seconds", "About a minute", "2 minutes", "About an hour"],
+      ...["2 hours", "2 days", "2 weeks", "2 months", "2 years"],
+    ]);
   });
   test("durations", () => {
     expect([parseDuration("24h"), parseDuration("100ms"), parseDuration("0")]).toEqual([

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { EngineError } from "../../errors/mod.ts";
 import type { ExecCreateBody } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
-import { parseDetachKeys } from "../detach-keys.ts";
+import { detachKeys } from "../detach-keys.ts";
 import { publish } from "../event.ts";
 import { resolve } from "../refs.ts";
 import { transition } from "../transition.ts";
@@ -12,7 +12,7 @@ export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { I
   const row = resolve(ctx.table, ref);
   transition(row.phase, "exec", row);
   if (body.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
-  parseDetachKeys(body.DetachKeys);
+  detachKeys(body.DetachKeys);
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });
   publish(ctx, row, { action: `exec_create: ${body.Cmd.join(" ")}`, attributes: { execID: id } });

@@ -6,7 +6,7 @@ import { createFailure, type Task } from "../../runtime/mod.ts";
 import type { ExecStartBody } from "../../wire/mod.ts";
 import type { StreamConnect } from "../containers.ts";
 import type { Context } from "../context.ts";
-import { parseDetachKeys } from "../detach-keys.ts";
+import { detachKeys } from "../detach-keys.ts";
 import { publish } from "../event.ts";
 import { Hub, type StreamName } from "../hub.ts";
 import { pathsOf } from "../paths.ts";
@@ -98,7 +98,7 @@ async function serveExec(
     tty,
     stdin: exec.body.AttachStdin,
     closeStdin: true,
-    detachKeys: parseDetachKeys(exec.body.DetachKeys),
+    detachKeys: detachKeys(exec.body.DetachKeys),
   });
   // Clients ask for the exit code as soon as the stream ends: it must be there by then.
   if (outcome === "ended" && !socket.signal.aborted) await ctx.execs.ended(exec.id);
