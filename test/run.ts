@@ -32,6 +32,7 @@ async function main(): Promise<number> {
     say(`    ${stage.name}: ${((Date.now() - start) / 1000).toFixed(0)} s`);
   }
   await (await mirror)?.[Symbol.asyncDispose]();
+  await takeBackHierarchies(before);
   await checkLeaks(before);
   say(`${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
@@ -150,6 +151,16 @@ async function run(argv: readonly string[], env: Record<string, string> = {}): P
   };
   const [out, err, code] = await Promise.all([collect(child.stdout), collect(child.stderr), child.exited]);
   return { code, text: out + err };
+}
+
+/** On a hybrid cgroup host a daemon mounts v1 hierarchies that crun needs, and they stay for the next one; here no next one comes. */
+async function takeBackHierarchies(before: ReadonlySet<string>): Promise<void> {
+  for (const one of await kernelState()) {
+    const target = /^mount (\/sys\/fs\/cgroup\/[a-z_]+)$/.exec(one)?.[1];
+    if (target === undefined || before.has(one)) continue;
+    await run(["umount", target]);
+    await run(["rmdir", target]);
+  }
 }
 
 async function checkLeaks(before: ReadonlySet<string>): Promise<void> {
