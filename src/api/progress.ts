@@ -18,7 +18,7 @@ export async function progressReply(
   run: (progress: ProgressSink) => Promise<void>,
   options: ProgressOptions = {},
 ): Promise<Reply> {
-  const queue = new Queue<ProgressMessage>();
+  const queue = new ProgressQueue();
   const { promise: firstLine, resolve: saidSomething } = Promise.withResolvers<void>();
   let told = false;
   const running = run((message) => {
@@ -37,9 +37,45 @@ export async function progressReply(
   return { kind: "stream", status: 200, type: "application/json", bytes: lines(queue, closed) };
 }
 
-async function* lines(queue: Queue<ProgressMessage>, closed: Promise<void>): AsyncGenerator<Uint8Array> {
-  for await (const message of queue) yield jsonLine(message);
+async function* lines(queue: ProgressQueue, closed: Promise<void>): AsyncGenerator<Uint8Array> {
+  yield* queue.lines();
   await closed;
+}
+
+/** Bytes that wait for a client that does not read: a build step that says much must not fill the daemon's memory. */
+const mostWaiting = 16 * 1024 * 1024;
+const clipped = { stream: "[output clipped: it came faster than it was read]\n" };
+
+/** Lines on their way. Who sends them cannot wait, so beyond {@link mostWaiting} all are dropped but results and errors. */
+export class ProgressQueue {
+  readonly #queue = new Queue<Uint8Array>();
+  #waiting = 0;
+  #clipping = false;
+
+  push(message: ProgressMessage): void {
+    const matters = message.aux !== undefined || message.error !== undefined;
+    const full = this.#waiting > mostWaiting;
+    if (!full || matters) this.#add(message);
+    else if (!this.#clipping) this.#add(clipped);
+    this.#clipping = full;
+  }
+
+  close(): void {
+    this.#queue.close();
+  }
+
+  async *lines(): AsyncGenerator<Uint8Array> {
+    for await (const line of this.#queue) {
+      this.#waiting -= line.length;
+      yield line;
+    }
+  }
+
+  #add(message: ProgressMessage): void {
+    const line = jsonLine(message);
+    this.#waiting += line.length;
+    this.#queue.push(line);
+  }
 }
 
 function failure(err: unknown): ProgressMessage {

@@ -54,6 +54,7 @@ test.each([
   [{ label: ["tier"] }, true],
   [{ label: ["tier=front"] }, true],
   [{ label: ["tier=back"] }, false],
+  [{ label: ["constructor"] }, false],
   [{ type: ["container"], event: ["die"] }, false],
   [{ scope: ["local"] }, true],
   [{ unheard: ["of"] }, false],
@@ -67,4 +68,30 @@ test.each([
     timeNano: 1,
   };
   expect(matches(filter(wanted as Record<string, string[]>), event)).toBe(expected);
+});
+
+test("a subscriber that does not read is cut off", async () => {
+  using db = openDb(":memory:", eventsMigrations);
+  const events = createEvents(db);
+  const received = events.subscribe(filter(), new AbortController().signal)[Symbol.asyncIterator]();
+  const first = received.next();
+  for (let sent = 0; sent < 100_010; sent++) events.publish({ type: "image", action: "pull", id: String(sent) });
+  expect((await first).value?.Actor.ID).toBe("0");
+  let count = 1;
+  const rest = (async () => {
+    for (let one = await received.next(); !one.done; one = await received.next()) count++;
+  })();
+  await expect(rest).rejects.toThrow("were not read");
+  expect(count).toBeLessThanOrEqual(100_001);
+});
+
+test("a database that takes nothing more is nobody's end", async () => {
+  const db = openDb(":memory:", eventsMigrations);
+  const events = createEvents(db);
+  const abort = new AbortController();
+  const next = events.subscribe(filter(), abort.signal)[Symbol.asyncIterator]().next();
+  db[Symbol.dispose]();
+  events.publish(start);
+  expect((await next).value?.Action).toBe("start");
+  abort.abort();
 });

@@ -1,5 +1,6 @@
 import { Queue } from "../async/mod.ts";
 import type { Db, Migration } from "../db/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import type { EventMessage, Filters } from "../wire/mod.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { EventMessage, Filters } from "../wire/mod.ts";
  */
 export interface Events {
   publish(event: EngineEvent): void;
-  /** Live events that match, until the signal aborts. A slow reader loses nothing: its queue grows. */
+  /** Live events that match, until the signal aborts. A slow reader loses nothing, but one that is {@link most} behind is cut off with "unavailable". */
   subscribe(filter: EventFilter, signal: AbortSignal): AsyncIterable<EventMessage>;
   /** Stored events at or after `from` (nanoseconds since 1970), oldest first. */
   since(filter: EventFilter, from: bigint): EventMessage[];
@@ -34,6 +35,8 @@ export const eventsMigrations: readonly Migration[] = [
 ];
 
 const kept = 10_000;
+/** Events that wait for one subscriber: one that does not read must not fill the memory. */
+const most = 100_000;
 
 export function createEvents(db: Db): Events {
   return new EventBus(db);
@@ -56,8 +59,12 @@ class EventBus implements Events {
   publish(event: EngineEvent): void {
     const message = this.#stamp(event);
     this.#pending.push(message);
-    if (this.#pending.length === 1) queueMicrotask(() => this.#store());
-    for (const { filter, queue } of this.#subscribers) if (matches(filter, message)) queue.push(message);
+    if (this.#pending.length === 1) queueMicrotask(() => this.#storeOrDrop());
+    for (const { filter, queue } of this.#subscribers) {
+      if (!matches(filter, message)) continue;
+      if (queue.size < most) queue.push(message);
+      else queue.close(new EngineError("unavailable", `More than ${most} events were not read`));
+    }
   }
 
   async *subscribe(filter: EventFilter, signal: AbortSignal): AsyncIterable<EventMessage> {
@@ -98,6 +105,15 @@ class EventBus implements Events {
     };
   }
 
+  /** Nobody is there to be told, and news that a full disk does not take must not end the daemon. */
+  #storeOrDrop(): void {
+    try {
+      this.#store();
+    } catch {
+      return;
+    }
+  }
+
   #store(): void {
     const batch = this.#pending;
     if (batch.length === 0) return;
@@ -129,7 +145,7 @@ function matchesOne(key: string, value: string, event: EventMessage): boolean {
       return event.scope === value;
     case "label": {
       const [name = "", wanted] = splitOnce(value, "=");
-      return name in Attributes && (wanted === undefined || Attributes[name] === wanted);
+      return Object.hasOwn(Attributes, name) && (wanted === undefined || Attributes[name] === wanted);
     }
     case "image":
       return (
