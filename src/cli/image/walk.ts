@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { ignoreMatcher } from "../../patterns/mod.ts";
-import { type Bytes, fromBuffer, type TarEntry, type TarHeader } from "../../stream/mod.ts";
+import { fromBuffer, type TarEntry, type TarHeader } from "../../stream/mod.ts";
 
 export interface WalkOptions {
   /** Of an ignore file. */
@@ -86,6 +86,18 @@ function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
   return { header: { ...base, type: "file", size: BigInt(bytes.length) }, content: fromBuffer(bytes) };
 }
 
-function wholeFile(path: Buffer, size: bigint): Bytes {
-  return createReadStream(path, { end: Number(size) - 1, highWaterMark: 1 << 18 });
+/** As many bytes as were announced, or fewer when the file has shrunk since: the archive's writer tells then. */
+async function* wholeFile(path: Buffer, size: bigint): AsyncGenerator<Uint8Array> {
+  const fd = openSync(path, "r"); // a stream would not take a name that is no text
+  try {
+    for (let left = Number(size); left > 0; ) {
+      const piece = Buffer.allocUnsafe(Math.min(left, 1 << 18));
+      const count = readSync(fd, piece);
+      if (count === 0) return;
+      left -= count;
+      yield piece.subarray(0, count);
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
