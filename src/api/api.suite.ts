@@ -30,7 +30,6 @@ export function fakeServices(fakes: Fakes): ApiServices {
     builder: fake("builder", fakes.builder),
     build: fake("build", fakes.build),
     system: fake("system", fakes.system),
-    ...(fakes.memberships && { memberships: fake("memberships", fakes.memberships) }),
   };
 }
 

@@ -11,7 +11,7 @@ import { containerRoutes } from "./containers.ts";
 import { eventRoutes } from "./events.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
-import { type Memberships, networkRoutes } from "./networks.ts";
+import { networkRoutes } from "./networks.ts";
 import { type SystemService, systemRoutes } from "./system.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { guarded } from "./version.ts";
@@ -28,8 +28,6 @@ export interface ApiServices {
   readonly builder: Pick<Builder, "prune">;
   readonly build: BuildService;
   readonly system: SystemService;
-  /** Without it, connecting and disconnecting existing containers is refused by name. */
-  readonly memberships?: Memberships;
 }
 
 /**
@@ -46,7 +44,7 @@ export function apiRoutes(services: ApiServices): Route[] {
     ...commitRoutes(services.containers),
     ...imageRoutes(services),
     ...buildRoutes(services),
-    ...networkRoutes(services.networks, services.memberships),
+    ...networkRoutes(services.networks, services.containers),
     ...volumeRoutes(services.volumes),
     ...unsupportedRoutes(),
   ];

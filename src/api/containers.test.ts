@@ -288,3 +288,16 @@ test("commit: options from the query, a configuration in the body is refused", a
   expect((await a.ask("POST", "/commit?container=web", { body: { Cmd: ["x"] } })).status).toBe(501);
   expect((await a.ask("POST", "/commit")).status).toBe(400);
 });
+
+test("until API 1.44 the short id is among the aliases of whoever has names", async () => {
+  const Networks = { own: { Aliases: ["web"], DNSNames: ["c"] }, bridge: { Aliases: null, DNSNames: null } };
+  const inspect = async () => ({ Id: "0123456789abcdef", NetworkSettings: { Networks } }) as never;
+  await using a = await api({ containers: { inspect } });
+  const aliases = async (path: string) => {
+    const { body } = await a.ask("GET", path);
+    const networks = (body as { NetworkSettings: { Networks: typeof Networks } }).NetworkSettings.Networks;
+    return [networks.own.Aliases, networks.bridge.Aliases];
+  };
+  expect(await aliases("/v1.44/containers/c/json")).toEqual([["web", "0123456789ab"], null]);
+  expect(await aliases("/containers/c/json")).toEqual([["web"], null]);
+});

@@ -2,6 +2,7 @@ import type { Containers, StopOptions } from "../containers/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Route } from "../http/mod.ts";
 import {
+  type ContainerInspect,
   decodeContainerCreate,
   decodeFilters,
   decodeUpdate,
@@ -12,6 +13,7 @@ import {
 } from "../wire/mod.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { empty, json, refOf } from "./reply.ts";
+import { atLeast } from "./version.ts";
 
 /** `/containers` and what is below it, but for exec. */
 export function containerRoutes(containers: Containers): Route[] {
@@ -108,7 +110,10 @@ function reading(containers: Containers): Route[] {
     {
       method: "GET",
       path: "/containers/{id*}/json",
-      handle: async (request) => json(await containers.inspect(refOf(request), queryFlag(request.query, "size"))),
+      handle: async (request) => {
+        const found = await containers.inspect(refOf(request), queryFlag(request.query, "size"));
+        return json(withShortIds(found, request.apiVersion));
+      },
     },
     {
       method: "GET",
@@ -121,6 +126,17 @@ function reading(containers: Containers): Route[] {
       handle: async (request) => json(await containers.changes(refOf(request))),
     },
   ];
+}
+
+/** Until API 1.44 a container's short id is among its aliases; docker-compose 1 reconnects containers without it. */
+function withShortIds(container: ContainerInspect, version: string): ContainerInspect {
+  if (atLeast(version, "1.45")) return container;
+  const { Id, NetworkSettings } = container;
+  const Networks = Object.entries(NetworkSettings.Networks).map(([name, settings]) => {
+    const own = settings.DNSNames ? { Aliases: [...(settings.Aliases ?? []), Id.slice(0, 12)] } : {};
+    return [name, { ...settings, ...own }] as const;
+  });
+  return { ...container, NetworkSettings: { ...NetworkSettings, Networks: Object.fromEntries(Networks) } };
 }
 
 /** `since` and `before` are the old forms of the filters of those names. */

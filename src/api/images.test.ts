@@ -38,6 +38,7 @@ test("list, inspect, history, tag, remove, prune", async () => {
     { all: true, sharedSize: true, filter: { reference: ["ng*"] } },
   ]);
   expect((await a.ask("GET", "/images/r:5000/a//b:c/json")).body).toEqual({ Id: "r:5000/a//b:c", Size: 7 });
+  expect((await a.ask("GET", "/v1.44/images/x/json")).body).toMatchObject({ Id: "x", Container: "" });
   expect((await a.ask("GET", "/images/x/json?manifests=1")).status).toBe(501);
   expect((await a.ask("GET", "/images/a/history")).body).toEqual([]);
   expect((await a.ask("POST", "/images/a/tag?repo=r:5000/n&tag=t")).status).toBe(201);

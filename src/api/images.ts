@@ -2,7 +2,7 @@ import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Images, ImageTransfer } from "../images/mod.ts";
 import { parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
-import { decodeFilters, type Filters, queryFlag, queryText, requiredText } from "../wire/mod.ts";
+import { decodeFilters, type Filters, type ImageInspect, queryFlag, queryText, requiredText } from "../wire/mod.ts";
 import { transferRoutes } from "./image-transfer.ts";
 import { empty, json, param } from "./reply.ts";
 import { atLeast } from "./version.ts";
@@ -21,7 +21,7 @@ function reading(images: Images): Route[] {
       path: "/images/{name*}/json",
       handle: async (request) => {
         refuse(request, ["manifests", "platform"]);
-        return json(withVirtualSize(await images.inspect(param(request, "name")), request.apiVersion));
+        return json(inspected(await images.inspect(param(request, "name")), request.apiVersion));
       },
     },
     {
@@ -48,6 +48,12 @@ function listFilter({ query, apiVersion }: HttpRequest): Filters {
   const filter = decodeFilters(query);
   const name = atLeast(apiVersion, "1.41") ? undefined : queryText(query, "filter");
   return name === undefined ? filter : new Map([...filter, ["reference", [name]]]);
+}
+
+/** Until API 1.44 the container that an image was committed from is told; docker-compose 1 looks for its volumes there. */
+function inspected(image: ImageInspect, version: string) {
+  const sized = withVirtualSize(image, version);
+  return atLeast(version, "1.45") ? sized : { ...sized, Container: "", ContainerConfig: image.Config };
 }
 
 /** `VirtualSize` is the same as `Size`, and was there until API 1.44. */

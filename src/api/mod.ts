@@ -1,7 +1,6 @@
 export { type ApiServices, apiRoutes } from "./api.ts";
 export type { BuildRequest, BuildService } from "./build.ts";
 export { apiErrors, apiMissing, statusOf } from "./errors.ts";
-export type { Memberships } from "./networks.ts";
 export { apiHeaders, type SystemService } from "./system.ts";
 export type { SystemFacts, VersionFacts } from "./system-info.ts";
 export { apiVersion, minApiVersion } from "./version.ts";

@@ -1,3 +1,4 @@
+import type { Memberships } from "../containers/mod.ts";
 import { EngineError, isKind } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Networks } from "../network/mod.ts";
@@ -7,20 +8,12 @@ import {
   decodeNetworkCreate,
   decodeNetworkDisconnect,
   type Filters,
-  type NetworkConnectBody,
-  type NetworkDisconnectBody,
 } from "../wire/mod.ts";
 import { empty, json, param } from "./reply.ts";
 
-/** Joining containers and networks after `create`: an ability of its own, since it is the container's engine that has it. */
-export interface Memberships {
-  connect(network: string, body: NetworkConnectBody): Promise<void>;
-  disconnect(network: string, body: NetworkDisconnectBody): Promise<void>;
-}
-
 type NetworkService = Pick<Networks, "create" | "get" | "list" | "remove">;
 
-export function networkRoutes(networks: NetworkService, memberships?: Memberships): Route[] {
+export function networkRoutes(networks: NetworkService, memberships: Memberships): Route[] {
   return [...managing(networks), ...joining(memberships)];
 }
 
@@ -69,11 +62,7 @@ async function prune(networks: NetworkService, filter: Filters): Promise<string[
   return deleted;
 }
 
-function joining(memberships: Memberships | undefined): Route[] {
-  const able = (): Memberships => {
-    if (memberships) return memberships;
-    throw new EngineError("not-implemented", "connecting existing containers is not implemented by Berth yet");
-  };
+function joining(memberships: Memberships): Route[] {
   const route = (name: string, run: (network: string, request: HttpRequest) => Promise<void>): Route => ({
     method: "POST",
     path: `/networks/{id}/${name}`,
@@ -83,9 +72,11 @@ function joining(memberships: Memberships | undefined): Route[] {
     },
   });
   return [
-    route("connect", async (network, request) => able().connect(network, decodeNetworkConnect(await request.json()))),
+    route("connect", async (network, request) =>
+      memberships.connect(network, decodeNetworkConnect(await request.json())),
+    ),
     route("disconnect", async (network, request) =>
-      able().disconnect(network, decodeNetworkDisconnect(await request.json())),
+      memberships.disconnect(network, decodeNetworkDisconnect(await request.json())),
     ),
   ];
 }

@@ -20,7 +20,7 @@ test("networks: names with spaces, bodies, prune keeps what came into use", asyn
     },
   };
   const connect = async (...args: unknown[]) => void calls.push(args);
-  await using a = await api({ networks, memberships: { connect, disconnect: connect } });
+  await using a = await api({ networks, containers: { connect, disconnect: connect } });
   expect((await a.ask("GET", "/networks/my%20net")).body).toEqual({ Id: "my net" });
   expect(await a.ask("POST", "/networks/create", { body: { Name: "n" } })).toMatchObject({
     status: 201,

@@ -10,6 +10,8 @@ import type {
   ExecStartBody,
   FilesystemChange,
   Filters,
+  NetworkConnectBody,
+  NetworkDisconnectBody,
   TopAnswer,
   UpdateBody,
   WaitAnswer,
@@ -21,7 +23,7 @@ import type {
  * and `inspect` read rows and take no lock. A `ref` is an id, a name, or an unambiguous id prefix; every method throws
  * "not-found" `No such container: REF` for one that matches nothing.
  */
-export interface Containers extends Lifecycle, Execs, Files, Monitor {}
+export interface Containers extends Lifecycle, Execs, Files, Monitor, Memberships {}
 
 export interface Lifecycle {
   create(request: CreateContainer): Promise<ContainerCreateAnswer>;
@@ -58,6 +60,13 @@ export interface StopOptions {
 }
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+export interface Memberships {
+  /** At once where the container runs, with its next start otherwise. Throws "forbidden" when it cannot be a member, or is one. */
+  connect(network: string, body: NetworkConnectBody): Promise<void>;
+  /** Throws "forbidden" when it is no member. */
+  disconnect(network: string, body: NetworkDisconnectBody): Promise<void>;
+}
 
 export interface Execs {
   createExec(ref: string, body: ExecCreateBody): Promise<{ Id: string }>;

@@ -13,6 +13,7 @@ import { networkModeOf } from "./modes.ts";
 import { planMounts } from "./mount-plan.ts";
 import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs, unmountRootfs } from "./mounts.ts";
 import { checkName, madeUpName } from "./names.ts";
+import { networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
@@ -94,7 +95,7 @@ function newRow(ctx: Context, { request, name, image }: { request: CreateContain
     created: instant(),
     config,
     hostConfig,
-    endpoints: request.body.endpoints,
+    endpoints: settleEndpoints(ctx, { hostConfig, endpoints: request.body.endpoints }),
     mounts: planMounts({ hostConfig, volumes: config.Volumes, inherited }),
     phase: "creating",
     pid: 0,
@@ -115,7 +116,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
     mode.kind === "container"
       ? `container:${resolve(ctx.table, mode.ref).id}`
       : mode.kind === "network"
-        ? mode.name
+        ? networkName(ctx, mode.name)
         : host.NetworkMode;
   const v2 = ctx.config.limits.cgroupVersion === "v2";
   return {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { decodeNetworkCreate } from "../wire/mod.ts";
 import { body, script } from "./testing/bodies.ts";
 import { type Engine, startEngine } from "./testing/engine.ts";
 import { makeAndStart, run } from "./testing/run.ts";
@@ -11,6 +12,7 @@ afterAll(() => engine.dispose());
 
 const settings = async (id: string) => (await engine.containers.inspect(id, false)).NetworkSettings;
 const force = { force: true, volumes: true, link: false };
+const networkBody = (Name: string) => decodeNetworkCreate({ Name });
 
 test("the default bridge: an address, a name for it, gone with the container", async () => {
   const id = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "default" });
@@ -82,4 +84,48 @@ test("a running container keeps its address over the daemon's restart", async ()
   engine = await engine.crash();
   expect((await settings(id)).IPAddress).toBe(before);
   await engine.containers.remove(id, force);
+});
+
+test("connect and disconnect: a running container gets and loses an interface, a stopped one is a member from its next start", async () => {
+  const name = `members-${process.pid}`;
+  const { id: network } = await engine.realNetworks.create(networkBody(name));
+  const id = await makeAndStart(engine, script("sleep 1000"), { NetworkMode: "bridge" });
+  const join = { Container: id, EndpointConfig: { Aliases: ["web"] } };
+  await engine.containers.connect(network.slice(0, 12), join);
+  const both = (await settings(id)).Networks;
+  expect(Object.keys(both)).toEqual(["bridge", name]);
+  expect(both[name]).toMatchObject({ Aliases: ["web"], NetworkID: network, IPAddress: expect.stringMatching(/^\d/) });
+  await expect(engine.containers.connect(name, join)).rejects.toMatchObject({ kind: "forbidden" });
+  await engine.containers.disconnect("bridge", { Container: id, Force: false });
+  expect(Object.keys((await settings(id)).Networks)).toEqual([name]);
+  await expect(engine.containers.disconnect("bridge", { Container: id, Force: false })).rejects.toThrow(
+    "not connected",
+  );
+  await engine.containers.restart(id, { timeout: 0 });
+  expect(engine.realNetworks.endpoints(id).map((endpoint) => endpoint.networkName)).toEqual([name]);
+  await engine.containers.remove(id, force);
+
+  const { Id: later } = await engine.containers.create({ body: body(script("sleep 1000"), { NetworkMode: name }) });
+  await engine.containers.disconnect(name, { Container: later, Force: false });
+  await engine.containers.connect("bridge", { Container: later, EndpointConfig: {} });
+  await engine.containers.start(later);
+  expect(engine.realNetworks.endpoints(later).map((endpoint) => endpoint.networkName)).toEqual(["bridge"]);
+  await engine.containers.remove(later, force);
+  await engine.realNetworks.remove(name);
+});
+
+test("who has no network of its own cannot join one; endpoints that are asked for are all there are", async () => {
+  for (const NetworkMode of ["host", "none"]) {
+    const { Id } = await engine.containers.create({ body: body(script("true"), { NetworkMode }) });
+    const joining = engine.containers.connect("bridge", { Container: Id, EndpointConfig: {} });
+    await expect(joining).rejects.toMatchObject({ kind: "forbidden" });
+    await engine.containers.remove(Id, force);
+  }
+  const name = `asked-${process.pid}`;
+  await engine.realNetworks.create(networkBody(name));
+  const asked = { ...body(script("true"), { NetworkMode: "default" }), endpoints: { [name]: {} } };
+  const { Id } = await engine.containers.create({ body: asked });
+  expect(Object.keys((await settings(Id)).Networks)).toEqual([name]);
+  await engine.containers.remove(Id, force);
+  await engine.realNetworks.remove(name);
 });

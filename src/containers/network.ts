@@ -1,4 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { isKind } from "../errors/mod.ts";
+import type { EndpointRequest } from "../network/mod.ts";
 import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
 import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
@@ -45,9 +47,48 @@ export function ownsSandbox(row: Row): boolean {
 export function wantedNetworks(row: Pick<Row, "hostConfig" | "endpoints">): ReadonlyMap<string, EndpointConfig> {
   const mode = networkModeOf(row.hostConfig.NetworkMode);
   if (mode.kind !== "network") return new Map();
-  const first: [string, EndpointConfig] = [mode.name, row.endpoints[mode.name] ?? row.endpoints["default"] ?? {}];
-  const others = Object.entries(row.endpoints).filter(([name]) => name !== mode.name && name !== "default");
-  return new Map([first, ...others]);
+  const all = Object.entries(row.endpoints);
+  return new Map([...all.filter(([name]) => name === mode.name), ...all.filter(([name]) => name !== mode.name)]);
+}
+
+/**
+ * By the networks' own names. As with dockerd, the endpoints that are asked for are all that there are, and the network of
+ * the mode counts only when there are none. Networks that do not exist (yet) are told by `start`.
+ */
+export function settleEndpoints(
+  ctx: Pick<Context, "networks">,
+  { hostConfig, endpoints }: Pick<Row, "hostConfig" | "endpoints">,
+): Row["endpoints"] {
+  const mode = networkModeOf(hostConfig.NetworkMode);
+  if (mode.kind !== "network") return {};
+  const asked = Object.entries(endpoints).map(
+    ([name, config]) => [name === "default" ? mode.name : name, config] as const,
+  );
+  const settled = asked.length > 0 ? asked : [[mode.name, {}] as const];
+  return Object.fromEntries(settled.map(([name, config]) => [networkName(ctx, name), config]));
+}
+
+/** The name of the network that an id or its beginning means; the word itself when there is none. */
+export function networkName({ networks }: Pick<Context, "networks">, idOrName: string): string {
+  try {
+    return networks.get(idOrName).Name;
+  } catch (err) {
+    if (isKind(err, "not-found")) return idOrName;
+    throw err;
+  }
+}
+
+/** One leg; ports are published on the first. */
+export function endpointRequest(row: Row, config: EndpointConfig, { first = false } = {}): EndpointRequest {
+  const macAddress = config.MacAddress || (first ? row.config.MacAddress : undefined);
+  return {
+    holder: row.id,
+    name: row.name,
+    hostname: row.config.Hostname,
+    config,
+    ...(macAddress && { macAddress }),
+    ...(first && { ports: wantedPorts(row) }),
+  };
 }
 
 /** What is to be published: the bindings, and with `-P` every exposed port that has none. */
@@ -66,15 +107,7 @@ async function connectAll(ctx: Context, row: Row): Promise<string[]> {
   const addresses: string[] = [];
   for (const [network, config] of wantedNetworks(row)) {
     const first = addresses.length === 0;
-    const macAddress = config.MacAddress || (first ? row.config.MacAddress : undefined);
-    const endpoint = await ctx.networks.connect(network, {
-      holder: row.id,
-      name: row.name,
-      hostname: row.config.Hostname,
-      config,
-      ...(macAddress && { macAddress }),
-      ...(first && { ports: wantedPorts(row) }),
-    });
+    const endpoint = await ctx.networks.connect(network, endpointRequest(row, config, { first }));
     addresses.push(endpoint.address, ...(endpoint.address6 ? [endpoint.address6] : []));
   }
   return addresses.filter(Boolean);

@@ -20,6 +20,7 @@ import { inspect } from "./inspect.ts";
 import { kill } from "./kill.ts";
 import { list } from "./list.ts";
 import { logs } from "./logs.ts";
+import { connectNetworkTo, disconnectNetworkFrom } from "./memberships.ts";
 import { setPaused } from "./pause.ts";
 import { prune } from "./prune.ts";
 import { recover } from "./recover.ts";
@@ -91,6 +92,8 @@ function operations(ctx: Context): Containers {
     remove: (ref, options) => remove(ctx, ref, options),
     wait: (ref, until, signal) => wait(ctx, ref, { until, signal }),
     prune: (filter) => prune(ctx, filter),
+    connect: (network, body) => connectNetworkTo(ctx, network, body),
+    disconnect: (network, body) => disconnectNetworkFrom(ctx, network, body),
     createExec: async (ref, body) => createExec(ctx, ref, body),
     startExec: (execId, body, connect) => startExec(ctx, execId, { body, ...(connect && { connect }) }),
     inspectExec: (execId) => inspectExec(ctx, execId),

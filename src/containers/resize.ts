@@ -19,9 +19,9 @@ export async function resize(ctx: Context, ref: string, size: Size): Promise<voi
   publish(ctx, row, { action: "resize", attributes });
 }
 
-/** Throws "conflict" when the exec does not run. */
+/** One that is starting is waited for: clients resize as soon as they have the connection. Throws "conflict" when it does not run. */
 export async function resizeExec(ctx: Context, execId: string, size: Size): Promise<void> {
-  const exec = ctx.execs.get(execId);
+  const exec = await ctx.execs.started(execId);
   if (exec.phase !== "running") throw new EngineError("conflict", `exec process ${execId} is not running`);
   await ctx.runtime.resize(execId, size);
 }

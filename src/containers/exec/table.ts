@@ -18,6 +18,7 @@ const remembered = 64;
 export class ExecTable {
   readonly #execs = new Map<string, Exec>();
   readonly #ends = new Map<string, PromiseWithResolvers<Exec>>();
+  readonly #starts = new Map<string, PromiseWithResolvers<void>>();
 
   add(exec: Exec): void {
     this.#execs.set(exec.id, exec);
@@ -39,7 +40,15 @@ export class ExecTable {
   update(id: string, patch: Partial<Omit<Exec, "id" | "containerId" | "body">>): Exec {
     const exec = { ...this.get(id), ...patch };
     this.#execs.set(id, exec);
+    if (exec.phase === "starting") this.#starts.set(id, this.#starts.get(id) ?? Promise.withResolvers());
+    else this.#settleStart(id);
     return exec;
+  }
+
+  /** The exec once it is not starting any more. Throws "not-found". */
+  async started(id: string): Promise<Exec> {
+    await this.#starts.get(id)?.promise;
+    return this.get(id);
   }
 
   /** Resolves when the exec has ended. */
@@ -84,7 +93,13 @@ export class ExecTable {
     for (const { id } of ended.slice(0, Math.max(0, ended.length - remembered))) this.#forget(id);
   }
 
+  #settleStart(id: string): void {
+    this.#starts.get(id)?.resolve();
+    this.#starts.delete(id);
+  }
+
   #forget(id: string): void {
+    this.#settleStart(id);
     this.#execs.delete(id);
     this.#ends.delete(id);
   }

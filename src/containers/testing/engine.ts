@@ -81,6 +81,10 @@ export class FakeNetworks {
     return { address: "10.9.8.7", ports: {} };
   }
 
+  get(name: string) {
+    return { Name: name };
+  }
+
   endpoints() {
     return [];
   }
