@@ -307,3 +307,16 @@ test("a stop that may take longer than any timer does not kill at once", async (
   await engine.containers.stop(id, { timeout: 100_000_000 });
   expect((await state(id)).ExitCode).toBe(5);
 });
+
+test("rm --force of what is started again meanwhile kills that, too", async () => {
+  const id = await makeAndStart(engine, script("sleep 1000"));
+  const again = engine.containers.restart(id, { timeout: 0 });
+  const removed = engine.containers.remove(id, force);
+  const started = engine.containers.start(id);
+  await Promise.allSettled([again, removed, started]);
+  await removed;
+  await expect(state(id)).rejects.toThrow("No such container");
+  for (const kind of ["state", "tasks", "exits", "bundles"]) {
+    expect(readdirSync(join(engine.directory, "exec", kind)).filter((name) => name.startsWith(id))).toEqual([]);
+  }
+});

@@ -1,3 +1,4 @@
+import { EngineError, isKind } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
 import { resolve } from "./refs.ts";
@@ -10,7 +11,10 @@ export async function setPaused(ctx: Context, ref: string, paused: boolean): Pro
   await ctx.locks.run(id, async () => {
     const row = resolve(ctx.table, id);
     const phase = transition(row.phase, action, row);
-    await ctx.runtime.freeze(id, paused);
+    await ctx.runtime.freeze(id, paused).catch((err: unknown) => {
+      if (!isKind(err, "not-found")) throw err;
+      throw new EngineError("conflict", `container ${id} is not running`, { cause: err }); // it has just ended
+    });
     ctx.table.update(id, { phase }, publishing(ctx, { action }));
   });
 }

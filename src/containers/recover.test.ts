@@ -131,3 +131,16 @@ test("a mount that cannot be taken away keeps no daemon from starting", async ()
   engine = await engine.crash(async () => rmSync(join(root, "in the way")));
   expect(existsSync(root)).toBe(false);
 });
+
+test("a process whose container has no row is ended", async () => {
+  const id = await makeAndStart(engine, script("sleep 1000"));
+  const { Pid } = await state(id);
+  const exit = join(engine.directory, "exec/exits", "d".repeat(64));
+  engine = await engine.crash(async (db) => {
+    db.write((tx) => tx.run("DELETE FROM containers WHERE id = ?", [id]));
+    await Bun.write(exit, "0");
+  });
+  expect(existsSync(`/proc/${Pid}`)).toBe(false);
+  expect(existsSync(join(engine.directory, "exec/state", id))).toBe(false);
+  expect(existsSync(exit)).toBe(false);
+});

@@ -30,10 +30,8 @@ export async function recover(ctx: Context): Promise<void> {
   const live = rows.filter((row) => row.phase !== "removing" && row.phase !== "creating" && runs(tasks.get(row.id)));
   await ctx.networks.recover(new Set(live.map((row) => row.id)));
   for (const row of rows) await attempt(ctx, { id: row.id, body: () => settle(ctx, { row, task: tasks.get(row.id) }) });
-  for (const { id, state } of tasks.values()) {
-    // What has no row is an exec; one that runs on is heard of when it ends.
-    if (!known.has(id) && state === "exited") await attempt(ctx, { id, body: () => ctx.runtime.deleteExec(id) });
-  }
+  for (const task of tasks.values())
+    if (!known.has(task.id)) await attempt(ctx, { id: task.id, body: () => drop(ctx, task) });
   await sweep(ctx);
   for (const row of [...ctx.table.all()]) {
     if (row.phase === "exited" && shouldStartWithDaemon(row)) {
@@ -64,6 +62,12 @@ async function settle(ctx: Context, { row, task }: { row: Row; task: RecoveredTa
     if (row.phase === "restarting") scheduleRetry(ctx, row);
     else if (row.hostConfig.AutoRemove && row.phase !== "dead") await removeLocked(ctx, { row, volumes: true });
   });
+}
+
+/** What has no row is an exec, of which one that runs on is heard when it ends; or what was left of a container. */
+async function drop(ctx: Context, { id, kind, state }: RecoveredTask): Promise<void> {
+  if (kind === "container") await ctx.runtime.delete(id);
+  else if (state === "exited") await ctx.runtime.deleteExec(id);
 }
 
 async function undo(ctx: Context, row: Row): Promise<void> {

@@ -24,20 +24,34 @@ const deathLimit = 10_000;
 export async function remove(ctx: Context, ref: string, options: RemoveOptions): Promise<void> {
   if (options.link) throw new EngineError("not-implemented", "removing a link is not implemented");
   const { id } = resolve(ctx.table, ref);
-  if (options.force) await killFirst(ctx, id);
-  await ctx.locks.run(id, async () => {
-    const row = ctx.table.get(id);
-    if (!row && options.force) return; // its own --rm was faster
-    if (!row) throw new EngineError("not-found", `No such container: ${ref}`);
-    transition(row.phase, options.force ? "forceRemove" : "remove", row);
-    await removeLocked(ctx, { row, volumes: options.volumes });
-  });
+  for (let removed = false; !removed; ) {
+    if (options.force) await killFirst(ctx, id);
+    removed = await ctx.locks.run(id, () => removeStill(ctx, { id, ref, options }));
+  }
+}
+
+interface Wish {
+  readonly id: string;
+  readonly ref: string;
+  readonly options: RemoveOptions;
+}
+
+/** False when somebody has started it again since it was killed: it must not go while it runs. */
+async function removeStill(ctx: Context, { id, ref, options }: Wish): Promise<boolean> {
+  const row = ctx.table.get(id);
+  if (!row && options.force) return true; // its own --rm was faster
+  if (!row) throw new EngineError("not-found", `No such container: ${ref}`);
+  transition(row.phase, options.force ? "forceRemove" : "remove", row);
+  if (isLive(row.phase)) return false;
+  await removeLocked(ctx, { row, volumes: options.volumes });
+  return true;
 }
 
 /** The process must be gone and its exit dealt with before its container can be removed. */
 async function killFirst(ctx: Context, id: string): Promise<void> {
   const ended = await ctx.locks.run(id, async () => {
-    const row = resolve(ctx.table, id);
+    const row = ctx.table.get(id);
+    if (!row) return undefined; // its own --rm was faster
     if (row.phase !== "removing") transition(row.phase, "forceRemove", row);
     if (!isLive(row.phase)) return undefined;
     const marked = ctx.table.update(id, { stoppedByUser: true });

@@ -8,9 +8,19 @@ export async function sizes(ctx: Context, row: Row): Promise<{ SizeRw: number; S
   let own = 0;
   for (let name: string | undefined = snapshotKey(row.id); name; name = ctx.snapshots.info(name)?.parent) {
     if (!ctx.snapshots.info(name)) break;
-    const usage = await ctx.snapshots.usage(name);
+    const usage = await usageOf(ctx, name);
     bytes += usage.bytes;
     if (name === snapshotKey(row.id)) own = usage.bytes;
   }
   return { SizeRw: own, SizeRootFs: bytes };
+}
+
+/** Nothing for one that was removed while it was measured: a list of containers is no worse for it. */
+async function usageOf(ctx: Context, name: string): Promise<{ bytes: number }> {
+  try {
+    return await ctx.snapshots.usage(name);
+  } catch (err) {
+    if (ctx.snapshots.info(name)) throw err;
+    return { bytes: 0 };
+  }
 }

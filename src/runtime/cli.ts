@@ -47,7 +47,7 @@ export class RuntimeCli {
 
 /** Both runtimes' words for a container that is not there or does not run. */
 export function isGone(said: string): boolean {
-  return /does not exist|container not running|No such process|not exist|\/status`: No such file|process already finished/.test(
+  return /does not exist|container not running|container `[^`]*` is not running|No such process|not exist|\/status`: No such file|process already finished/.test(
     said,
   );
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ListedContainer } from "./cli.ts";
 import { readExit } from "./exits.ts";
@@ -31,6 +31,9 @@ export async function recover(parts: Parts): Promise<RecoveredTask[]> {
     );
   }
   for (const { id } of listed) if (!parts.tasks.find(id)) await removeOrphan(parts, id);
+  for (const id of await readdir(parts.paths.exits)) {
+    if (!parts.tasks.find(id)) await rm(join(parts.paths.exits, id), { recursive: true, force: true });
+  }
   return found;
 }
 
@@ -56,13 +59,14 @@ async function adopt(parts: Parts, found: Found): Promise<RecoveredTask> {
     control: Promise.resolve(),
   };
   parts.tasks.add(task);
+  const known = { id: record.id, kind: record.kind, pid };
   const state = monitor === undefined ? "exited" : stateOf(found);
   if (state !== "exited") {
     if (state === "paused") parts.frozen.add(record.id);
     follow(parts, task, parts.host.processes.ended(monitor ?? 0));
-    return { id: record.id, state, pid };
+    return { ...known, state };
   }
-  return { id: record.id, state, pid, exit: await exitAlready(parts, { task, found }) };
+  return { ...known, state, exit: await exitAlready(parts, { task, found }) };
 }
 
 function stateOf({ record, listed }: Found): RecoveredTask["state"] {

@@ -51,7 +51,12 @@ export function recoverSuite(name: "crun" | "runc"): void {
         const request = lab.exec(running.id, ["/bin/sh", "-c", "sleep 0.3; exit 6"], { attach: false });
         await lab.runtime.exec(request);
         const { runtime, found } = await next();
-        expect(found.get(running.id)).toEqual({ id: running.id, state: "running", pid: running.task.pid });
+        expect(found.get(running.id)).toEqual({
+          id: running.id,
+          kind: "container",
+          state: "running",
+          pid: running.task.pid,
+        });
         expect(found.get(paused.id)).toMatchObject({ state: "paused", pid: paused.task.pid });
         expect(found.get(created.id)).toMatchObject({ state: "created" });
         expect(found.get(request.execId)).toMatchObject({ state: "running" });

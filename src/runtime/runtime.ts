@@ -75,6 +75,7 @@ export interface Task {
 
 export interface RecoveredTask {
   readonly id: string;
+  readonly kind: "container" | "exec";
   readonly state: "created" | "running" | "paused" | "exited";
   readonly pid: number;
   readonly exit?: Exit;
