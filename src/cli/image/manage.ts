@@ -1,4 +1,4 @@
-import { bool, text } from "../../flags/mod.ts";
+import { bool, list, text } from "../../flags/mod.ts";
 import type { ImageDeleteItem } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { print } from "../io.ts";
@@ -18,10 +18,11 @@ export const rm = command({
   flags: {
     force: bool("Force removal of the image", { short: "f" }),
     "no-prune": bool("Do not delete untagged parents"),
+    platform: list("Remove only the given platform variant"),
   },
   args: { min: 1 },
   run({ flags, args, client }, io) {
-    const query = { force: flags.force, noprune: flags["no-prune"] };
+    const query = { force: flags.force, noprune: flags["no-prune"], platforms: flags.platform.map(platformJson) };
     return each(io, args, async (name) => {
       const items = await client.json<ImageDeleteItem[]>({ method: "DELETE", path: imagePath(name), query });
       return items.map(deletedText).join("\n");
