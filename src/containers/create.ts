@@ -15,7 +15,7 @@ import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs,
 import { checkName, madeUpName } from "./names.ts";
 import { networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
-import { resolve } from "./refs.ts";
+import { resolveOther } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
 import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
@@ -114,7 +114,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
   const mode = networkModeOf(host.NetworkMode);
   const NetworkMode =
     mode.kind === "container"
-      ? `container:${resolve(ctx.table, mode.ref).id}`
+      ? `container:${resolveOther(ctx.table, mode.ref).id}`
       : mode.kind === "network"
         ? networkName(ctx, mode.name)
         : host.NetworkMode;
@@ -139,7 +139,7 @@ function withHostname(
 ): ContainerConfig {
   const mode = networkModeOf(hostConfig.NetworkMode);
   if (mode.kind === "container") {
-    const { Hostname, Domainname } = resolve(ctx.table, mode.ref).config;
+    const { Hostname, Domainname } = resolveOther(ctx.table, mode.ref).config;
     return { ...config, Hostname, Domainname };
   }
   const shared = mode.kind === "host" || hostConfig.UTSMode === "host";

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
-import { EngineError, isKind, messageOf } from "../errors/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import type { Mount } from "../host/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { MountEntry } from "./mount-entry.ts";
 import { parseVolumesFrom } from "./mount-plan.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
-import { resolve } from "./refs.ts";
+import { resolve, resolveOther } from "./refs.ts";
 import type { Row } from "./table.ts";
 
 export type SpecMount = Mount & { readonly destination: string };
@@ -17,18 +17,9 @@ export type SpecMount = Mount & { readonly destination: string };
 export function inheritedMounts(ctx: Context, specs: readonly string[]): MountEntry[] {
   return specs.flatMap((spec) => {
     const { ref, readOnly } = parseVolumesFrom(spec);
-    const shared = lender(ctx, ref).mounts.filter((entry) => entry.type !== "tmpfs");
+    const shared = resolveOther(ctx.table, ref).mounts.filter((entry) => entry.type !== "tmpfs");
     return shared.map((entry) => ({ ...entry, rw: entry.rw && !readOnly, anonymous: false, copyUp: false }));
   });
-}
-
-/** Clients take "not-found" of a create for a missing image, and pull it: here it is the request that is wrong. */
-function lender(ctx: Context, ref: string): Row {
-  try {
-    return resolve(ctx.table, ref);
-  } catch (err) {
-    throw isKind(err, "not-found") ? new EngineError("invalid", messageOf(err)) : err;
-  }
 }
 
 /** Makes the volumes that a plan names, holds them for the container, and returns the mounts with their sources. */

@@ -1,4 +1,4 @@
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import type { ContainerTable, Row } from "./table.ts";
 
 /** The container that an id, a name or an unambiguous id prefix means. Throws "not-found", "invalid" (ambiguous). */
@@ -10,6 +10,18 @@ export function resolve(table: ContainerTable, ref: string): Row {
   if (second) throw new EngineError("invalid", `Multiple IDs found with provided prefix: ${ref}`);
   if (!first) throw new EngineError("not-found", `No such container: ${ref}`);
   return first;
+}
+
+/**
+ * The container that a request to create another one names. Throws "invalid" for one that is not there: clients take
+ * "not-found" of a create for a missing image, and pull it.
+ */
+export function resolveOther(table: ContainerTable, ref: string): Row {
+  try {
+    return resolve(table, ref);
+  } catch (err) {
+    throw isKind(err, "not-found") ? new EngineError("invalid", messageOf(err)) : err;
+  }
 }
 
 function byPrefix(table: ContainerTable, prefix: string): Row[] {
