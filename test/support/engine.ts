@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./until.ts";
@@ -52,6 +52,7 @@ export async function startEngine(flags: readonly string[] = []): Promise<Engine
     berth: (...args) => cli("berth", host, args),
     ok: async (...args) => expectOk(args, await docker(...args)),
     async [Symbol.asyncDispose]() {
+      if (!existsSync(directory)) return;
       if (child?.exitCode !== null || child.signalCode !== null) await start();
       await removeContainers(host);
       await stop();
