@@ -52,7 +52,7 @@ const compilers: Readonly<Record<string, Compile>> = {
 /** Throws "invalid" for a key or value that Docker refuses. */
 export function compileFilters(ctx: Context, filter: Filters): Test {
   const tests = [...filter].map(([key, values]) => {
-    const compile = compilers[key];
+    const compile = Object.hasOwn(compilers, key) ? compilers[key] : undefined;
     if (!compile) throw new EngineError("invalid", `invalid filter '${key}'`);
     return values.length === 0 ? () => true : compile(ctx, values);
   });

@@ -236,6 +236,9 @@ test("list and prune", async () => {
   expect(others).toEqual([]);
   expect(found).toMatchObject({ Id: id, Command: "sh", State: "created", Status: "Created", Image: "busybox" });
   expect(await engine.containers.list({ ...options, all: false })).toEqual([]);
+  await expect(engine.containers.list({ ...options, filter: new Map([["__proto__", ["x"]]]) })).rejects.toThrow(
+    "invalid filter '__proto__'",
+  );
   await expect(engine.containers.list({ ...options, filter: new Map([["nope", ["x"]]]) })).rejects.toThrow(
     "invalid filter 'nope'",
   );

@@ -63,6 +63,24 @@ function ociArchive(annotations?: Record<string, string>, gzip = true): TarFile[
 }
 
 describe("load", () => {
+  test("indexes that name one another over and over are each read once", async () => {
+    using t = await setUpTransfer();
+    const files = ociArchive();
+    let entries = JSON.parse(String(files.find(({ name }) => name === "index.json")?.content)).manifests;
+    for (let depth = 0; depth < 4; depth++) {
+      const content = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: entries });
+      const digest = digestOf(content);
+      files.push({ name: `blobs/sha256/${hexOf(digest)}`, content });
+      entries = Array(100).fill({ mediaType: mediaTypes.index, digest, size: content.length });
+    }
+    const index = { name: "index.json", content: JSON.stringify({ schemaVersion: 2, manifests: entries }) };
+    const item = { Config: `blobs/sha256/${hexOf(id)}`, RepoTags: ["deep:1"], Layers: [] };
+    const rest = files.filter(({ name }) => name !== "index.json");
+    // Docker's list makes all platforms of the indexes wanted: a hundred million ways to the one image.
+    const tar = await tarOf([...rest, index, { name: "manifest.json", content: JSON.stringify([item]) }]);
+    await expect(t.transfer.load(fromBuffer(tar), t.options)).rejects.toThrow("layers");
+  });
+
   const variants: [string, (tar: Buffer) => Uint8Array][] = [
     ["plain", (tar) => tar],
     ["gzip", (tar) => gzipSync(tar)],

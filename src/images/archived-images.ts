@@ -85,9 +85,10 @@ async function ociImages(
   platform: Platform | undefined,
 ): Promise<ArchivedImage[]> {
   const found = new Map<string, ArchivedImage>();
+  const seen: Walk["seen"] = new Map();
   for (const entry of decodeIndex(bytes).manifests) {
-    for (const manifest of await manifestsOf(archive, entry, { platform, depth: 0 })) {
-      const image = await ociImage(archive, manifest);
+    for (const manifest of await manifestsOf(archive, entry, { platform, depth: 0, seen })) {
+      const image = found.get(manifest.digest) ?? (await ociImage(archive, manifest));
       const names = [...(found.get(manifest.digest)?.names ?? []), ...annotatedNames(entry)];
       found.set(manifest.digest, { ...image, names });
     }
@@ -98,9 +99,11 @@ async function ociImages(
 interface Walk {
   readonly platform: Platform | undefined;
   readonly depth: number;
+  /** What each index was found to lead to: indexes that name one another many times would take for ever. */
+  readonly seen: Map<string, Promise<Descriptor[]>>;
 }
 
-async function manifestsOf(archive: Archive, entry: Descriptor, { platform, depth }: Walk): Promise<Descriptor[]> {
+async function manifestsOf(archive: Archive, entry: Descriptor, walk: Walk): Promise<Descriptor[]> {
   if (isManifestType(entry.mediaType)) return [entry];
   if (!isIndexType(entry.mediaType)) {
     throw new EngineError(
@@ -108,7 +111,15 @@ async function manifestsOf(archive: Archive, entry: Descriptor, { platform, dept
       `index.json: unsupported media type ${JSON.stringify(entry.mediaType.slice(0, 100))}`,
     );
   }
-  if (depth === maxDepth) throw new EngineError("invalid", "index.json: indexes are nested too deeply");
+  if (walk.depth === maxDepth) throw new EngineError("invalid", "index.json: indexes are nested too deeply");
+  const key = `${walk.depth} ${entry.digest}`;
+  const known = walk.seen.get(key) ?? inIndex(archive, entry, walk);
+  walk.seen.set(key, known);
+  return known;
+}
+
+async function inIndex(archive: Archive, entry: Descriptor, walk: Walk): Promise<Descriptor[]> {
+  const { platform, depth } = walk;
   const index = decodeIndex(await blobBytes(archive, entry), entry.mediaType);
   const there = index.manifests.filter((one) => archive.files.has(pathOf(one)) && one.platform?.os !== "unknown");
   const chosen = platform ? choosePlatform(there, platform) : undefined;
@@ -117,8 +128,8 @@ async function manifestsOf(archive: Archive, entry: Descriptor, { platform, dept
     throw new EngineError("not-found", `no matching manifest for ${wanted} in the archive's index ${entry.digest}`);
   }
   const next = chosen ? [chosen] : there;
-  const lists = await Promise.all(next.map((one) => manifestsOf(archive, one, { platform, depth: depth + 1 })));
-  return lists.flat();
+  const lists = await Promise.all(next.map((one) => manifestsOf(archive, one, { ...walk, depth: depth + 1 })));
+  return [...new Map(lists.flat().map((one) => [one.digest, one])).values()];
 }
 
 async function ociImage(archive: Archive, entry: Descriptor): Promise<Omit<ArchivedImage, "names">> {

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFile
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { createMounts, readXattr, removeTree } from "../host/mod.ts";
-import { chainIds } from "../oci/mod.ts";
+import { chainIds, digestOf } from "../oci/mod.ts";
 import type { LayerSource } from "./layers.ts";
 import { openLayers } from "./mod.ts";
 import { archive, layerOf, neverAborted, openStore, type Store } from "./testing/store.ts";
@@ -132,7 +132,13 @@ describe("chains", () => {
     await store.snapshots.prepare("unpack/left");
     await store.snapshots.prepare("container/other");
     const left = store.snapshots.directory("unpack/left");
+    store.layers.recordChain(digestOf("gone"), "layer/gone");
+    store.layers.recordChain(digestOf("kept"), "container/other");
     await openLayers(store).sweep();
+    const chains = store.db.read((q) =>
+      q.all("SELECT snapshot FROM chains WHERE snapshot IN ('layer/gone', 'container/other')"),
+    );
+    expect(chains).toEqual([{ snapshot: "container/other" }]);
     expect(unpacking()).toEqual([]);
     expect(existsSync(left)).toBe(false);
     expect(store.snapshots.info("container/other")).toBeDefined();

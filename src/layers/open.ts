@@ -9,7 +9,7 @@ import { directoriesBelow } from "./below.ts";
 import { listChanges } from "./jobs/changes.ts";
 import type { LayerSource, Layers, PackedLayer, PackOptions, UnpackOptions } from "./layers.ts";
 import { packSnapshot } from "./pack.ts";
-import { findChain, insertChain } from "./table.ts";
+import { dropStale, findChain, insertChain } from "./table.ts";
 import { Unpacking, unpackPrefix } from "./unpack.ts";
 
 export interface LayersOptions {
@@ -21,7 +21,7 @@ export interface LayersOptions {
 }
 
 export interface LayersService extends Layers {
-  /** Deletes what was being unpacked when the engine was killed; to be run at daemon start, before anything is unpacked. */
+  /** Deletes what was being unpacked when the engine was killed, and what is known of layers that are gone; to be run at daemon start, before anything is unpacked. */
   sweep(): Promise<void>;
 }
 
@@ -72,5 +72,7 @@ class LayerStore implements LayersService {
     const { snapshots } = this.#options;
     const left = [...snapshots.list()].filter(({ name, state }) => state === "active" && name.startsWith(unpackPrefix));
     for (const { name } of left) await snapshots.remove(name);
+    const there = [...snapshots.list()].map(({ name }) => name);
+    this.#options.db.write((tx) => dropStale(tx, there));
   }
 }

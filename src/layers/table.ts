@@ -23,6 +23,13 @@ export function insertChain(tx: Tx, chainId: Digest, snapshot: string): void {
   tx.run("INSERT OR REPLACE INTO chains VALUES (?, ?)", [chainId, snapshot]);
 }
 
+/** What is remembered of snapshots that are gone; `there` are those that are not. */
+export function dropStale(tx: Tx, there: Iterable<string>): void {
+  const names = [JSON.stringify([...there])];
+  tx.run("DELETE FROM chains WHERE snapshot NOT IN (SELECT value FROM json_each(?))", names);
+  tx.run("DELETE FROM layer_blobs WHERE snapshot NOT IN (SELECT value FROM json_each(?))", names);
+}
+
 export interface PackedRow {
   readonly digest: Digest;
   readonly size: number;

@@ -95,6 +95,17 @@ describe("blobs", () => {
     expect([...r.content.list()]).toEqual([]);
     expect((await fetch(`${r.url}/v2/a/blobs/uploads/?digest=md5:1`, { method: "POST" })).status).toBe(400);
   });
+  test("uploads that nobody ends do not take every open file", async () => {
+    await using r = await startRegistry();
+    const begin = () => fetch(`${r.url}/v2/a/blobs/uploads/`, { method: "POST" });
+    let last = await begin();
+    const first = r.url + last.headers.get("location");
+    for (let begun = 1; begun <= 1000; begun++) last = await begin();
+    expect([last.status, await code(last)]).toEqual([429, "TOOMANYREQUESTS"]);
+    await fetch(first, { method: "DELETE" });
+    expect((await begin()).status).toBe(202);
+  });
+
   test("an upload belongs to its repository and can be given up", async () => {
     await using r = await startRegistry();
     const location = (await fetch(`${r.url}/v2/a/blobs/uploads/`, { method: "POST" })).headers.get("location") ?? "";

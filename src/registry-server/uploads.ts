@@ -9,6 +9,8 @@ import { problem, versionHeader } from "./problem.ts";
 
 /** An upload nobody touches for an hour is given up. */
 const idleLimit = 60 * 60 * 1000;
+/** Each holds an open file. */
+const mostUploads = 1000;
 
 /**
  * Blob uploads. A session is a blob being written and lives in this process: after a restart the client is told that it is
@@ -64,6 +66,7 @@ async function startUpload(uploads: Uploads, repository: string, request: HttpRe
   const digest = request.query.get("digest");
   if (digest !== null) return monolithic(parts, repository, { request, digest });
   await dropIdle(uploads);
+  if (sessions.size >= mostUploads) return problem("TOOMANYREQUESTS", "too many uploads are under way");
   const ingest = await parts.content.ingest();
   const session: Session = { id: randomUUID(), repository, ingest, busy: false, touched: Date.now() };
   sessions.set(session.id, session);

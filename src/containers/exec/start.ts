@@ -12,7 +12,7 @@ import { Hub, type StreamName } from "../hub.ts";
 import { pathsOf } from "../paths.ts";
 import { resolve } from "../refs.ts";
 import { encode, serve } from "../serve.ts";
-import { transition } from "../transition.ts";
+import { isLive, transition } from "../transition.ts";
 import { execProcess } from "./process.ts";
 import type { Exec } from "./table.ts";
 
@@ -34,7 +34,8 @@ export async function startExec(ctx: Context, execId: string, { body, connect }:
   let task: Task;
   try {
     task = await launch(ctx, { exec, body, attached });
-  } catch (err) {
+  } catch (failed) {
+    const err = whyFailed(ctx, exec, failed);
     const failure = createFailure(err);
     await rm(directoryOf(ctx, exec), { recursive: true, force: true });
     ended(ctx, { id: execId, code: failure?.exitCode ?? 126 });
@@ -43,6 +44,13 @@ export async function startExec(ctx: Context, execId: string, { body, connect }:
     return;
   }
   if (socket) await serveExec(ctx, { exec, task, tty: body.Tty, socket });
+}
+
+/** A container that ended in the middle of it is no error of the engine's. */
+function whyFailed(ctx: Context, { containerId }: Exec, err: unknown): unknown {
+  const row = ctx.table.get(containerId);
+  const there = row && isLive(row.phase) && !/container `[^`]*` is not running/.test(messageOf(err));
+  return there ? err : new EngineError("conflict", `container ${containerId} is not running`, { cause: err });
 }
 
 /** Nobody may start an exec twice. */
