@@ -50,10 +50,12 @@ function listFilter({ query, apiVersion }: HttpRequest): Filters {
   return name === undefined ? filter : new Map([...filter, ["reference", [name]]]);
 }
 
-/** Until API 1.44 the container that an image was committed from is told; docker-compose 1 looks for its volumes there. */
+/**
+ * `ContainerConfig` left the API with 1.45, and dockerd's answers with it; docker-compose 1, which Debian 12 ships, speaks the
+ * newest API there is and looks for an image's volumes in it whenever it makes a container anew.
+ */
 function inspected(image: ImageInspect, version: string) {
-  const sized = withVirtualSize(image, version);
-  return atLeast(version, "1.45") ? sized : { ...sized, Container: "", ContainerConfig: image.Config };
+  return { ...withVirtualSize(image, version), Container: "", ContainerConfig: image.Config };
 }
 
 /** `VirtualSize` is the same as `Size`, and was there until API 1.44. */
