@@ -1,14 +1,13 @@
 import { EngineError } from "../../errors/mod.ts";
 import { bool, text } from "../../flags/mod.ts";
-import { parseDetachKeys } from "../../stream/mod.ts";
 import type { ContainerInspect } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type Attachment, runAttached } from "../session/attached.ts";
-import { chosenKeys } from "../session/detach.ts";
+import { detachKeys } from "../session/detach.ts";
 import { each } from "../session/each.ts";
 import { containerPath } from "./path.ts";
 
-const detachKeys = text("Override the key sequence for detaching a container");
+const keysFlag = text("Override the key sequence for detaching a container");
 
 export const attach = command({
   name: "attach",
@@ -16,7 +15,7 @@ export const attach = command({
   usage: "[OPTIONS] CONTAINER",
   examples: ["berth attach --no-stdin web"],
   flags: {
-    "detach-keys": detachKeys,
+    "detach-keys": keysFlag,
     "no-stdin": bool("Do not attach STDIN"),
     "sig-proxy": bool("Proxy all received signals to the process", { initial: true }),
   },
@@ -30,7 +29,7 @@ export const attach = command({
       throw new EngineError("conflict", "You cannot attach to a restarting container, wait until it is running");
     const stdin = Config.OpenStdin && !flags["no-stdin"];
     if (Config.Tty && stdin && !io.stdin.isTTY) throw new EngineError("invalid", "the input device is not a TTY");
-    const keys = chosenKeys(flags["detach-keys"], io);
+    const keys = await detachKeys(flags["detach-keys"], io);
     return runAttached(
       {
         ...attachmentOf(container, { stdin, keys }),
@@ -49,7 +48,7 @@ export const start = command({
   examples: ["berth start web", "berth start -ai shell"],
   flags: {
     attach: bool("Attach STDOUT/STDERR and forward signals", { short: "a" }),
-    "detach-keys": detachKeys,
+    "detach-keys": keysFlag,
     interactive: bool("Attach container's STDIN", { short: "i" }),
   },
   args: { min: 1 },
@@ -61,7 +60,7 @@ export const start = command({
     const container = await client.json<ContainerInspect>({ method: "GET", path: containerPath(name, "/json") });
     const { Id, Config, HostConfig } = container;
     const stdin = Config.OpenStdin && flags.interactive;
-    const keys = chosenKeys(flags["detach-keys"], io);
+    const keys = await detachKeys(flags["detach-keys"], io);
     const until = HostConfig.AutoRemove ? "removed" : "next-exit";
     const attachment = { ...attachmentOf(container, { stdin, keys }), sigProxy: !Config.Tty, until } as const;
     return runAttached({ ...attachment, begin: () => begin(Id) }, { io, client });
@@ -77,6 +76,5 @@ function attachmentOf(
   { Id, Config }: ContainerInspect,
   { stdin, keys }: Input,
 ): Pick<Attachment, "id" | "tty" | "streams" | "keys"> {
-  parseDetachKeys(keys);
   return { id: Id, tty: Config.Tty, streams: { stdin, stdout: true, stderr: true }, keys };
 }

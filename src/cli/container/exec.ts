@@ -2,11 +2,10 @@ import { resolve } from "node:path";
 import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { bool, list, listOf, text, type Values } from "../../flags/mod.ts";
-import { parseDetachKeys } from "../../stream/mod.ts";
 import type { ExecInspect } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import type { CliIo } from "../io.ts";
-import { chosenKeys } from "../session/detach.ts";
+import { detachKeys } from "../session/detach.ts";
 import { runStreams } from "../session/streams.ts";
 import { followSize, sizeOf } from "../session/terminal.ts";
 import { containerPath } from "./path.ts";
@@ -34,8 +33,7 @@ export const exec = command({
   args: { min: 2 },
   interspersed: false,
   async run({ flags, args: [name = "", ...Cmd], client }, io) {
-    const keys = chosenKeys(flags["detach-keys"], io);
-    parseDetachKeys(keys);
+    const keys = await detachKeys(flags["detach-keys"], io);
     if (flags.tty && flags.interactive && !flags.detach && !io.stdin.isTTY)
       throw new EngineError("invalid", "the input device is not a TTY");
     const body = { ...execBody(flags, io), DetachKeys: keys, Cmd };

@@ -1,11 +1,10 @@
 import { EngineError } from "../../errors/mod.ts";
 import { bool, text, type Values } from "../../flags/mod.ts";
-import { parseDetachKeys } from "../../stream/mod.ts";
 import type { WaitAnswer } from "../../wire/mod.ts";
 import { type Call, command } from "../command.ts";
 import { type CliIo, print } from "../io.ts";
 import { runAttached } from "../session/attached.ts";
-import { chosenKeys } from "../session/detach.ts";
+import { detachKeys } from "../session/detach.ts";
 import { attachedStreams, createContainer, prepare } from "./create.ts";
 import type { CreateInput } from "./create-body.ts";
 import { containerFlags } from "./flags.ts";
@@ -35,8 +34,7 @@ export const run = command({
     const { flags, words } = call;
     const attach = streamsOf(flags);
     if (flags.tty && attach.stdin && !io.stdin.isTTY) throw new EngineError("invalid", "the input device is not a TTY");
-    const keys = chosenKeys(flags["detach-keys"], io);
-    parseDetachKeys(keys);
+    const keys = await detachKeys(flags["detach-keys"], io);
     const body = prepare(call, io, attach);
     if (body instanceof EngineError) return toldBeforeRunning(io, words, body);
     try {

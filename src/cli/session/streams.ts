@@ -1,7 +1,8 @@
 import type { HijackedStream } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { DetachFilter, parseDetachKeys } from "../../stream/mod.ts";
+import type { DetachFilter } from "../../stream/mod.ts";
 import type { CliIo } from "../io.ts";
+import { detachWatch } from "./detach.ts";
 
 export interface StreamOptions {
   readonly io: CliIo;
@@ -17,7 +18,7 @@ export interface StreamOptions {
 export async function runStreams(process: HijackedStream, options: StreamOptions): Promise<"ended" | "detached"> {
   const { io, tty, stdin } = options;
   const detached = Promise.withResolvers<"detached">();
-  const watch = tty ? new DetachFilter(parseDetachKeys(options.keys)) : undefined;
+  const watch = tty ? await detachWatch(options.keys) : undefined;
   const restore = tty && stdin ? await rawMode(io) : () => undefined;
   const detach = () => detached.resolve("detached");
   const stopInput = stdin ? copyInput(process, { io, watch, detach }) : process.end();
