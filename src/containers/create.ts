@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { hostname as hostName } from "node:os";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, messageOf } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import type { ContainerConfig, ContainerCreateAnswer, HostConfig } from "../wire/mod.ts";
 import { instant } from "./clock.ts";
@@ -36,8 +36,7 @@ export async function create(ctx: Context, request: CreateContainer): Promise<Co
 async function build(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {
   await using undo = new AsyncDisposableStack();
   ctx.table.insert(row);
-  undo.defer(() => ctx.table.delete(row.id));
-  undo.defer(() => discard(ctx, row));
+  undo.defer(() => takeBack(ctx, row));
   const [, mounts] = await settleAll([
     mkdir(pathsOf(ctx.config, row.id).home, { recursive: true, mode: 0o710 }),
     acquireVolumes(ctx, row),
@@ -47,6 +46,17 @@ async function build(ctx: Context, { row, image }: { row: Row; image: Image }): 
   const phase = transition(row.phase, "prepared", row);
   ctx.table.update(row.id, { phase, mounts }, publishing(ctx, { action: "create" }));
   undo.move();
+}
+
+/** After a failure, whose reason is the one to tell. What cannot be taken back leaves a dead container, whose removal tries again. */
+async function takeBack(ctx: Context, row: Row): Promise<void> {
+  try {
+    await discard(ctx, row);
+    ctx.table.delete(row.id);
+  } catch (err) {
+    ctx.log.error("could not take back a container's creation", { container: row.id, error: messageOf(err) });
+    ctx.table.update(row.id, { phase: "dead", error: messageOf(err) });
+  }
 }
 
 /** Takes back whatever of a container's creation is there. */
@@ -127,6 +137,8 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
     IpcMode: host.IpcMode || "private",
     CgroupnsMode: host.CgroupnsMode || (v2 && !host.Privileged ? "private" : "host"),
     ShmSize: host.ShmSize || ctx.config.defaultShmSize,
+    MemorySwappiness: host.MemorySwappiness === -1 ? null : host.MemorySwappiness,
+    PidsLimit: host.PidsLimit === 0 ? null : host.PidsLimit,
     Runtime: host.Runtime || ctx.runtime.info.name,
     MemorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
   };

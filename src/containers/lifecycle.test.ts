@@ -323,3 +323,25 @@ test("rm --force of what is started again meanwhile kills that, too", async () =
     expect(readdirSync(join(engine.directory, "exec", kind)).filter((name) => name.startsWith(id))).toEqual([]);
   }
 });
+
+test("what a failed create cannot take back is a dead container, which can be removed", async () => {
+  const mounts = engine.host.mounts as { unmount: (typeof engine.host.mounts)["unmount"] };
+  const { unmount } = mounts;
+  mounts.unmount = () => {
+    throw new Error("busy");
+  };
+  await expect(make(engine, { Image: "volumes" })).rejects.toThrow("busy");
+  mounts.unmount = unmount;
+  const [dead] = await everything(engine.containers);
+  expect(dead?.State).toBe("dead");
+  await engine.containers.remove(dead?.Id ?? "", force);
+  expect(engine.db.read((q) => q.all("SELECT * FROM volumes"))).toEqual([]);
+});
+
+test("an image that goes while a container is made of it leaves no container without files", async () => {
+  const image = engine.images.get("volumes");
+  const { rootfs } = engine.images;
+  engine.db.write((tx) => tx.run("DELETE FROM image_layers WHERE image = ?", [image.id]));
+  await expect(rootfs(image)).rejects.toThrow("No such image");
+  await expect(make(engine, { Image: "volumes" })).rejects.toThrow("No such image");
+});

@@ -49,7 +49,7 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
 async function launch(ctx: Context, row: Row): Promise<number> {
   const paths = pathsOf(ctx.config, row.id);
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => takeDown(ctx, row));
+  undo.defer(() => takeBack(ctx, row));
   await settleAll([mountRootfs(ctx, row.id), mkdir(paths.bundle, { recursive: true, mode: 0o700 })]);
   const root = ctx.host.rooted(paths.rootfs);
   const user = resolveUser(root, { user: row.config.User, groupAdd: row.hostConfig.GroupAdd ?? [] });
@@ -72,6 +72,13 @@ async function launch(ctx: Context, row: Row): Promise<number> {
   await ctx.runtime.start(row.id);
   undo.move();
   return pid;
+}
+
+/** After a failure, whose reason is the one to tell. */
+async function takeBack(ctx: Context, row: Row): Promise<void> {
+  await takeDown(ctx, row).catch((err: unknown) => {
+    ctx.log.error("could not take back a container's start", { container: row.id, error: messageOf(err) });
+  });
 }
 
 /** The process, waiting to be started, and its streams. */

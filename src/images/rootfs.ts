@@ -3,10 +3,11 @@ import type { Context } from "./context.ts";
 import type { Image } from "./images.ts";
 import { imageById, layersOf, setSnapshot } from "./table.ts";
 
-/** See `Images.rootfs`. Unpacking again is the exception: only when a snapshot was lost. */
+/** See `Images.rootfs`. Throws "not-found" for an image that was removed since it was looked up. Unpacking again is the exception: only when a snapshot was lost. */
 export async function imageRootfs(context: Context, image: Image): Promise<string | undefined> {
   const rows = context.db.read((q) => layersOf(q, image.id));
   const top = rows.at(-1);
+  if (!top && image.config.rootfs.diff_ids.length > 0) throw new EngineError("not-found", `No such image: ${image.id}`);
   if (!top) return undefined;
   const known = context.layers.chain(top.chain);
   if (known) return known;
