@@ -125,8 +125,9 @@ function abilities({ limits, ...facts }: SystemFacts) {
 function registryConfig(facts: Pick<SystemFacts, "registryMirrors" | "insecureRegistries">) {
   const index = (name: string, secure: boolean) => ({ Name: name, Mirrors: [], Secure: secure, Official: false });
   const insecure = facts.insecureRegistries.filter((name) => !name.includes("/"));
+  const ranges = facts.insecureRegistries.filter((name) => name.includes("/"));
   return {
-    InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...facts.insecureRegistries.filter((name) => name.includes("/"))],
+    InsecureRegistryCIDRs: [...new Set(["::1/128", "127.0.0.0/8", ...ranges])],
     IndexConfigs: {
       "docker.io": { Name: "docker.io", Mirrors: facts.registryMirrors, Secure: true, Official: true },
       ...Object.fromEntries(insecure.map((name) => [name, index(name, false)])),

@@ -1,3 +1,4 @@
+import { defaultMaskedPaths, defaultReadonlyPaths } from "../runtime/mod.ts";
 import type { ContainerInspect, HostConfig } from "../wire/mod.ts";
 import { argvOf } from "./config.ts";
 import type { Context } from "./context.ts";
@@ -43,8 +44,10 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
   };
 }
 
+/** A privileged container has none of the default paths. */
 function shownHostConfig(host: HostConfig): HostConfig {
-  return { ...host, MaskedPaths: host.MaskedPaths ?? null, ReadonlyPaths: host.ReadonlyPaths ?? null };
+  const [masked, readonly] = host.Privileged ? [null, null] : [defaultMaskedPaths, defaultReadonlyPaths];
+  return { ...host, MaskedPaths: host.MaskedPaths ?? masked, ReadonlyPaths: host.ReadonlyPaths ?? readonly };
 }
 
 /** UpperDir as tools expect it; the lower ones are the snapshot store's own business. */

@@ -105,13 +105,19 @@ async function usage(engine: Engine, types: ReadonlySet<DiskUsageType>): Promise
   const { images, containers, volumes } = engine;
   const list = types.has("image") ? await images.list({ filter: new Map(), all: false, sharedSize: true }) : undefined;
   return {
-    ...(list && { Images: list, LayersSize: await layersSize(engine) }),
+    ...(list && { Images: await withUsers(list, containers), LayersSize: await layersSize(engine) }),
     ...(types.has("container") && {
       Containers: await containers.list({ all: true, limit: 0, size: true, filter: new Map() }),
     }),
     ...(types.has("volume") && { Volumes: await volumeUsage(volumes) }),
     ...(types.has("build-cache") && { BuildCache: await engine.builder.usage() }),
   };
+}
+
+/** How many containers each image has, which only disk usage tells. */
+async function withUsers<T extends { readonly Id: string }>(images: readonly T[], containers: Engine["containers"]) {
+  const all = await containers.list({ all: true, limit: 0, size: false, filter: new Map() });
+  return images.map((image) => ({ ...image, Containers: all.filter(({ ImageID }) => ImageID === image.Id).length }));
 }
 
 async function layersSize({ snapshots }: Engine): Promise<number> {

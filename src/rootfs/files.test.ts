@@ -17,6 +17,8 @@ describe("/etc/hosts", () => {
     expect(hostsFile({ hostname: "h", domainname: "", addresses: ["1.1.1.1"], extraHosts: [], hostGateway })).toEndWith(
       "\n1.1.1.1\th\n",
     );
+    const dotted = { hostname: "h.d.e", domainname: "", addresses: ["1.1.1.1"], extraHosts: [], hostGateway };
+    expect(hostsFile(dotted)).toEndWith("\n1.1.1.1\th.d.e h\n");
   });
 
   test("the gateway is asked for only when it is used; without one its entries are left out", () => {

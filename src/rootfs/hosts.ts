@@ -15,7 +15,9 @@ const localNames = [
 /** The text of /etc/hosts in a network of its own. */
 export function hostsFile(input: HostsInput): string {
   const { hostname, domainname } = input;
-  const names = domainname ? `${hostname}.${domainname} ${hostname}` : hostname;
+  const full = domainname ? `${hostname}.${domainname}` : hostname;
+  const [bare = ""] = full.split(".");
+  const names = bare === full ? full : `${full} ${bare}`;
   const own = input.addresses.map((address) => `${address}\t${names}`);
   return `${[...localNames, ...extraHostLines(input), ...own].join("\n")}\n`;
 }

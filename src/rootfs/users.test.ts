@@ -29,13 +29,13 @@ const range = "uids and gids must be in range 0-2147483647";
 
 describe("a process's user", () => {
   const cases: Record<string, object> = {
-    "": { uid: 0, gid: 0, additionalGids: [], home: "/root" },
-    ":staff": { uid: 0, gid: 50, additionalGids: [] },
-    app: { uid: 1000, gid: 1000, additionalGids: [50], home: "/home/app" },
-    "1000": { uid: 1000, gid: 1000, additionalGids: [50] },
-    "app:staff": { uid: 1000, gid: 50, additionalGids: [] },
+    "": { uid: 0, gid: 0, additionalGids: [0], home: "/root" },
+    ":staff": { uid: 0, gid: 50, additionalGids: [50] },
+    app: { uid: 1000, gid: 1000, additionalGids: [1000, 50], home: "/home/app" },
+    "1000": { uid: 1000, gid: 1000, additionalGids: [1000, 50] },
+    "app:staff": { uid: 1000, gid: 50, additionalGids: [50] },
     "ops:88": { uid: 1001, gid: 88 },
-    "4321": { uid: 4321, gid: 0, additionalGids: [], home: "/" },
+    "4321": { uid: 4321, gid: 0, additionalGids: [0], home: "/" },
     "1500": { uid: 1500, gid: 0 },
     nogroup: { uid: 1002, gid: 0, home: "/" },
     nobody: { uid: 4294967294, gid: 4294967294 },
@@ -51,13 +51,15 @@ describe("a process's user", () => {
   });
 
   test("groups are added by name and number, each once", () => {
-    expect(resolveUser(root, { user: "app", groupAdd: ["wheel", "50", "99"] }).additionalGids).toEqual([50, 10, 99]);
-    expect(resolveUser(root, { user: "app:app", groupAdd: ["staff"] }).additionalGids).toEqual([50]);
+    expect(resolveUser(root, { user: "app", groupAdd: ["wheel", "50", "99"] }).additionalGids).toEqual([
+      1000, 50, 10, 99,
+    ]);
+    expect(resolveUser(root, { user: "app:app", groupAdd: ["staff"] }).additionalGids).toEqual([1000, 50]);
     expect(() => resolveUser(root, { user: "", groupAdd: ["nope"] })).toThrow("unable to find group nope");
   });
 
   test("a root without the files knows numbers only", () => {
-    expect(resolveUser(rootOf({}), { user: "" })).toEqual({ uid: 0, gid: 0, additionalGids: [], home: "/" });
+    expect(resolveUser(rootOf({}), { user: "" })).toEqual({ uid: 0, gid: 0, additionalGids: [0], home: "/" });
     expect(resolveUser(rootOf({}), { user: "7:8" })).toMatchObject({ uid: 7, gid: 8 });
     expect(() => resolveUser(rootOf({}), { user: "root" })).toThrow("unable to find user root");
   });

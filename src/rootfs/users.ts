@@ -8,7 +8,8 @@ const largestId = 2 ** 31 - 1;
 /**
  * Who `USER[:GROUP]` is, as moby's and runc's `user.GetExecUser` decide: what looks like a number is one, whatever the names
  * are, and needs no entry; without a user it is root. A group that is given takes the place of all groups that have the
- * user as a member; `groupAdd` (names or numbers) comes on top. Throws "invalid" in Docker's words.
+ * user as a member; `groupAdd` (names or numbers) comes on top. The main group is one of the further ones, too, as moby has it
+ * since CVE-2022-36109: a process that gives it up must not lose what it denies. Throws "invalid" in Docker's words.
  */
 export function resolveUser(
   root: RootedFs,
@@ -20,7 +21,7 @@ export function resolveUser(
   const gid = wanted.group === "" ? (account?.gid ?? 0) : groupId(groups, wanted.group);
   const own = wanted.group === "" ? groups.filter(({ members }) => account && members.includes(account.name)) : [];
   const further = [...own.map((group) => group.gid), ...groupAdd.map((group) => groupId(groups, group))];
-  return { uid, gid, additionalGids: [...new Set(further)], home: account?.home || "/" };
+  return { uid, gid, additionalGids: [...new Set([gid, ...further])], home: account?.home || "/" };
 }
 
 /**

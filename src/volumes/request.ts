@@ -41,7 +41,10 @@ function requireLocal(name: string, { Driver: driver, DriverOpts: options }: Vol
   }
   const [option] = Object.keys(options);
   if (option !== undefined) {
-    throw new EngineError("not-implemented", `create ${name}: option ${JSON.stringify(option)} of the local driver`);
+    throw new EngineError(
+      "not-implemented",
+      `create ${name}: option ${JSON.stringify(option)} of the local driver is not implemented`,
+    );
   }
 }
 
