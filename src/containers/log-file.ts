@@ -20,8 +20,10 @@ const longestLine = 1024 * 1024;
 export class LogParser {
   #rest: Buffer = Buffer.alloc(0);
 
+  /** The records' texts are views of the block: to be used before it is written again. */
   feed(block: Uint8Array): LogRecord[] {
-    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, block]) : Buffer.from(block);
+    const view = Buffer.from(block.buffer, block.byteOffset, block.length);
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, block]) : view;
     const records: LogRecord[] = [];
     let from = 0;
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, from)) {

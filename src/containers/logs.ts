@@ -1,7 +1,7 @@
 import { watch } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { EngineError } from "../errors/mod.ts";
-import { type Bytes, frame } from "../stream/mod.ts";
+import { type Bytes, frameHeader } from "../stream/mod.ts";
 import { nanos } from "./clock.ts";
 import type { LogOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
@@ -120,6 +120,8 @@ class Changes {
   }
 }
 
+const lineEnd = Buffer.from("\n");
+
 type FormatOptions = Pick<LogOptions, "stdout" | "stderr" | "timestamps" | "details" | "since" | "until">;
 
 /** Turns records into what a client sees: a partial one joins what follows without a newline, and without a second time. */
@@ -139,16 +141,20 @@ export class LogFormat {
     return this.#done;
   }
 
+  /** One buffer for all, and none in between: a log is as long as its container likes, and garbage is memory, too. */
   render(records: readonly LogRecord[]): Uint8Array {
     const parts: Uint8Array[] = [];
     for (const record of records) {
-      const bytes = this.#one(record);
-      if (bytes) parts.push(this.#raw ? bytes : frame(record.stream, bytes));
+      const own = this.#partsOf(record);
+      if (!own) continue;
+      const length = own.reduce((sum, part) => sum + part.length, 0);
+      if (!this.#raw) parts.push(frameHeader(record.stream, length));
+      parts.push(...own);
     }
     return Buffer.concat(parts);
   }
 
-  #one({ time, stream, partial, text }: LogRecord): Uint8Array | undefined {
+  #partsOf({ time, stream, partial, text }: LogRecord): readonly Uint8Array[] | undefined {
     const { since, until, timestamps, details } = this.#options;
     if (since > 0n || until > 0n) {
       const at = nanos(time) ?? 0n;
@@ -160,7 +166,6 @@ export class LogFormat {
     if (partial) this.#middle.add(stream);
     else this.#middle.delete(stream);
     const prefix = middle ? "" : `${timestamps ? `${time} ` : ""}${details ? " " : ""}`;
-    const end = partial ? "" : "\n";
-    return prefix === "" && end === "" ? text : Buffer.concat([Buffer.from(prefix), text, Buffer.from(end)]);
+    return [...(prefix === "" ? [] : [Buffer.from(prefix)]), text, ...(partial ? [] : [lineEnd])];
   }
 }

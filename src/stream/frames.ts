@@ -9,11 +9,15 @@ const headerSize = 8;
 
 /** The 8-byte header (stream, three zeroes, length in big endian) followed by the bytes; at most 4 GiB less one. */
 export function frame(stream: FrameStream, bytes: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(headerSize + bytes.length);
-  framed.writeUInt32BE(names.indexOf(stream) * 0x1000000, 0);
-  framed.writeUInt32BE(bytes.length, 4);
-  framed.set(bytes, headerSize);
-  return framed;
+  return Buffer.concat([frameHeader(stream, bytes.length), bytes]);
+}
+
+/** What {@link frame} puts in front of so many bytes. */
+export function frameHeader(stream: FrameStream, length: number): Buffer {
+  const header = Buffer.allocUnsafe(headerSize);
+  header.writeUInt32BE(names.indexOf(stream) * 0x1000000, 0);
+  header.writeUInt32BE(length, 4);
+  return header;
 }
 
 export interface FramePiece {
