@@ -184,7 +184,7 @@ test("memory: the kernel's kill is reported", async () => {
 
 test("users come from the container's own files", async () => {
   expect((await run(engine, script("id; echo $HOME", { User: "app" }))).stdout).toBe(
-    "uid=1000(app) gid=1001(app) groups=1001(app),2000(extra)\n/home/app\n".replace("groups=1001(app),", "groups="),
+    "uid=1000(app) gid=1001(app) groups=1001(app),2000(extra)\n/home/app\n",
   );
   const id = await make(engine, { Cmd: ["true"], User: "nobody-here" });
   await expect(engine.containers.start(id)).rejects.toThrow(
