@@ -1,7 +1,6 @@
 import type { CommitOptions, Files } from "../containers/mod.ts";
-import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
-import { decodeContainerConfig, queryFlag, queryText, requiredText } from "../wire/mod.ts";
+import { type ContainerConfig, decodeContainerConfig, queryFlag, queryText, requiredText } from "../wire/mod.ts";
 import { json } from "./reply.ts";
 
 export function commitRoutes(files: Files): Route[] {
@@ -9,18 +8,16 @@ export function commitRoutes(files: Files): Route[] {
 }
 
 async function commit(files: Files, request: HttpRequest): Promise<Reply> {
-  refuseConfig(await request.json());
+  const config = givenConfig(await request.json());
   const ref = requiredText(request.query, "container").replace(/^\/+/, "");
-  return json(await files.commit(ref, commitOptions(request.query)), 201);
+  return json(await files.commit(ref, { ...commitOptions(request.query), ...(config && { config }) }), 201);
 }
 
-/** Clients send `null`, `{}` or their own options again; a configuration with something in it is another matter. */
-function refuseConfig(body: unknown): void {
-  if (body === undefined || body === null) return;
-  const nothing = JSON.stringify(decodeContainerConfig({}));
-  if (JSON.stringify(decodeContainerConfig(body)) === nothing) return;
-  const text = "commit with a configuration in the body is not implemented by Berth yet; use changes";
-  throw new EngineError("not-implemented", text);
+/** Clients send `null`, `{}` or their own options again, which asks for nothing. */
+function givenConfig(body: unknown): ContainerConfig | undefined {
+  if (body === undefined || body === null) return undefined;
+  const config = decodeContainerConfig(body);
+  return JSON.stringify(config) === JSON.stringify(decodeContainerConfig({})) ? undefined : config;
 }
 
 function commitOptions(query: URLSearchParams): CommitOptions {

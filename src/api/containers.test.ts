@@ -271,7 +271,7 @@ test("exec: create, start attached and detached, errors before the connection is
   );
 });
 
-test("commit: options from the query, a configuration in the body is refused", async () => {
+test("commit: options from the query, a configuration from the body", async () => {
   const asked: unknown[] = [];
   const commit: Containers["commit"] = async (ref, options) => {
     asked.push([ref, options]);
@@ -285,7 +285,8 @@ test("commit: options from the query, a configuration in the body is refused", a
     ["web", { repo: "r", tag: "t", comment: "c", author: "a", pause: false, changes: ["CMD x", "ENV a=b"] }],
     ["web", { pause: true, changes: [] }],
   ]);
-  expect((await a.ask("POST", "/commit?container=web", { body: { Cmd: ["x"] } })).status).toBe(501);
+  await a.ask("POST", "/commit?container=web", { body: { Labels: { a: "b" } } });
+  expect(asked[2]).toMatchObject(["web", { config: { Labels: { a: "b" }, Cmd: null } }]);
   expect((await a.ask("POST", "/commit")).status).toBe(400);
 });
 

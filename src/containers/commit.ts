@@ -1,7 +1,8 @@
 import { applyChanges, type Image } from "../images/mod.ts";
 import type { PackedLayer } from "../layers/mod.ts";
 import { type ImageConfig, type ImageRunConfig, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
-import { argvOf } from "./config.ts";
+import type { ContainerConfig } from "../wire/mod.ts";
+import { argvOf, mergeConfig } from "./config.ts";
 import type { CommitOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
@@ -68,7 +69,7 @@ function imageConfig({ row, parent, packed, options }: Made): ImageConfig {
     ...(variant && { variant }),
     created,
     ...(author && { author }),
-    config: applyChanges(runConfig(row), options.changes),
+    config: applyChanges(wantedConfig(row, options), options.changes),
     rootfs: { type: "layers", diff_ids: packed.empty ? rootfs.diff_ids : [...rootfs.diff_ids, packed.diffId] },
     history: [
       ...history,
@@ -83,8 +84,14 @@ function imageConfig({ row, parent, packed, options }: Made): ImageConfig {
   };
 }
 
+/** With a configuration of the caller's own, the container's is merged into it as an image's is into a container's. */
+function wantedConfig({ config }: Row, options: CommitOptions): ImageRunConfig {
+  const own = runConfig(config);
+  return options.config ? runConfig(mergeConfig(options.config, own)) : own;
+}
+
 /** What of the container's configuration is an image's: not its host name, not its terminal. */
-function runConfig({ config }: Row): ImageRunConfig {
+function runConfig(config: ContainerConfig): ImageRunConfig {
   const { User, ExposedPorts, Env, Entrypoint, Cmd, Volumes, WorkingDir, Labels, StopSignal, Shell, Healthcheck } =
     config;
   return {

@@ -1,6 +1,7 @@
 import type { HijackedSocket } from "../http/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type {
+  ContainerConfig,
   ContainerCreateAnswer,
   ContainerCreateBody,
   ContainerInspect,
@@ -92,6 +93,8 @@ export interface CommitOptions {
   readonly author?: string;
   readonly pause: boolean;
   readonly changes: readonly string[];
+  /** What the image's configuration is to have instead of, or beside, the container's; `changes` come after it. */
+  readonly config?: ContainerConfig;
 }
 
 export interface Monitor {

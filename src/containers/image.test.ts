@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { collect, fromBuffer, readTar } from "../stream/mod.ts";
+import { decodeContainerConfig } from "../wire/mod.ts";
 import { script } from "./testing/bodies.ts";
 import { type Engine, startEngine, until } from "./testing/engine.ts";
 import { eventsOf, logText, make, makeAndStart, never, run } from "./testing/run.ts";
@@ -46,6 +47,17 @@ test("commit: an image on top of the one it came from, that runs", async () => {
   expect((await engine.images.inspect(Id)).Parent).toBe(engine.images.get("busybox").id);
   expect((await run(engine, { Image: "made/here:v1" })).stdout).toBe("x\n");
   expect(eventsOf(engine, id)).toContain("commit");
+});
+
+test("commit: the caller's own configuration wins, the container's fills it up, changes come last", async () => {
+  const { id } = await run(engine, script("true", { Env: ["A=1", "B=1"], WorkingDir: "/tmp", Labels: { own: "1" } }));
+  const config = decodeContainerConfig({ Env: ["A=2"], Labels: { mine: "1" }, Cmd: ["id"] });
+  const { Id } = await engine.containers.commit(id, { pause: false, changes: ["ENV A=3"], config });
+  const made = engine.images.get(Id).run;
+  expect(made).toMatchObject({ Cmd: ["id"], WorkingDir: "/tmp", Labels: { own: "1", mine: "1" } });
+  expect(made.Env).toContain("A=3");
+  expect(made.Env).toContain("B=1");
+  await engine.containers.remove(id, { force: true, volumes: true, link: false });
 });
 
 test("commit of a running container freezes it for a moment only", async () => {
