@@ -32,6 +32,15 @@ function invalid(message: string): EngineError {
 }
 
 function checkConfig(config: ContainerConfig): void {
+  const { Cmd, Entrypoint, Env, User, WorkingDir, Hostname } = config;
+  checkTexts({
+    Cmd: Cmd ?? [],
+    Entrypoint: Entrypoint ?? [],
+    Env,
+    User: [User],
+    WorkingDir: [WorkingDir],
+    Hostname: [Hostname],
+  });
   if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/")) {
     throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
   }
@@ -41,6 +50,13 @@ function checkConfig(config: ContainerConfig): void {
   if (config.StopSignal) signalNumber(config.StopSignal);
   if ((config.StopTimeout ?? 0) < -1) throw invalid(`invalid stop timeout: ${config.StopTimeout}`);
   if (config.Hostname.length > 64) throw invalid(`invalid hostname: ${config.Hostname} is longer than 64 characters`);
+}
+
+/** The kernel ends texts at a NUL byte: what comes after it would be lost in silence. Throws "invalid" naming the field. */
+export function checkTexts(fields: Readonly<Record<string, readonly string[]>>): void {
+  for (const [name, texts] of Object.entries(fields)) {
+    if (texts.some((text) => text.includes("\0"))) throw invalid(`${name} must not hold a NUL byte`);
+  }
 }
 
 /** Asked for and not there: refused by name. */

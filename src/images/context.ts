@@ -14,7 +14,7 @@ export interface Context {
   readonly db: Db;
   readonly content: ContentStore;
   readonly snapshots: Pick<Snapshotter, "usage">;
-  readonly layers: Pick<Layers, "chain" | "unpack">;
+  readonly layers: Pick<Layers, "chain" | "unpack" | "verify">;
   readonly leases: Leases;
   readonly collector: Collector;
   readonly events: Events;

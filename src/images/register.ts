@@ -13,7 +13,7 @@ import {
 } from "../oci/mod.ts";
 import { type Context, imageOf, nameRow } from "./context.ts";
 import type { Image, NewImage } from "./images.ts";
-import { imageById, type LayerRow, layersOf, markTagged, putImage, setName } from "./table.ts";
+import { imageById, isLayerBlob, type LayerRow, layersOf, markTagged, putImage, setName } from "./table.ts";
 import { writeManifest } from "./write-manifest.ts";
 
 /** See `Images.register`: writes the config and an OCI manifest, then the rows. */
@@ -51,6 +51,7 @@ export async function recordImage(context: Context, record: ImageRecord): Promis
   const config = decodeConfig(record.config);
   requireSameLayers(record, config);
   const blobs = record.layers.map((layer) => presentBlob(context, layer));
+  await verifyKnown(context, { config, blobs, unpack: record.unpack });
   const snapshot = await unpackMissing(context, { config, blobs, unpack: record.unpack });
   const layers = await layerRows(context, config, blobs);
   const id = await context.content.put(record.config);
@@ -95,6 +96,17 @@ interface Unpack {
   readonly config: ImageConfig;
   readonly blobs: readonly Descriptor[];
   readonly unpack: UnpackOptions | undefined;
+}
+
+/** Layers that are unpacked already would be taken at their word: a blob that is new for one is hashed. */
+async function verifyKnown(context: Context, { config, blobs, unpack }: Unpack): Promise<void> {
+  const { diff_ids } = config.rootfs;
+  for (const [index, chain] of chainIds(diff_ids).entries()) {
+    const [diffId, blob] = [diff_ids[index], blobs[index]];
+    if (!diffId || !blob || context.layers.chain(chain) === undefined) continue;
+    if (context.db.read((q) => isLayerBlob(q, { chain, digest: blob.digest }))) continue;
+    await context.layers.verify({ diffId, blob }, unpack?.signal);
+  }
 }
 
 async function unpackMissing(context: Context, { config, blobs, unpack }: Unpack): Promise<string | undefined> {

@@ -107,6 +107,12 @@ export function layersOf(q: Query, id: Digest): LayerRow[] {
   return q.all<LayerRow>("SELECT * FROM image_layers WHERE image = ? ORDER BY position", [id]);
 }
 
+/** True when some image has this blob for this layer: it has been verified. */
+export function isLayerBlob(q: Query, layer: { readonly chain: Digest; readonly digest: Digest }): boolean {
+  const sql = "SELECT 1 FROM image_layers WHERE chain = ? AND digest = ?";
+  return q.get(sql, [layer.chain, layer.digest]) !== undefined;
+}
+
 /** Bytes of an image's layers that other images have as well, by image. */
 export function sharedSizes(q: Query): Map<Digest, number> {
   const rows = q.all<{ image: Digest; shared: number }>(

@@ -13,6 +13,8 @@ import type { Descriptor, Digest } from "../oci/mod.ts";
 export interface Layers {
   /** Makes sure that every layer is unpacked (in parallel, each under its chain id's lock) and returns the top snapshot's name; undefined for no layers. Throws "invalid" when a diff id differs. */
   unpack(layers: readonly LayerSource[], options: UnpackOptions): Promise<string | undefined>;
+  /** For a blob that brings a layer which is unpacked already: throws "invalid" when it holds something else. */
+  verify(layer: Pick<LayerSource, "diffId" | "blob">, signal?: AbortSignal): Promise<void>;
   /** The snapshot of a chain, if it is there. */
   chain(chainId: Digest): string | undefined;
   /** Says that a committed snapshot holds this chain. */

@@ -7,6 +7,7 @@ import type { Digest } from "../oci/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import { directoriesBelow } from "./below.ts";
 import { listChanges } from "./jobs/changes.ts";
+import { verifyLayer } from "./jobs/verify.ts";
 import type { LayerSource, Layers, PackedLayer, PackOptions, UnpackOptions } from "./layers.ts";
 import { packSnapshot } from "./pack.ts";
 import { dropStale, findChain, insertChain } from "./table.ts";
@@ -44,6 +45,12 @@ class LayerStore implements LayersService {
 
   unpack(layers: readonly LayerSource[], options: UnpackOptions): Promise<string | undefined> {
     return this.#unpacking.run(layers, options);
+  }
+
+  async verify({ diffId, blob }: Pick<LayerSource, "diffId" | "blob">, signal?: AbortSignal): Promise<void> {
+    if (blob.digest === diffId) return;
+    const { content, workers } = this.#options;
+    await workers.run(verifyLayer, { path: content.path(blob.digest), diffId }, signal ? { signal } : {});
   }
 
   chain(chainId: Digest): string | undefined {

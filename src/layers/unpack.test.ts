@@ -358,3 +358,17 @@ describe("hostile archives", () => {
     expect(unpacking()).toEqual([]);
   });
 });
+
+describe("verify", () => {
+  test("a blob must decompress to its layer", async () => {
+    const tar = await archive({ name: "x", text: "y" });
+    await store.layers.verify(await layerOf(store.content, tar));
+    for (const pack of [gzipSync, zstdCompressSync]) {
+      await store.layers.verify(await layerOf(store.content, tar, pack(tar)));
+      const wrong = await layerOf(store.content, tar, pack(await archive({ name: "x", text: "z" })));
+      await expect(store.layers.verify(wrong)).rejects.toMatchObject(invalid("its content has the digest"));
+      const short = await layerOf(store.content, tar, pack(tar).subarray(0, -9));
+      await expect(store.layers.verify(short)).rejects.toMatchObject(invalid(`Verify layer ${short.diffId}`));
+    }
+  });
+});

@@ -6,12 +6,14 @@ import { detachKeys } from "../detach-keys.ts";
 import { publish } from "../event.ts";
 import { resolve } from "../refs.ts";
 import { transition } from "../transition.ts";
+import { checkTexts } from "../validate.ts";
 
 /** Throws "conflict" when the container does not run, "invalid" without a command. */
 export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { Id: string } {
   const row = resolve(ctx.table, ref);
   transition(row.phase, "exec", row);
   if (body.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
+  checkTexts({ Cmd: body.Cmd, Env: body.Env ?? [], User: [body.User], WorkingDir: [body.WorkingDir] });
   detachKeys(body.DetachKeys);
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });

@@ -8,7 +8,7 @@ import { chainIds, type Digest, digestOf } from "../../oci/mod.ts";
 import { imageRoots } from "../table.ts";
 
 /** Stand-ins that keep the promises of layers and gc in a few lines, for tests of images alone. */
-export class FakeLayers implements Pick<Layers, "chain" | "unpack" | "recordChain"> {
+export class FakeLayers implements Pick<Layers, "chain" | "unpack" | "verify" | "recordChain"> {
   readonly chains = new Map<Digest, string>();
   unpacked: Digest[] = [];
   readonly #content: ContentStore;
@@ -31,18 +31,22 @@ export class FakeLayers implements Pick<Layers, "chain" | "unpack" | "recordChai
       const chain = chains[index] as Digest;
       await layer.ready;
       options.signal.throwIfAborted();
-      const bytes = await this.#content.read(layer.blob.digest);
-      const plain = layer.blob.mediaType.endsWith("gzip")
-        ? gunzipSync(bytes)
-        : layer.blob.mediaType.endsWith("zstd")
-          ? zstdDecompressSync(bytes)
-          : bytes;
-      if (digestOf(plain) !== layer.diffId) throw new EngineError("invalid", `diff id differs from ${layer.diffId}`);
+      await this.verify(layer);
       this.chains.set(chain, `layer/${chain}`);
       this.unpacked.push(layer.diffId);
       options.onUnpacked?.(layer.diffId);
     }
     return this.chains.get(chains.at(-1) as Digest);
+  }
+
+  async verify({ diffId, blob }: Pick<LayerSource, "diffId" | "blob">) {
+    const bytes = await this.#content.read(blob.digest);
+    const plain = blob.mediaType.endsWith("gzip")
+      ? gunzipSync(bytes)
+      : blob.mediaType.endsWith("zstd")
+        ? zstdDecompressSync(bytes)
+        : bytes;
+    if (digestOf(plain) !== diffId) throw new EngineError("invalid", `diff id differs from ${diffId}`);
   }
 }
 

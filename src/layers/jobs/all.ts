@@ -3,6 +3,7 @@ import { listChanges } from "./changes.ts";
 import { inheritAttributes } from "./inherit.ts";
 import { packDirectory } from "./pack.ts";
 import { unpackLayer } from "./unpack.ts";
+import { verifyLayer } from "./verify.ts";
 
 /** For src/worker.ts. */
-export const layersJobs: readonly AnyJob[] = [inheritAttributes, listChanges, packDirectory, unpackLayer];
+export const layersJobs: readonly AnyJob[] = [inheritAttributes, listChanges, packDirectory, unpackLayer, verifyLayer];
