@@ -72,7 +72,8 @@ export function recoverSuite(name: "crun" | "runc"): void {
       });
 
       test("collects what ended after a kill -9 of the daemon", async () => {
-        const bundle = lab.bundle(["/bin/sh", "-c", "sleep 0.4; echo late; exit 21"]);
+        // The container must outlast its exec, however long that takes to start on a busy machine.
+        const bundle = lab.bundle(["/bin/sh", "-c", "sleep 3; echo late; exit 21"]);
         const exec = lab.exec(bundle.id, ["/bin/sh", "-c", "sleep 0.2; echo heard by nobody; exit 22"]);
         const options = { execRoot: join(lab.directory, "exec"), cgroupParent: lab.cgroupParent, runtime: name };
         const doomed = join(import.meta.dir, "testing/doomed.ts");
