@@ -1,3 +1,4 @@
+import { isKind } from "../errors/mod.ts";
 import { applyChanges, type Image } from "../images/mod.ts";
 import type { PackedLayer } from "../layers/mod.ts";
 import { type ImageConfig, type ImageRunConfig, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
@@ -43,12 +44,22 @@ async function pack(
 ): Promise<{ row: Row; packed: PackedLayer }> {
   const row = resolve(ctx.table, id);
   transition(row.phase, "commit", row);
-  const freeze = pause && row.phase === "running";
-  if (freeze) await ctx.runtime.freeze(id, true);
+  const frozen = pause && row.phase === "running" && (await setFrozen(ctx, id, true));
   try {
     return { row, packed: await ctx.layers.pack(snapshotKey(id)) };
   } finally {
-    if (freeze) await ctx.runtime.freeze(id, false);
+    if (frozen) await setFrozen(ctx, id, false);
+  }
+}
+
+/** False when its process has just ended, which the row will say soon: nobody writes any more. */
+async function setFrozen(ctx: Context, id: string, frozen: boolean): Promise<boolean> {
+  try {
+    await ctx.runtime.freeze(id, frozen);
+    return true;
+  } catch (err) {
+    if (isKind(err, "not-found")) return false;
+    throw err;
   }
 }
 

@@ -60,6 +60,14 @@ test("commit: the caller's own configuration wins, the container's fills it up, 
   await engine.containers.remove(id, { force: true, volumes: true, link: false });
 });
 
+test("commit of a container that ends at that moment is not an error", async () => {
+  for (let round = 0; round < 5; round++) {
+    const id = await makeAndStart(engine, script("true"));
+    expect((await engine.containers.commit(id, { pause: true, changes: [] })).Id).toStartWith("sha256:");
+    await engine.containers.remove(id, { force: true, volumes: true, link: false });
+  }
+});
+
 test("commit of a running container freezes it for a moment only", async () => {
   const id = await makeAndStart(engine, script("sleep 1000"));
   await engine.containers.commit(id, { pause: true, changes: [] });

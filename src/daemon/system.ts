@@ -40,7 +40,7 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     name: hostname(),
     version,
     containers: await countContainers(engine),
-    images: (await engine.images.list({ filter: new Map(), all: false, sharedSize: false })).length,
+    images: (await engine.images.list({ filter: new Map(), all: true, sharedSize: false })).length,
     dataRoot: config.dataRoot,
     driverStatus: [
       ["Backing Filesystem", backing(config.dataRoot)],
