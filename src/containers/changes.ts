@@ -8,7 +8,10 @@ type Change = Awaited<ReturnType<Context["layers"]["changes"]>>[number];
 const kinds = { modified: 0, added: 1, deleted: 2 } as const;
 
 /** Where the runtime and the engine mount things, whose empty places are in the container's layer. */
-const engineMounts = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys", "/sbin/docker-init"];
+const engineMounts = [
+  ...["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/.dockerenv"],
+  ...["/dev", "/proc", "/sys", "/sbin/docker-init"],
+];
 
 /** What the container changed against its image, without the places that were made for mounts. */
 export async function changes(ctx: Context, ref: string): Promise<FilesystemChange[]> {

@@ -126,6 +126,7 @@ function etcMounts(ctx: Context, row: Row): SpecMount[] {
     { destination: "/etc/resolv.conf", type: "bind", source: files.resolvConf, options },
     { destination: "/etc/hostname", type: "bind", source: files.hostname, options },
     { destination: "/etc/hosts", type: "bind", source: files.hosts, options },
+    { destination: "/.dockerenv", type: "bind", source: files.dockerenv, options },
   ];
 }
 

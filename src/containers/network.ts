@@ -127,6 +127,7 @@ async function writeEtc(ctx: Context, row: Row): Promise<void> {
   await settleAll([
     writeFile(paths.hosts, await hostsText(ctx, row, []), { mode: 0o644 }),
     writeFile(paths.resolvConf, resolvConf, { mode: 0o644 }),
+    writeFile(paths.dockerenv, "", { mode: 0o755 }),
     writeFile(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 }),
   ]);
 }

@@ -8,6 +8,8 @@ export interface ContainerPaths {
   readonly hosts: string;
   readonly hostname: string;
   readonly resolvConf: string;
+  /** An empty file whose presence tells programs that they are in a container. */
+  readonly dockerenv: string;
   readonly bundle: string;
   readonly rootfs: string;
   readonly shm: string;
@@ -22,6 +24,7 @@ export function pathsOf(config: ContainersConfig, id: string): ContainerPaths {
     hosts: join(home, "hosts"),
     hostname: join(home, "hostname"),
     resolvConf: join(home, "resolv.conf"),
+    dockerenv: join(home, "dockerenv"),
     bundle: join(config.execRoot, "bundles", id),
     rootfs: join(config.execRoot, "rootfs", id),
     shm: join(config.execRoot, "shm", id),
