@@ -42,8 +42,8 @@ export interface HijackedStream {
   readonly contentType: string;
   /** What the process writes, until its end; also when input can no longer be sent. To be read once, and promptly. */
   readonly output: AsyncIterable<Uint8Array>;
-  /** Input for the process. Done when it has been taken, or when nobody is there to take it. */
-  write(bytes: Uint8Array): Promise<void>;
+  /** Input for the process. True when it has been taken; false when nobody takes any more. */
+  write(bytes: Uint8Array): Promise<boolean>;
   /** EOF to the process; output still arrives. */
   end(): void;
   /** Leaves, whatever is still on its way. */

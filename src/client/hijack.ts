@@ -88,16 +88,17 @@ class Connection {
     }
   }
 
-  /** Done when the kernel has taken all of it, or nobody is there to read it any more. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /** True when the kernel has taken all of it, false when nobody is there to read it any more. */
+  async write(bytes: Uint8Array): Promise<boolean> {
     let rest = bytes;
     while (rest.length > 0 && !this.#closed) {
       const drained = this.#drained.promise;
       const taken = this.#socket?.write(rest) ?? -1;
-      if (taken < 0) return;
+      if (taken < 0) return false;
       rest = rest.subarray(taken);
       if (rest.length > 0) await drained;
     }
+    return rest.length === 0;
   }
 
   end(): void {

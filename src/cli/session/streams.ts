@@ -51,26 +51,30 @@ interface Input {
   detach(): void;
 }
 
-/** One piece at a time: the next is read when the process's side has taken the last. */
+/**
+ * One piece at a time: the next is read when the process's side has taken the last, and none when it takes no more. (A file
+ * as input is read without a turn of the event loop in between, so that going on would keep the output from being seen.)
+ */
 function copyInput(process: HijackedStream, { io, watch, detach }: Input): () => void {
   const { stdin } = io;
-  let sent = Promise.resolve();
+  let sent = Promise.resolve(true);
   let stopped = false;
   const onData = (typed: Uint8Array) => {
     const { pass, detached } = watch?.feed(typed) ?? { pass: typed, detached: false };
     stdin.pause();
     sent = sent.then(() => process.write(pass));
-    sent.then(() => !stopped && stdin.resume());
+    sent.then((taken) => (taken ? !stopped && stdin.resume() : stop()));
     if (detached) detach();
   };
   const onEnd = () => sent.then(() => process.end());
-  stdin.on("data", onData).on("end", onEnd);
-  stdin.resume();
-  return () => {
+  const stop = () => {
     stopped = true;
     stdin.off("data", onData).off("end", onEnd);
     stdin.pause();
   };
+  stdin.on("data", onData).on("end", onEnd);
+  stdin.resume();
+  return stop;
 }
 
 /** A terminal's bytes as they are; else Docker's frames, each to its own stream. */

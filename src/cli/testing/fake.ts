@@ -197,6 +197,7 @@ function attached(process: Process, user: User): HijackedStream {
     output,
     write: async (bytes) => {
       input += Buffer.from(bytes).toString();
+      return true;
     },
     end: () => ended.resolve(),
     close: () => void output.destroy(),
