@@ -1,0 +1,207 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { cli, type Engine, startEngine } from "../support/engine.ts";
+import { importBusybox } from "../support/images.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+  await importBusybox(engine);
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+let contexts = 0;
+/** A directory with these files. */
+function context(files: Readonly<Record<string, string>>): string {
+  const directory = `${engine.directory}/context${contexts++}`;
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(`${directory}/${name}`), { recursive: true });
+    writeFileSync(`${directory}/${name}`, text);
+  }
+  return directory;
+}
+
+const id = (ref: string) => engine.ok("inspect", "--type", "image", "-f", "{{.Id}}", ref);
+
+describe.each(["docker", "berth"] as const)("%s build", (which) => {
+  const build = (...argv: string[]) => cli(which, engine.host, ["build", ...argv]);
+  const name = `made-${which}`;
+
+  test("several stages, arguments, globs, and the second time from the cache", async () => {
+    const directory = context({
+      Dockerfile: `ARG BASE=busybox
+FROM \${BASE} AS maker
+ARG WHO=nobody
+WORKDIR /src
+COPY *.txt ./
+RUN echo "made for $WHO" > made.out && cat *.txt >> made.out
+FROM busybox
+LABEL stage=last
+ENV GREETING=hello
+COPY --from=maker /src/*.out /out/
+ENTRYPOINT ["cat"]
+CMD ["/out/made.out"]
+`,
+      "a.txt": `one ${which}\n`,
+      "b.txt": "two\n",
+      "c.md": "not copied\n",
+    });
+    const first = await build("-t", name, "--build-arg", "WHO=you", directory);
+    expect([first.code, first.stderr]).toEqual([0, expect.any(String)]);
+    expect(await engine.ok("run", "--rm", name)).toBe(`made for you\none ${which}\ntwo`);
+    const image = await id(name);
+    const second = await build("-t", name, "--build-arg", "WHO=you", directory);
+    expect(second.stdout + second.stderr).toMatch(/Using cache|CACHED/);
+    expect(await id(name)).toBe(image);
+    const other = await build("-q", "-t", name, "--build-arg", "WHO=others", directory);
+    expect(other.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+    expect(await engine.ok("run", "--rm", name)).toStartWith("made for others");
+    expect(await id(name)).not.toBe(image);
+  });
+
+  test("what changed in the context is built anew, what only looks changed is not", async () => {
+    const directory = context({ Dockerfile: "FROM busybox\nCOPY f /f\nRUN cat /f > /g\n", f: `first ${which}` });
+    expect((await build("-q", "-t", name, directory)).code).toBe(0);
+    const image = await id(name);
+    writeFileSync(`${directory}/unused`, "not copied");
+    writeFileSync(`${directory}/f`, `first ${which}`);
+    expect((await build("-q", "-t", name, directory)).code).toBe(0);
+    expect(await id(name)).toBe(image);
+    writeFileSync(`${directory}/f`, "second");
+    expect((await build("-q", "-t", name, directory)).code).toBe(0);
+    expect(await engine.ok("run", "--rm", name, "cat", "/g")).toBe("second");
+  });
+
+  test("--target builds only what it needs, --no-cache everything", async () => {
+    const directory = context({
+      Dockerfile:
+        "FROM busybox AS wanted\nRUN cat /proc/sys/kernel/random/uuid > /id\nFROM busybox AS broken\nRUN false\nFROM wanted\nCOPY --from=broken / /\n",
+    });
+    expect((await build("-q", "-t", name, "--target", "wanted", directory)).code).toBe(0);
+    const first = await engine.ok("run", "--rm", name, "cat", "/id");
+    expect((await build("-q", "-t", name, "--target", "wanted", directory)).code).toBe(0);
+    expect(await engine.ok("run", "--rm", name, "cat", "/id")).toBe(first);
+    expect((await build("-q", "-t", name, "--no-cache", "--target", "wanted", directory)).code).toBe(0);
+    expect(await engine.ok("run", "--rm", name, "cat", "/id")).not.toBe(first);
+    expect((await build("-q", "--target", "nobody", directory)).code).not.toBe(0);
+  });
+
+  test("stages that do not need each other run at the same time", async () => {
+    // Each waits for what the other writes into a file that both see only if both run.
+    const wait = (mine: string, other: string) =>
+      `RUN --mount=type=cache,target=/shared touch /shared/${mine}-${which}; i=0; while [ ! -e /shared/${other}-${which} ] && [ $i -lt 1000 ]; do i=$((i+1)); usleep 10000; done; test -e /shared/${other}-${which} && touch /${mine}`;
+    const directory = context({
+      Dockerfile: `FROM busybox AS a\n${wait("a", "b")}\nFROM busybox AS b\n${wait("b", "a")}\nFROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n`,
+    });
+    const { code, stdout, stderr } = await build("-t", name, directory);
+    if (/mount.*(not implemented|not supported)/i.test(stdout + stderr)) return; // refused by name until it is there
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+  });
+
+  test("a RUN that fails ends the build with its status and output, and no image", async () => {
+    const directory = context({ Dockerfile: "FROM busybox\nRUN echo told before; exit 42\n" });
+    const { code, stdout, stderr } = await build("-t", `never-${which}`, directory);
+    expect(code).not.toBe(0);
+    expect(stdout + stderr).toContain("told before");
+    expect(stdout + stderr).toMatch(/returned a non-zero code: 42|exit code: 42/);
+    expect((await engine.docker("inspect", "--type", "image", `never-${which}`)).code).toBe(1);
+    expect(await engine.ok("ps", "-aq")).toBe("");
+  });
+
+  test(".dockerignore keeps files away, and -f takes another Dockerfile", async () => {
+    const directory = context({
+      "other/Dockerfile.x": "FROM busybox\nCOPY . /ctx\nRUN find /ctx -type f | sort > /list\n",
+      ".dockerignore": "# comment\n*.log\n!keep.log\nsecret/\n**/*.tmp\n",
+      "keep.log": "",
+      "drop.log": "",
+      "secret/key": "",
+      "deep/er/x.tmp": "",
+      "deep/er/x.txt": "",
+    });
+    expect((await build("-q", "-t", name, "-f", `${directory}/other/Dockerfile.x`, directory)).code).toBe(0);
+    const list = await engine.ok("run", "--rm", name, "cat", "/list");
+    expect(list.split("\n")).toEqual([
+      "/ctx/.dockerignore",
+      "/ctx/deep/er/x.txt",
+      "/ctx/keep.log",
+      "/ctx/other/Dockerfile.x",
+    ]);
+  });
+
+  test("a Dockerfile or a context from standard input", async () => {
+    const piped = await cli(which, engine.host, ["build", "-q", "-t", name, "-"], {
+      stdin: "FROM busybox\nRUN echo piped > /p\n",
+    });
+    expect(piped.code).toBe(0);
+    expect(await engine.ok("run", "--rm", name, "cat", "/p")).toBe("piped");
+    const directory = context({ f: "from the context" });
+    const argv = ["build", "-q", "-t", name, "-f", "-", directory];
+    expect((await cli(which, engine.host, argv, { stdin: "FROM busybox\nCOPY f /f\n" })).code).toBe(0);
+    expect(await engine.ok("run", "--rm", name, "cat", "/f")).toBe("from the context");
+  });
+
+  test("the image holds what the instructions say", async () => {
+    const directory = context({
+      Dockerfile: `FROM busybox
+ENV A=1 B="two words"
+EXPOSE 80 53/udp
+VOLUME /data
+USER alice
+LABEL k=v
+STOPSIGNAL SIGUSR1
+SHELL ["/bin/sh", "-ec"]
+WORKDIR /home/alice
+RUN id -un > /tmp/who
+HEALTHCHECK CMD true
+ENTRYPOINT echo $A
+`,
+    });
+    const built = await build("-q", "-t", name, directory);
+    expect(built.code).toBe(0);
+    const config = JSON.parse(await engine.ok("inspect", "-f", "{{json .Config}}", name));
+    expect(config).toMatchObject({
+      ExposedPorts: { "53/udp": {}, "80/tcp": {} },
+      Volumes: { "/data": {} },
+      User: "alice",
+      Labels: { k: "v" },
+      StopSignal: "SIGUSR1",
+      WorkingDir: "/home/alice",
+      Entrypoint: ["/bin/sh", "-ec", "echo $A"],
+    });
+    expect(config.Env).toEqual(expect.arrayContaining(["A=1", "B=two words"]));
+    expect(await engine.ok("run", "--rm", name)).toBe("1");
+    expect(await engine.ok("run", "--rm", "--entrypoint", "cat", name, "/tmp/who")).toBe("alice");
+  });
+
+  test("several tags, labels, and a platform", async () => {
+    const directory = context({ Dockerfile: "FROM busybox\nARG TARGETARCH\nRUN echo $TARGETARCH > /arch\n" });
+    expect((await build("-q", "-t", `${name}:a`, "-t", `${name}:b`, "--label", "x=y", directory)).code).toBe(0);
+    expect(await id(`${name}:a`)).toBe(await id(`${name}:b`));
+    expect(await engine.ok("inspect", "-f", "{{.Config.Labels.x}} {{.Architecture}}", `${name}:a`)).toBe(
+      `y ${await engine.ok("run", "--rm", `${name}:a`, "cat", "/arch")}`,
+    );
+  });
+});
+
+test("builder prune gives the space back and forgets", async () => {
+  const directory = context({ Dockerfile: "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /id\n" });
+  await engine.ok("build", "-q", "-t", "pruned", directory);
+  const first = await engine.ok("run", "--rm", "pruned", "cat", "/id");
+  await engine.ok("rmi", "pruned");
+  await engine.ok("builder", "prune", "-a", "-f");
+  await engine.ok("build", "-q", "-t", "pruned", directory);
+  expect(await engine.ok("run", "--rm", "pruned", "cat", "/id")).not.toBe(first);
+});
+
+/** The one network namespace that the engine keeps ready for the next container. */
+const madeAhead = /\/exec\/netns\/\+/;
+
+test("what a build left running or mounted is gone", async () => {
+  const directory = context({ Dockerfile: "FROM busybox\nRUN sleep 1000 & echo started\n" });
+  await engine.ok("build", "-q", "-t", "quiet", directory);
+  const mounts = (await Bun.file("/proc/self/mountinfo").text())
+    .split("\n")
+    .filter((line) => line.includes(engine.directory) && !madeAhead.test(line));
+  expect(mounts).toEqual([]);
+});
