@@ -44,12 +44,12 @@ describe.each(["docker", "berth"] as const)("%s exec", (which) => {
   });
 
   test("-t gives a terminal that follows the caller's size", async () => {
-    const script = "stty size; read go; until stty size | grep '22 99'; do sleep 0.1; done; exit 6";
+    const script =
+      "until stty size | grep '33 111'; do sleep 0.1; done; read go; until stty size | grep '22 99'; do sleep 0.1; done; exit 6";
     await using screen = onTerminal(which, engine.host, ["exec", "-it", "box", "sh", "-c", script]);
     await screen.shows("33 111");
-    screen.resize(99, 22);
     screen.type("go\n");
-    await screen.shows("22 99");
+    await screen.resizeUntil({ columns: 99, rows: 22 }, "22 99");
     expect(await screen.exited).toBe(6);
   });
 

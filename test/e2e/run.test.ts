@@ -103,9 +103,8 @@ describe.each(["docker", "berth"] as const)("%s run", (which) => {
     await using screen = onTerminal(which, engine.host, ["run", "--rm", "-it", "busybox", "sh", "-c", script]);
     await screen.shows("33 111");
     await screen.shows("/dev/pts/0");
-    screen.resize(99, 22);
     screen.type("go\n");
-    await screen.shows("22 99");
+    await screen.resizeUntil({ columns: 99, rows: 22 }, "22 99");
     expect(await screen.exited).toBe(5);
   });
 

@@ -5,7 +5,8 @@ export interface Screen extends AsyncDisposable {
   /** Everything that has been written to it. */
   readonly text: string;
   type(text: string): void;
-  resize(columns: number, rows: number): void;
+  /** Changes its size until the program has shown this: a CLI that has just started may not be listening yet. */
+  resizeUntil(size: { readonly columns: number; readonly rows: number }, shown: string): Promise<void>;
   /** Waits until this has been written. */
   shows(text: string | RegExp): Promise<void>;
   readonly exited: Promise<number>;
@@ -25,7 +26,14 @@ export function onTerminal(which: "berth" | "docker", host: string, argv: readon
       return text;
     },
     type: (typed) => void child.terminal?.write(typed),
-    resize: (columns, rows) => child.terminal?.resize(columns, rows),
+    resizeUntil: async ({ columns, rows }, shown) => {
+      for (let tries = 0; tries < 30 && !text.includes(shown); tries++) {
+        child.terminal?.resize(columns - 1, rows);
+        child.terminal?.resize(columns, rows);
+        await until(shown, () => text.includes(shown), 1).catch(() => undefined);
+      }
+      if (!text.includes(shown)) throw new Error(`the terminal never shows ${shown}; it shows ${JSON.stringify(text)}`);
+    },
     shows: async (wanted) => {
       const there = () => (typeof wanted === "string" ? text.includes(wanted) : wanted.test(text));
       await until(() => `the terminal shows ${wanted}; it shows ${JSON.stringify(text)}`, there);
