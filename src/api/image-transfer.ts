@@ -26,10 +26,11 @@ function create(transfer: ImageTransfer, request: HttpRequest): Promise<Reply> {
 
 function pull(transfer: ImageTransfer, request: HttpRequest): Promise<Reply> {
   const { query, signal } = request;
-  const ref = withDefaultTag(withTag(query.get("fromImage") ?? "", queryText(query, "tag")));
+  const ref = withTag(query.get("fromImage") ?? "", queryText(query, "tag"));
   const options = { signal, ...authOf(request), ...textPlatform(query) };
   return progressReply(request, async (progress) => {
-    await transfer.pull(ref, { ...options, progress });
+    if (ref.tag || ref.digest) await transfer.pull(ref, { ...options, progress });
+    else await transfer.pullAll(ref, { ...options, progress });
   });
 }
 

@@ -66,7 +66,11 @@ test("pull and push: names, credentials, platform; errors before and after the f
     calls.push([canonical(ref), auth]);
     progress({ status: "Pushing" });
   };
-  await using a = await api({ transfer: { pull, push } });
+  const pullAll: ImageTransfer["pullAll"] = async (ref, options) => {
+    calls.push(["all", canonical(ref)]);
+    return [await pull({ ...ref, tag: "only" }, options)];
+  };
+  await using a = await api({ transfer: { pull, pullAll, push } });
   const digest = `sha256:${"a".repeat(64)}`;
   const auth = Buffer.from('{"username":"u","password":"p"}').toString("base64url");
   const ok = await a.ask("POST", "/images/create?fromImage=nginx&tag=1&platform=linux/arm64", {
@@ -85,14 +89,15 @@ test("pull and push: names, credentials, platform; errors before and after the f
     ["docker.io/library/nginx:1", { username: "u", password: "p" }, "linux/arm64"],
     [`r:5000/a/b@${digest}`, undefined, undefined],
     ["docker.io/a/b:c", undefined, undefined],
-    ["docker.io/library/a:latest", undefined, undefined],
+    ["all", "docker.io/library/a"],
+    ["docker.io/library/a:only", undefined, undefined],
     ["r:5000/a:t", undefined],
   ]);
-  expect(await a.ask("POST", "/images/create?fromImage=absent")).toMatchObject({
+  expect(await a.ask("POST", "/images/create?fromImage=absent&tag=1")).toMatchObject({
     status: 404,
     body: { message: "manifest unknown" },
   });
-  expect(await a.ask("POST", "/images/create?fromImage=broken")).toMatchObject({
+  expect(await a.ask("POST", "/images/create?fromImage=broken&tag=1")).toMatchObject({
     status: 200,
     text: '{"status":"Pulling"}\n{"errorDetail":{"message":"layer is corrupt"},"error":"layer is corrupt"}\n',
   });
@@ -150,7 +155,7 @@ test("a client that leaves aborts its pull", async () => {
   const watched: ImageTransfer["pull"] = (ref, options) => pull(ref, options).finally(resolve);
   await using a = await api({ transfer: { pull: watched } });
   const wire = new Wire(a.path).send(
-    "POST /images/create?fromImage=a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    "POST /images/create?fromImage=a&tag=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
   );
   await wire.text("Pulling");
   wire.socket.destroy();

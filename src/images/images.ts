@@ -73,6 +73,8 @@ export interface TransferOptions {
 /** Moving images between here, registries and archives. Everything is verified; failures leave nothing behind. */
 export interface ImageTransfer {
   pull(ref: Reference, options: TransferOptions): Promise<Image>;
+  /** Every tag of a repository, one after the other. Throws "not-found" when it has none. */
+  pullAll(repository: Reference, options: TransferOptions): Promise<Image[]>;
   /** All tags of a repository when `ref` has no tag and `allTags` is set. */
   push(ref: Reference, options: TransferOptions): Promise<void>;
   /** docker-archive and OCI layout, plain or compressed. */

@@ -1,5 +1,6 @@
 import { Flight, KeyedLock, Semaphore } from "../async/mod.ts";
-import { canonical, type Reference, withDefaultTag } from "../oci/mod.ts";
+import { EngineError } from "../errors/mod.ts";
+import { canonical, familiarName, type Reference, withDefaultTag } from "../oci/mod.ts";
 import type { RegistryClient } from "../registry-client/mod.ts";
 import { Broadcast } from "./broadcast.ts";
 import type { Context } from "./context.ts";
@@ -24,6 +25,14 @@ export function createTransfer(options: { readonly images: Images; readonly regi
   const compressing = new KeyedLock();
   return {
     pull: (ref, pull) => pulls.pull(withDefaultTag(ref), pull),
+    pullAll: async (repository, pull) => {
+      const { domain, path } = repository;
+      const images: Image[] = [];
+      for (const tag of await registry.tags(repository, pull))
+        images.push(await pulls.pull({ domain, path, tag }, pull));
+      if (images.length > 0) return images;
+      throw new EngineError("not-found", `${familiarName(repository)} has no tags`);
+    },
     push: (ref, push) => pushImages({ context, registry, uploads, compressing }, ref, push),
     load: (tar, load) => loadImages(context, tar, load),
     save: (refs, save) => saveImages(context, refs, save),

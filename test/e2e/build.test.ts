@@ -94,8 +94,7 @@ CMD ["/out/made.out"]
     const directory = context({
       Dockerfile: `FROM busybox AS a\n${wait("a", "b")}\nFROM busybox AS b\n${wait("b", "a")}\nFROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n`,
     });
-    const { code, stdout, stderr } = await build("-t", name, directory);
-    if (/mount.*(not implemented|not supported)/i.test(stdout + stderr)) return; // refused by name until it is there
+    const { code, stderr } = await build("-t", name, directory);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
   });
 

@@ -76,8 +76,7 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
     expect((await one("pull", "UPPER/case")).code).toBe(1);
   });
 
-  // The API pulls every tag when it is asked for none; the engine takes "latest" instead.
-  test.failing("--all-tags", async () => {
+  test("--all-tags", async () => {
     const name = `${registry.host}/team/all-${which}`;
     await loaded(`${name}:a`, "a");
     await loaded(`${name}:b`, "b");

@@ -119,6 +119,8 @@ export class Lab implements AsyncDisposable {
     for (const id of this.#made) await this.runtime.delete(id);
     this.host.cgroups.remove(this.cgroupParent);
     rmSync(this.directory, { recursive: true, force: true });
+    // A runtime of an earlier "daemon" of the same test may still look after what it knew, which makes its directory anew.
+    process.once("exit", () => rmSync(this.directory, { recursive: true, force: true }));
   }
 }
 
