@@ -9,6 +9,7 @@ import { mergeConfig } from "./config.ts";
 import type { CreateContainer } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
+import { settleLinks } from "./links/settle.ts";
 import { networkModeOf } from "./modes.ts";
 import { planMounts } from "./mount-plan.ts";
 import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs, unmountRootfs } from "./mounts.ts";
@@ -105,7 +106,10 @@ function newRow(ctx: Context, { request, name, image }: { request: CreateContain
     created: instant(),
     config,
     hostConfig,
-    endpoints: settleEndpoints(ctx, { hostConfig, endpoints: request.body.endpoints }),
+    endpoints: settleEndpoints(ctx, {
+      hostConfig: { ...hostConfig, Links: request.body.hostConfig.Links },
+      endpoints: request.body.endpoints,
+    }),
     mounts: planMounts({ hostConfig, volumes: config.Volumes, inherited }),
     phase: "creating",
     pid: 0,
@@ -132,6 +136,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
   return {
     ...host,
     NetworkMode,
+    Links: settleLinks(ctx.table, { ...host, NetworkMode }),
     LogConfig: { ...host.LogConfig, Type: host.LogConfig.Type || "json-file" },
     RestartPolicy: { MaximumRetryCount: 0, ...host.RestartPolicy, Name: host.RestartPolicy.Name || "no" },
     IpcMode: host.IpcMode || "private",

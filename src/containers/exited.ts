@@ -3,6 +3,7 @@ import type { Exit } from "../runtime/mod.ts";
 import { instant, millis } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { type ContainerEvent, publishing } from "./event.ts";
+import { linksOf } from "./links/links.ts";
 import { removeLocked } from "./remove.ts";
 import { shouldRestart } from "./retry.ts";
 import { startLocked } from "./start.ts";
@@ -67,7 +68,7 @@ function eventsOf(row: Row, exit: Exit): ContainerEvent[] {
   return exit.oomKilled ? [{ action: "oom" }, die] : [die];
 }
 
-/** Starts it again after a while; a start that fails ends the retries, and the row says why. */
+/** Starts it again after a while, and after those that it is linked to; a start that fails ends the retries, and the row says why. */
 export function scheduleRetry(ctx: Context, row: Row): void {
   const lasted = millis(row.finished) - millis(row.started);
   const retry = () =>
@@ -81,6 +82,7 @@ async function attempt(ctx: Context, id: string): Promise<void> {
   await ctx.locks.run(id, async () => {
     const row = ctx.table.get(id);
     if (row?.phase !== "restarting" || ctx.closing.aborted) return;
+    if (linksOf(row).some((link) => ctx.table.get(link.id)?.phase === "restarting")) return scheduleRetry(ctx, row);
     await startLocked(ctx, { row, restartCount: row.restartCount + 1 });
   });
 }

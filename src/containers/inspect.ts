@@ -3,6 +3,7 @@ import type { ContainerInspect, HostConfig } from "../wire/mod.ts";
 import { argvOf } from "./config.ts";
 import type { Context } from "./context.ts";
 import { networkSettings } from "./endpoints.ts";
+import { shownLinks } from "./links/links.ts";
 import { mountPoints } from "./mount-points.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve } from "./refs.ts";
@@ -35,7 +36,7 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: execIds.length > 0 ? execIds : null,
-    HostConfig: shownHostConfig(row.hostConfig),
+    HostConfig: { ...shownHostConfig(row.hostConfig), Links: shownLinks(ctx.table, row) },
     GraphDriver: { Name: "overlay2", Data: graphData(ctx, row.id) },
     ...(size && (await sizes(ctx, row))),
     Mounts: mountPoints(row),

@@ -285,8 +285,8 @@ test("the end of a start that failed late is not taken for that of the next one"
   const id = await make(engine, script("sleep 1000"), { NetworkMode: "bridge" });
   const connect = engine.networks.connect.bind(engine.networks);
   let failures = 1;
-  engine.networks.connect = () =>
-    failures-- > 0 ? after(300).then(() => Promise.reject(new Error("no address"))) : connect();
+  engine.networks.connect = (...request) =>
+    failures-- > 0 ? after(300).then(() => Promise.reject(new Error("no address"))) : connect(...request);
   const [first, second] = await Promise.allSettled([engine.containers.start(id), engine.containers.start(id)]);
   engine.networks.connect = connect;
   expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);

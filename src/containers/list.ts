@@ -4,6 +4,7 @@ import { argvOf } from "./config.ts";
 import type { Context } from "./context.ts";
 import { networksOf, portSummaries } from "./endpoints.ts";
 import { compileFilters } from "./filters.ts";
+import { linkNames } from "./links/links.ts";
 import { mountPoints } from "./mount-points.ts";
 import { sizes } from "./sizes.ts";
 import { statusOf, statusText } from "./status.ts";
@@ -30,14 +31,21 @@ export async function list(ctx: Context, options: ListOptions): Promise<Containe
     if (!everything && !isLive(row.phase) && row.phase !== "restarting") continue;
     if (accepts(row)) found.push(row);
   }
-  return Promise.all(found.map((row) => summary(ctx, row, options.size)));
+  const names = linkNames(ctx.table);
+  return Promise.all(found.map((row) => summary(ctx, row, { size: options.size, names: names.get(row.id) ?? [] })));
 }
 
-async function summary(ctx: Context, row: Row, size: boolean): Promise<ContainerSummary> {
+interface Extra {
+  readonly size: boolean;
+  /** Those that links of other containers give it. */
+  readonly names: readonly string[];
+}
+
+async function summary(ctx: Context, row: Row, { size, names }: Extra): Promise<ContainerSummary> {
   const { hostConfig } = row;
   return {
     Id: row.id,
-    Names: [`/${row.name}`],
+    Names: [`/${row.name}`, ...names],
     Image: row.config.Image,
     ImageID: row.imageId,
     Command: argvOf(row.config).map(quoted).join(" "),

@@ -1,6 +1,9 @@
 import { EngineError } from "../errors/mod.ts";
 import type { NetworkConnectBody, NetworkDisconnectBody, NetworkInspect } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
+import { refreshHosts, refreshLinkers } from "./links/hosts.ts";
+import { endpointLinks } from "./links/links.ts";
+import { parseLink } from "./links/parse.ts";
 import { networkModeOf } from "./modes.ts";
 import { endpointRequest } from "./network.ts";
 import { resolve } from "./refs.ts";
@@ -19,6 +22,7 @@ export async function connectNetworkTo(ctx: Context, network: string, body: Netw
       throw new EngineError("forbidden", `endpoint with name ${row.name} already exists in network ${Name}`);
     }
     const config = body.EndpointConfig;
+    for (const link of config.Links ?? []) parseLink(link);
     if (isLive(row.phase)) await ctx.networks.connect(Name, endpointRequest(row, config));
     try {
       ctx.table.update(row.id, { endpoints: { ...row.endpoints, [Name]: config } });
@@ -26,6 +30,7 @@ export async function connectNetworkTo(ctx: Context, network: string, body: Netw
       if (isLive(row.phase)) await ctx.networks.disconnect(Name, row.id);
       throw err;
     }
+    await refreshNames(ctx, row);
   });
 }
 
@@ -39,7 +44,20 @@ export async function disconnectNetworkFrom(ctx: Context, network: string, body:
     const { [Name]: _, ...endpoints } = row.endpoints;
     ctx.table.update(row.id, { endpoints });
     if (isLive(row.phase) && isPlugged(ctx, row, Name)) await ctx.networks.disconnect(Name, row.id);
+    const gone = endpointLinks({ endpoints: { [Name]: row.endpoints[Name] } });
+    await refreshNames(
+      ctx,
+      row,
+      gone.map(({ alias }) => alias),
+    );
   });
+}
+
+/** In its own /etc/hosts, and in those of containers with a link to it. */
+async function refreshNames(ctx: Context, row: Row, dropped: readonly string[] = []): Promise<void> {
+  if (!isLive(row.phase)) return;
+  await refreshHosts(ctx, row.id, dropped);
+  await refreshLinkers(ctx, row);
 }
 
 async function locked(ctx: Context, ref: string, body: (row: Row) => Promise<void>): Promise<void> {

@@ -4,6 +4,8 @@ import type { EndpointRequest } from "../network/mod.ts";
 import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
 import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
+import { hostGateway, refreshHosts, refreshLinkers } from "./links/hosts.ts";
+import { withLinks } from "./links/settle.ts";
 import { joined, networkModeOf } from "./modes.ts";
 import { pathsOf } from "./paths.ts";
 import { namespacePath } from "./spec.ts";
@@ -33,8 +35,9 @@ export async function openNetwork(ctx: Context, row: Row): Promise<string> {
 /** Connects the container to its networks; to be done before its process starts, but not before it is created. */
 export async function connectNetwork(ctx: Context, row: Row): Promise<void> {
   if (networkModeOf(row.hostConfig.NetworkMode).kind !== "network" || row.config.NetworkDisabled) return;
-  const addresses = await connectAll(ctx, row);
-  await writeFile(pathsOf(ctx.config, row.id).hosts, await hostsText(ctx, row, addresses));
+  await connectAll(ctx, row);
+  await refreshHosts(ctx, row.id);
+  await refreshLinkers(ctx, row);
 }
 
 /** Whether the container has a namespace of its own that `closeSandbox` is to take down. */
@@ -65,7 +68,13 @@ export function settleEndpoints(
     ([name, config]) => [name === "default" ? mode.name : name, config] as const,
   );
   const settled = asked.length > 0 ? asked : [[mode.name, {}] as const];
-  return Object.fromEntries(settled.map(([name, config]) => [networkName(ctx, name), config]));
+  const own = mode.name === "bridge" ? undefined : mode.name; // there links are of another kind
+  return Object.fromEntries(
+    settled.map(([word, config]) => {
+      const name = networkName(ctx, word);
+      return [name, name === own ? withLinks(config, hostConfig) : config];
+    }),
+  );
 }
 
 /** The name of the network that an id or its beginning means; the word itself when there is none. */
@@ -103,14 +112,12 @@ export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostCo
   return ports;
 }
 
-async function connectAll(ctx: Context, row: Row): Promise<string[]> {
-  const addresses: string[] = [];
+async function connectAll(ctx: Context, row: Row): Promise<void> {
+  let first = true;
   for (const [network, config] of wantedNetworks(row)) {
-    const first = addresses.length === 0;
-    const endpoint = await ctx.networks.connect(network, endpointRequest(row, config, { first }));
-    addresses.push(endpoint.address, ...(endpoint.address6 ? [endpoint.address6] : []));
+    await ctx.networks.connect(network, endpointRequest(row, config, { first }));
+    first = false;
   }
-  return addresses.filter(Boolean);
 }
 
 /** As moby's `buildSandboxOptions` does; a file that is there is written in place, since it may be mounted. */
@@ -125,27 +132,22 @@ async function writeEtc(ctx: Context, row: Row): Promise<void> {
     hostNetwork: hostConfig.NetworkMode === "host",
   });
   await settleAll([
-    writeFile(paths.hosts, await hostsText(ctx, row, []), { mode: 0o644 }),
+    writeFile(paths.hosts, await hostsText(ctx, row), { mode: 0o644 }),
     writeFile(paths.resolvConf, resolvConf, { mode: 0o644 }),
     writeFile(paths.dockerenv, "", { mode: 0o755 }),
     writeFile(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 }),
   ]);
 }
 
-/** The host network's container gets the host's own names, too. */
-async function hostsText(ctx: Context, row: Row, addresses: readonly string[]): Promise<string> {
+/** Without addresses, which come with the connections. The host network's container gets the host's own names, too. */
+async function hostsText(ctx: Context, row: Row): Promise<string> {
   const { config, hostConfig } = row;
   const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: () => hostGateway(ctx) };
   if (hostConfig.NetworkMode === "host") {
     const lines = extraHostLines(extra).map((line) => `${line}\n`);
     return `${(await textOf("/etc/hosts")).trimEnd()}\n${lines.join("")}`;
   }
-  return hostsFile({ hostname: config.Hostname, domainname: config.Domainname, addresses, ...extra });
-}
-
-/** The host as containers on the default bridge see it. */
-function hostGateway(ctx: Context): string | undefined {
-  return ctx.networks.get("bridge").IPAM.Config[0]?.Gateway;
+  return hostsFile({ hostname: config.Hostname, domainname: config.Domainname, addresses: [], ...extra });
 }
 
 async function textOf(path: string): Promise<string> {

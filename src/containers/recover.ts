@@ -8,6 +8,7 @@ import { instant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
 import { exitedLocked, scheduleRetry } from "./exited.ts";
+import { linksOf } from "./links/links.ts";
 import { removeLocked } from "./remove.ts";
 import { shouldStartWithDaemon } from "./retry.ts";
 import { startLocked } from "./start.ts";
@@ -33,10 +34,20 @@ export async function recover(ctx: Context): Promise<void> {
   for (const task of tasks.values())
     if (!known.has(task.id)) await attempt(ctx, { id: task.id, body: () => drop(ctx, task) });
   await sweep(ctx);
+  startAll(ctx);
+}
+
+/** What its policy wants running, at once, but for links: they lead to older containers, which must run before. */
+function startAll(ctx: Context): void {
+  const starts = new Map<string, Promise<void>>();
   for (const row of [...ctx.table.all()]) {
-    if (row.phase === "exited" && shouldStartWithDaemon(row)) {
-      void attempt(ctx, { id: row.id, body: () => ctx.locks.run(row.id, () => startAgain(ctx, row.id)) });
-    }
+    if (row.phase !== "exited" || !shouldStartWithDaemon(row)) continue;
+    const before = linksOf(row).map(({ id }) => starts.get(id));
+    const body = async () => {
+      await Promise.all(before);
+      await ctx.locks.run(row.id, () => startAgain(ctx, row.id));
+    };
+    starts.set(row.id, attempt(ctx, { id: row.id, body }));
   }
 }
 

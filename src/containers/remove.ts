@@ -4,6 +4,7 @@ import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
 import { sendSignal } from "./kill.ts";
+import { removeLink } from "./links/remove.ts";
 import { unmountRootfs } from "./mounts.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve } from "./refs.ts";
@@ -22,7 +23,7 @@ export interface RemoveOptions {
 const deathLimit = 10_000;
 
 export async function remove(ctx: Context, ref: string, options: RemoveOptions): Promise<void> {
-  if (options.link) throw new EngineError("not-implemented", "removing a link is not implemented");
+  if (options.link) return removeLink(ctx, ref);
   const { id } = resolve(ctx.table, ref);
   for (let removed = false; !removed; ) {
     if (options.force) await killFirst(ctx, id);

@@ -6,6 +6,7 @@ import type { HostConfig, Resources } from "../wire/mod.ts";
 import { argvOf } from "./config.ts";
 import type { Context } from "./context.ts";
 import { environment } from "./env.ts";
+import { startEnvironment } from "./links/environment.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { SpecMount } from "./mounts.ts";
 import { pathsOf } from "./paths.ts";
@@ -32,7 +33,12 @@ export function specInput(ctx: Context, row: Row, facts: StartFacts): SpecInput 
     readonlyRootfs: hostConfig.ReadonlyRootfs,
     process: {
       args: argvOf(config),
-      env: environment({ config, hostname: config.Hostname, home: facts.user.home }),
+      env: environment({
+        config,
+        hostname: config.Hostname,
+        home: facts.user.home,
+        linked: startEnvironment(ctx, row),
+      }),
       cwd: config.WorkingDir || "/",
       terminal: config.Tty,
       uid: facts.user.uid,

@@ -4,6 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { HostLimits } from "../runtime/mod.ts";
 import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
+import { checkLinks } from "./links/settle.ts";
 import { networkModeOf } from "./modes.ts";
 import { parseSecurity } from "./security.ts";
 import { signalNumber } from "./signals.ts";
@@ -22,6 +23,7 @@ export function validate(body: ContainerCreateBody, limits: HostLimits): string[
   checkCapabilities(hostConfig);
   checkPorts(hostConfig);
   checkNames(hostConfig);
+  checkLinks(body);
   checkSysctls(hostConfig);
   parseSecurity(hostConfig);
   return [...checkResources(hostConfig, cpus().length), ...warnings(body), ...hostWarnings(hostConfig, limits)];
@@ -65,7 +67,6 @@ function refuseUnbuilt(host: HostConfig, runtimeName: string): void {
     BlkioWeightDevice: filled(host.BlkioWeightDevice),
     CpuRealtimePeriod: host.CpuRealtimePeriod > 0,
     CpuRealtimeRuntime: host.CpuRealtimeRuntime > 0,
-    Links: filled(host.Links),
     Cgroup: host.Cgroup !== "",
     "IpcMode none": host.IpcMode === "none",
   };

@@ -85,7 +85,6 @@ function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
   const refused = {
     "an IPv6 address": config.IPAMConfig?.IPv6Address,
     "link-local addresses": config.IPAMConfig?.LinkLocalIPs?.length,
-    "links to other containers": config.Links?.length,
     "endpoint driver options": Object.keys(config.DriverOpts ?? {}).length,
     "a gateway priority": config.GwPriority,
   };

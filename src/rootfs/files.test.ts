@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { extraHostLines, hostsFile, requireExtraHosts, resolvConfFile } from "./mod.ts";
+import { baseHostLines, extraHostLines, hostsFile, requireExtraHosts, resolvConfFile, updatedHosts } from "./mod.ts";
 
 const hostGateway = () => "10.0.0.1";
 const never = () => {
@@ -19,6 +19,22 @@ describe("/etc/hosts", () => {
     );
     const dotted = { hostname: "h.d.e", domainname: "", addresses: ["1.1.1.1"], extraHosts: [], hostGateway };
     expect(hostsFile(dotted)).toEndWith("\n1.1.1.1\th.d.e h\n");
+  });
+
+  test("an update replaces the engine's lines and leaves what somebody else wrote", () => {
+    const base = baseHostLines({ extraHosts: ["db:9.9.9.9"], hostGateway });
+    const lines = [
+      { address: "10.0.0.3", names: ["db", "x"] },
+      { address: "10.0.0.2", names: ["h"] },
+    ];
+    const names = new Set(["db", "gone", "h"]);
+    const before = [...base, "10.0.0.9\tdb old", "10.0.0.8\tgone", "1.2.3.4 mine", "# db", "10.0.0.2\th", ""].join(
+      "\n",
+    );
+    const after = [...base, "1.2.3.4 mine", "# db", "10.0.0.3\tdb x", "10.0.0.2\th", ""].join("\n");
+    expect(updatedHosts(before, { base, lines, names })).toBe(after);
+    expect(updatedHosts(after, { base, lines, names })).toBe(after);
+    expect(updatedHosts("", { base, lines: [], names })).toBe(`${base.join("\n")}\n`);
   });
 
   test("the gateway is asked for only when it is used; without one its entries are left out", () => {

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { EngineError } from "../errors/mod.ts";
-import type { ExtraHosts, HostsInput } from "./rootfs.ts";
+import type { ExtraHosts, HostLine, HostsInput, HostsUpdate } from "./rootfs.ts";
 
 /** As moby writes them (libnetwork `etchosts`). */
 const localNames = [
@@ -14,12 +14,38 @@ const localNames = [
 
 /** The text of /etc/hosts in a network of its own. */
 export function hostsFile(input: HostsInput): string {
-  const { hostname, domainname } = input;
+  const names = ownNames(input.hostname, input.domainname);
+  const own = input.addresses.map((address) => lineOf({ address, names }));
+  return `${[...baseHostLines(input), ...own].join("\n")}\n`;
+}
+
+/** The lines that do not change while a container runs. */
+export function baseHostLines(input: ExtraHosts): string[] {
+  return [...localNames, ...extraHostLines(input)];
+}
+
+/** What a container is called in its own file: the full name, and what is before its first dot. */
+export function ownNames(hostname: string, domainname: string): readonly string[] {
   const full = domainname ? `${hostname}.${domainname}` : hostname;
   const [bare = ""] = full.split(".");
-  const names = bare === full ? full : `${full} ${bare}`;
-  const own = input.addresses.map((address) => `${address}\t${names}`);
-  return `${[...localNames, ...extraHostLines(input), ...own].join("\n")}\n`;
+  return bare === full ? [full] : [full, bare];
+}
+
+/** A file with the engine's lines brought up to date; everything else in it stays as it is. */
+export function updatedHosts(text: string, { base, lines, names }: HostsUpdate): string {
+  const fixed = new Set(base);
+  const there = text === "" ? base : text.replace(/\n$/, "").split("\n");
+  const kept = there.filter((line) => fixed.has(line) || !names.has(firstName(line)));
+  return `${[...kept, ...lines.map(lineOf)].join("\n")}\n`;
+}
+
+/** "" for a line that names nothing. */
+function firstName(line: string): string {
+  return /^\s*[^#\s]+\s+([^#\s]+)/.exec(line)?.[1] ?? "";
+}
+
+function lineOf({ address, names }: HostLine): string {
+  return `${address}\t${names.join(" ")}`;
 }
 
 /** Lines for `--add-host` alone, which the host network's file gets at its end. */

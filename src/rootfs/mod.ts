@@ -1,4 +1,4 @@
-export { extraHostLines, hostsFile, requireExtraHosts } from "./hosts.ts";
+export { baseHostLines, extraHostLines, hostsFile, ownNames, requireExtraHosts, updatedHosts } from "./hosts.ts";
 export { resolvConfFile } from "./resolv-conf.ts";
 export type * from "./rootfs.ts";
 export { resolveOwner, resolveUser } from "./users.ts";

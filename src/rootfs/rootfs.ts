@@ -31,6 +31,20 @@ export interface HostsInput extends ExtraHosts {
   readonly addresses: readonly string[];
 }
 
+/** A line of /etc/hosts: an address and what it is called. */
+export interface HostLine {
+  readonly address: string;
+  readonly names: readonly string[];
+}
+
+export interface HostsUpdate {
+  /** Lines that are kept as they are, and written when the file is empty. */
+  readonly base: readonly string[];
+  /** The engine's own, in the place of all whose first name is one of `names`. */
+  readonly lines: readonly HostLine[];
+  readonly names: ReadonlySet<string>;
+}
+
 export interface ResolvConfInput {
   /** The text of the host's own file. */
   readonly host: string;

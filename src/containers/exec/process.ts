@@ -4,6 +4,7 @@ import { ociSpec, type ProcessSpec } from "../../runtime/mod.ts";
 import type { ExecCreateBody } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
 import { environment } from "../env.ts";
+import { execEnvironment } from "../links/environment.ts";
 import { pathsOf } from "../paths.ts";
 import { specInput } from "../spec.ts";
 import type { Row } from "../table.ts";
@@ -25,8 +26,8 @@ export function execProcess(ctx: Context, { row, body }: { row: Row; body: ExecC
   }
   const root = ctx.host.rooted(pathsOf(ctx.config, row.id).rootfs);
   const user = resolveUser(root, { user: body.User || config.User, groupAdd: hostConfig.GroupAdd ?? [] });
-  const withoutDevices = { ...row, hostConfig: { ...hostConfig, Devices: null, Privileged: false } };
-  const base = specInput(ctx, withoutDevices, { user, mounts: [], namespaces: unused });
+  const plain = { ...row, hostConfig: { ...hostConfig, Devices: null, Links: null, Privileged: false } };
+  const base = specInput(ctx, plain, { user, mounts: [], namespaces: unused });
   // The size of the container's own terminal is not this one's: the runtime adds what the exec asked for.
   const { size: _, ...ownProcess } = base.process;
   const spec = ociSpec({
@@ -41,6 +42,7 @@ export function execProcess(ctx: Context, { row, body }: { row: Row; body: ExecC
         config,
         hostname: config.Hostname,
         home: user.home,
+        linked: execEnvironment(ctx, row),
         extra: body.Env ?? [],
         tty: body.Tty,
       }),

@@ -64,6 +64,7 @@ async function registerImages(images: Images, layers: Layers): Promise<void> {
 /** No network at all: a sandbox is the host's namespace. What was opened and closed is counted. */
 export class FakeNetworks {
   readonly open = new Set<string>();
+  readonly #connected = new Map<string, object>();
   live: ReadonlySet<string> = new Set();
   failure: Error | undefined;
 
@@ -74,19 +75,22 @@ export class FakeNetworks {
 
   async closeSandbox(holder: string) {
     this.open.delete(holder);
+    this.#connected.delete(holder);
   }
 
-  async connect() {
+  async connect(networkName: string, { holder }: { holder: string }) {
     if (this.failure) throw this.failure;
-    return { address: "10.9.8.7", ports: {} };
+    const endpoint = { networkName, address: "10.9.8.7", ports: {}, aliases: [] };
+    this.#connected.set(holder, endpoint);
+    return endpoint;
   }
 
   get(name: string) {
     return { Name: name };
   }
 
-  endpoints() {
-    return [];
+  endpoints(holder: string) {
+    return [...this.#connected].flatMap(([id, endpoint]) => (id === holder ? [endpoint] : []));
   }
 
   list() {
