@@ -2,5 +2,6 @@
 import { builderJobs } from "./builder/mod.ts";
 import { copyTree, removeTree, serveJobs, usageOf } from "./host/mod.ts";
 import { layersJobs } from "./layers/mod.ts";
+import { networkJobs } from "./network/mod.ts";
 
-serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...builderJobs]);
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...builderJobs, ...networkJobs]);

@@ -5,6 +5,7 @@ import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
 import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { hostGateway, refreshHosts, refreshLinkers } from "./links/hosts.ts";
+import { resolverLinks } from "./links/links.ts";
 import { withLinks } from "./links/settle.ts";
 import { joined, networkModeOf } from "./modes.ts";
 import { pathsOf } from "./paths.ts";
@@ -93,7 +94,9 @@ export function endpointRequest(row: Row, config: EndpointConfig, { first = fals
   return {
     holder: row.id,
     name: row.name,
-    hostname: row.config.Hostname,
+    dnsNames: [row.id.slice(0, 12), row.config.Hostname],
+    links: resolverLinks(config),
+    upstreams: row.hostConfig.Dns ?? [],
     config,
     ...(macAddress && { macAddress }),
     ...(first && { ports: wantedPorts(row) }),
@@ -120,12 +123,23 @@ async function connectAll(ctx: Context, row: Row): Promise<void> {
   }
 }
 
+/** Where the container asks for names, if one of its networks has names to tell. */
+function resolverOf(ctx: Context, row: Row): string | undefined {
+  const networks = ctx.networks.list(new Map()).map(({ Name }) => Name);
+  for (const name of wantedNetworks(row).keys()) {
+    const found = networks.includes(name) ? ctx.networks.resolver(name) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** As moby's `buildSandboxOptions` does; a file that is there is written in place, since it may be mounted. */
 async function writeEtc(ctx: Context, row: Row): Promise<void> {
   const { config, hostConfig } = row;
   const paths = pathsOf(ctx.config, row.id);
   const resolvConf = resolvConfFile({
     host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
+    resolver: resolverOf(ctx, row),
     dns: hostConfig.Dns ?? [],
     search: hostConfig.DnsSearch ?? [],
     options: hostConfig.DnsOptions ?? [],

@@ -6,7 +6,7 @@ import { contentMigrations, openContent } from "../content/mod.ts";
 import { openDb } from "../db/mod.ts";
 import { createEvents, eventsMigrations } from "../events/mod.ts";
 import { openCollector } from "../gc/mod.ts";
-import { createHost } from "../host/mod.ts";
+import { createHost, createWorkers } from "../host/mod.ts";
 import { createTransfer, imagesMigrations, openImages } from "../images/mod.ts";
 import { layersMigrations, openLayers } from "../layers/mod.ts";
 import type { Log } from "../log/mod.ts";
@@ -63,7 +63,8 @@ async function openParts({ config, log, undo }: Making) {
   const content = await openContent({ db, directory: await below(config, "content") });
   const snapshots = await openSnapshots({ db, directory: await below(config, "snapshots"), workers });
   const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, events });
-  const networks = await openNetworks({ db, host, events, log, config: networkConfig(config) });
+  const threads = undo.use(createWorkers({ size: 1 }));
+  const networks = await openNetworks({ db, host, events, log, threads, config: networkConfig(config) });
   undo.defer(() => networks.shutdown());
   const chosen = config.runtime === "auto" ? {} : { runtime: config.runtime };
   const runtime = await openRuntime({

@@ -25,6 +25,7 @@ export type {
 export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
 export type { ElementChange } from "./net/elements.ts";
+export { insideNamespace } from "./net/namespace.ts";
 export { createNet, type Net } from "./net/net.ts";
 export { PortError, type PortRequest, type Reservation } from "./net/port.ts";
 export type { VethPlan } from "./net/veth.ts";

@@ -4,6 +4,7 @@ import { EngineError, wrap } from "../errors/mod.ts";
 import type { EndpointConfig } from "../wire/mod.ts";
 import { formatAddress, macOf, parseAddress } from "./address.ts";
 import { type Context, kernelNames, netnsPath } from "./context.ts";
+import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
 import { changePorts } from "./nat.ts";
 import type { Endpoint, EndpointRequest } from "./network.ts";
@@ -18,6 +19,8 @@ import {
   insertEndpoint,
   markReady,
   type NetworkRow,
+  networkById,
+  type ResolverSettings,
 } from "./table.ts";
 import { deleteLinks, forgetUdp } from "./tools.ts";
 
@@ -34,6 +37,8 @@ export async function connect(context: Context, idOrName: string, request: Endpo
     await plug(context, network, row);
     undo.defer(() => deleteLinks(context, [row.veth]));
     await publish(context, row, { ports, undo });
+    if (resolvesNames(network)) await context.names.join(network, row);
+    undo.defer(() => context.names.leave(row.id));
     ready(context, network, row);
     undo.move();
     return context.db.read((q) => toEndpoint(q, row));
@@ -143,10 +148,15 @@ function insert(context: Context, fresh: NewEndpoint): EndpointRow {
       address,
       mac: macAddress(request) ?? macOf(address),
       config: request.config ?? {},
+      resolver: resolverSettings(request),
     };
     insertEndpoint(tx, row, fresh.ports);
     return row;
   });
+}
+
+function resolverSettings({ config, dnsNames = [], links = {}, upstreams = [] }: EndpointRequest): ResolverSettings {
+  return { names: [...dnsNames, ...(config?.Aliases ?? [])], links, upstreams };
 }
 
 function holdersEndpoints(q: Query, network: NetworkRow, request: EndpointRequest): EndpointRow[] {
@@ -175,20 +185,31 @@ function macAddress(request: EndpointRequest): string | undefined {
   return plain;
 }
 
-async function plug(context: Context, { bridge, internal }: BridgeNetwork, row: EndpointRow): Promise<void> {
-  const first = context.db.read((q) => endpointsOf(q, row.holder)).every((other) => other.id === row.id);
+async function plug(context: Context, network: BridgeNetwork, row: EndpointRow): Promise<void> {
+  const { bridge, internal } = network;
+  const others = context.db.read((q) => endpointsOf(q, row.holder)).filter((other) => other.id !== row.id);
+  const first = others.length === 0;
+  const asks = resolvesNames(network) && !others.some((other) => resolvesIn(context, other));
+  const namespace = netnsPath(context.config, row.holder);
+  if (asks) await context.names.redirect(namespace);
   await context.host.net.plugVeth({
     name: row.veth,
     bridge: bridge.link,
-    namespace: netnsPath(context.config, row.holder),
+    namespace,
     inside: row.interface,
     macAddress: row.mac,
     address: formatAddress(row.address),
     prefixLength: bridge.subnet.prefixLength,
     isolated: !bridge.icc,
     ...(first && !internal ? { gateway: formatAddress(bridge.gateway) } : {}),
+    ...(asks ? { routes: resolverRoutes(formatAddress(row.address)) } : {}),
     ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
   });
+}
+
+function resolvesIn(context: Context, { networkId }: EndpointRow): boolean {
+  const network = context.db.read((q) => networkById(q, networkId));
+  return network !== undefined && resolvesNames(network);
 }
 
 async function publish(

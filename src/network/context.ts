@@ -4,6 +4,7 @@ import type { Events } from "../events/mod.ts";
 import type { Net, Processes } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { AddressPool } from "./address-pool.ts";
+import type { Names } from "./dns/names.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { Pool } from "./pools.ts";
 import type { Spare } from "./spare.ts";
@@ -19,6 +20,8 @@ export interface NetworkConfig {
   readonly execRoot: string;
   /** Where automatic subnets come from; Docker's own by default. */
   readonly pools?: readonly Pool[];
+  /** Where the host's resolvers are named. Default /etc/resolv.conf. */
+  readonly resolvConf?: string;
 }
 
 export interface NetworkHost {
@@ -36,6 +39,7 @@ export interface Context {
   readonly addresses: AddressPool;
   readonly hostPorts: HostPorts;
   readonly spare: Spare;
+  readonly names: Names;
   /** "holder:ID", "network:ID", then "nft", taken in this order. */
   readonly locks: KeyedLock;
 }

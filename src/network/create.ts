@@ -58,6 +58,7 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
       deleteNetwork(tx, id);
       publishAfter(tx, context, { action: "destroy", network });
     });
+    await context.names.forget(id);
     if (network.bridge) await removeBridge(context, network.bridge);
     await applyTable(context);
     await passDockerd(context);

@@ -1,6 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import { formatAddress } from "./address.ts";
 import { type Context, netnsPath } from "./context.ts";
+import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { findNetwork } from "./inspect.ts";
 import { changePorts } from "./nat.ts";
 import { publishAfter } from "./publish.ts";
@@ -25,10 +26,9 @@ export async function disconnect(context: Context, idOrName: string, holder: str
       throw new EngineError("forbidden", `container ${holder} is not connected to network ${network.name}`);
     await takeDown(context, endpoint);
     await deleteLinks(context, [endpoint.veth]);
-    await moveDefaultRoute(
-      context,
-      all.filter((candidate) => candidate !== endpoint),
-    );
+    const left = all.filter((candidate) => candidate !== endpoint);
+    await moveDefaultRoute(context, left);
+    await moveResolver(context, left);
   });
 }
 
@@ -80,6 +80,7 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
     await attempt("Forget UDP flows", () => forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]));
   }
   context.hostPorts.release(endpoint.id);
+  context.names.leave(endpoint.id);
   context.db.write((tx) => {
     const network = networkById(tx, endpoint.networkId);
     deleteEndpoint(tx, endpoint.id);
@@ -93,6 +94,17 @@ async function moveDefaultRoute(context: Context, left: readonly EndpointRow[]):
     const { bridge, internal } = context.db.read((q) => findNetwork(q, endpoint.networkId));
     if (!bridge || internal) continue;
     await context.host.net.addDefaultRoute(netnsPath(context.config, endpoint.holder), formatAddress(bridge.gateway));
+    return;
+  }
+}
+
+/** Questions go out by another network from now on; the routes of the one that is left have gone with its veth. */
+async function moveResolver(context: Context, left: readonly EndpointRow[]): Promise<void> {
+  for (const endpoint of left) {
+    if (!resolvesNames(context.db.read((q) => findNetwork(q, endpoint.networkId)))) continue;
+    const routes = resolverRoutes(formatAddress(endpoint.address));
+    const namespace = netnsPath(context.config, endpoint.holder);
+    await context.host.net.setRoutes({ namespace, inside: endpoint.interface, routes });
     return;
   }
 }

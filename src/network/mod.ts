@@ -1,4 +1,5 @@
 export type { NetworkConfig, NetworkHost } from "./context.ts";
+export { networkJobs } from "./dns/serve.ts";
 export type * from "./network.ts";
 export { type NetworksOptions, openNetworks } from "./open.ts";
 export type { Pool } from "./pools.ts";

@@ -26,6 +26,10 @@ export interface Networks {
   /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */
   connect(idOrName: string, request: EndpointRequest): Promise<Endpoint>;
   disconnect(idOrName: string, holder: string): Promise<void>;
+  /** Where members of the network ask for names; undefined where they ask the host's resolvers. Throws "not-found". */
+  resolver(idOrName: string): string | undefined;
+  /** The holder has another name from now on. No error for one that has no endpoints. */
+  rename(holder: string, name: string): Promise<void>;
   endpoints(holder: string): Endpoint[];
   /** Brings kernel state back to what the rows of these live holders say, removes the rest. */
   recover(liveHolders: ReadonlySet<string>): Promise<void>;
@@ -42,7 +46,12 @@ export interface EndpointRequest {
   readonly holder: string;
   /** The container's name, for DNS and error texts. */
   readonly name: string;
-  readonly hostname?: string;
+  /** Further names that it is found under in user-defined networks, besides `name` and the aliases of `config`. */
+  readonly dnsNames?: readonly string[];
+  /** Names that only this holder knows in the network, in lower case, and the names that they stand for. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Resolvers that it asks for what is no container's name, instead of the host's. */
+  readonly upstreams?: readonly string[];
   readonly config?: EndpointConfig;
   readonly macAddress?: string;
   /** Ports to publish on this endpoint, as HostConfig.PortBindings has them, ranges not yet resolved ("8000-8010", "" for an ephemeral one). */

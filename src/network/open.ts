@@ -1,18 +1,24 @@
 import { KeyedLock } from "../async/mod.ts";
+import type { Workers } from "../host/mod.ts";
 import { AddressPool } from "./address-pool.ts";
 import { connect } from "./connect.ts";
-import { type Context, netnsDirectory } from "./context.ts";
+import { type Context, kernelNames, netnsDirectory } from "./context.ts";
 import { createNetwork, removeNetwork } from "./create.ts";
 import { checkConfig, settleDefaults } from "./defaults.ts";
 import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
+import { Names, resolverAddress, resolvesNames } from "./dns/names.ts";
 import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
 import type { Networks } from "./network.ts";
 import { recover, shutdown } from "./recover.ts";
+import { rename } from "./rename.ts";
 import { Spare } from "./spare.ts";
 import { endpointsOf, portPublished } from "./table.ts";
 
-export type NetworksOptions = Omit<Context, "addresses" | "hostPorts" | "spare" | "locks">;
+export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts" | "spare" | "names" | "locks"> {
+  /** For the resolver, which keeps one of them. */
+  readonly threads: Workers;
+}
 
 /**
  * Opens the networks of one daemon: their rows are there afterwards, the kernel follows with `recover`, which must run
@@ -27,6 +33,12 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     addresses: new AddressPool(),
     hostPorts: new HostPorts(host.net, isOurs),
     spare: new Spare({ net: host.net, directory: netnsDirectory(config), log }),
+    names: new Names({
+      ...{ net: host.net, processes: host.processes, threads: options.threads, log },
+      namespace: `${netnsDirectory(config)}/+names`,
+      linkPrefix: `${kernelNames(config.tag).vethPrefix}n`,
+      resolvConf: config.resolvConf ?? "/etc/resolv.conf",
+    }),
     locks: new KeyedLock(),
   };
   await settleDefaults(context);
@@ -39,6 +51,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     closeSandbox: (holder) => closeSandbox(context, holder),
     connect: (idOrName, request) => connect(context, idOrName, request),
     disconnect: (idOrName, holder) => disconnect(context, idOrName, holder),
+    resolver: (idOrName) => (resolvesNames(db.read((q) => findNetwork(q, idOrName))) ? resolverAddress : undefined),
+    rename: (holder, name) => rename(context, holder, name),
     endpoints: (holder) => db.read((q) => endpointsOf(q, holder).map((row) => toEndpoint(q, row))),
     recover: (live) => recover(context, live),
     shutdown: () => shutdown(context),

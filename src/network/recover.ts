@@ -3,11 +3,13 @@ import { ensureBridges, routeElsewhere } from "./bridges.ts";
 import { type Context, kernelNames, netnsDirectory, netnsPath } from "./context.ts";
 import { placeDefault } from "./defaults.ts";
 import { closeSandbox, takeDown } from "./disconnect.ts";
+import { resolvesNames } from "./dns/names.ts";
 import { applyTable, passDockerd, removeTable, unpassDockerd } from "./nat.ts";
 import {
   allEndpoints,
   type EndpointRow,
   type NetworkRow,
+  networkById,
   networkInUse,
   networks,
   portsOf,
@@ -21,6 +23,7 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   mkdirSync(netnsDirectory(context.config), { recursive: true, mode: 0o711 });
   const { db } = context;
   await context.spare.close();
+  context.host.net.removeNamespace(`${netnsDirectory(context.config)}/+names`);
   await ensureBridges(context, db.read(networks));
   await settleCollision(context);
   await applyTable(context);
@@ -30,13 +33,17 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   sweepNamespaces(context);
   await sweepLinks(context);
   await replug(context);
-  for (const endpoint of db.read(allEndpoints)) reserveAgain(context, endpoint);
+  for (const endpoint of db.read(allEndpoints)) {
+    reserveAgain(context, endpoint);
+    await resolveAgain(context, endpoint);
+  }
   context.spare.prepare();
 }
 
 /** Takes all of ours out of the kernel, if no endpoint is left that needs it. */
 export async function shutdown(context: Context): Promise<void> {
   await context.spare.close();
+  await context.names.close();
   sweepNamespaces(context);
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
@@ -99,6 +106,15 @@ function reserveAgain(context: Context, endpoint: EndpointRow): void {
   } catch (error) {
     context.log.warn("Reserve a published port again", { container: endpoint.holder, error });
   }
+}
+
+/** The container leads its questions to the resolver still; this one has to learn whose they are. */
+async function resolveAgain(context: Context, endpoint: EndpointRow): Promise<void> {
+  const network = context.db.read((q) => networkById(q, endpoint.networkId));
+  if (!network || !resolvesNames(network)) return;
+  await context.names.join(network, endpoint).catch((error: unknown) => {
+    context.log.warn("Resolve names again", { container: endpoint.holder, error });
+  });
 }
 
 function bridgeLinks(context: Context): string[] {

@@ -39,6 +39,11 @@ export const networkMigrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX ports_endpoint ON ports(endpoint_id)`,
   },
+  {
+    module: "network",
+    version: 2,
+    sql: `ALTER TABLE endpoints ADD COLUMN resolver TEXT NOT NULL DEFAULT '{"names":[],"links":{},"upstreams":[]}'`,
+  },
 ];
 
 export interface NetworkRow {
@@ -86,6 +91,16 @@ export interface EndpointRow {
   readonly address: number;
   readonly mac: string;
   readonly config: EndpointConfig;
+  readonly resolver: ResolverSettings;
+}
+
+/** What the resolver is to know of an endpoint, besides the container's name. */
+export interface ResolverSettings {
+  readonly names: readonly string[];
+  /** Names that only this container knows, in lower case, and the names that they stand for. */
+  readonly links: Readonly<Record<string, string>>;
+  /** Asked instead of the host's resolvers, unless there are none. */
+  readonly upstreams: readonly string[];
 }
 
 export interface PortRow extends PublishedPort {
@@ -141,7 +156,7 @@ export function deleteSandbox(tx: Tx, holder: string): void {
   tx.run("DELETE FROM sandboxes WHERE holder = ?", [holder]);
 }
 
-const endpointColumns = "id, network_id AS networkId, holder, name, interface, veth, address, mac, config";
+const endpointColumns = "id, network_id AS networkId, holder, name, interface, veth, address, mac, config, resolver";
 
 export function endpointsOf(q: Query, holder: string): EndpointRow[] {
   return endpointRows(q, `WHERE holder = ? ORDER BY length(interface), interface`, [holder]);
@@ -166,7 +181,7 @@ export function networkInUse(q: Query, networkId: string): boolean {
 
 export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly PublishedPort[]): void {
   tx.run(
-    "INSERT INTO endpoints (id, network_id, holder, name, interface, veth, address, mac, config) VALUES (?,?,?,?,?,?,?,?,?)",
+    "INSERT INTO endpoints (id, network_id, holder, name, interface, veth, address, mac, config, resolver) VALUES (?,?,?,?,?,?,?,?,?,?)",
     [
       row.id,
       row.networkId,
@@ -177,6 +192,7 @@ export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly Publish
       row.address,
       row.mac,
       JSON.stringify(row.config),
+      JSON.stringify(row.resolver),
     ],
   );
   for (const port of ports) {
@@ -192,6 +208,11 @@ export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly Publish
 
 export function markReady(tx: Tx, id: string): void {
   tx.run("UPDATE endpoints SET ready = 1 WHERE id = ?", [id]);
+}
+
+/** For all endpoints of a holder. */
+export function renameEndpoints(tx: Tx, holder: string, name: string): void {
+  tx.run("UPDATE endpoints SET name = ? WHERE holder = ?", [name, holder]);
 }
 
 /** Its ports go with it. */
@@ -233,11 +254,11 @@ export function firstGap(q: Query, networkId: string, from: number): number {
 }
 
 function endpointRows(q: Query, where: string, params: readonly string[]): EndpointRow[] {
-  const rows = q.all<Omit<EndpointRow, "config"> & { config: string }>(
+  const rows = q.all<Omit<EndpointRow, "config" | "resolver"> & { config: string; resolver: string }>(
     `SELECT ${endpointColumns} FROM endpoints ${where}`,
     params,
   );
-  return rows.map((row) => ({ ...row, config: JSON.parse(row.config) }));
+  return rows.map((row) => ({ ...row, config: JSON.parse(row.config), resolver: JSON.parse(row.resolver) }));
 }
 
 function parseNetwork(row: StoredNetwork): NetworkRow {

@@ -145,7 +145,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   const networkConfig = { tag, bridge: `br${tag}`, execRoot };
   const fake = new FakeNetworks();
   const networks = options.realNetworks
-    ? await openNetworks({ db, host, events, log, config: networkConfig })
+    ? await openNetworks({ db, host, events, log, threads: workers, config: networkConfig })
     : (fake as unknown as Networks);
   const cgroupParent = `/berth-test-${tag}`;
   const runtime = await openRuntime({ host, log, execRoot, cgroupParent });

@@ -1,5 +1,5 @@
 import { ptr } from "bun:ffi";
-import { existsSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { EngineError, messageOf, wrap } from "../../errors/mod.ts";
 import { systemError } from "../errno.ts";
 import type { Processes } from "../host.ts";
@@ -10,7 +10,7 @@ import { missingProgram } from "../programs.ts";
  * Namespaces are made and entered by programs only, never by this process: a thread inherits the namespace of the one
  * that starts it, and JavaScriptCore starts collector and compiler threads whenever it likes. With setns(2) in the main
  * thread one call in some hundred left such a thread behind, which kept the namespace and its veth alive for as long as
- * the daemon (seen with Bun 1.4.5).
+ * the daemon (seen with Bun 1.4.5). {@link insideNamespace} is for a namespace that lasts as long as the process.
  */
 export type Runner = Pick<Processes, "run">;
 
@@ -63,6 +63,29 @@ export async function addDefaultRoute(runner: Runner, namespace: string, gateway
   } catch (err) {
     if (messageOf(err).includes("File exists")) return;
     throw err;
+  }
+}
+
+const CLONE_NEWNET = 0x40000000;
+
+/**
+ * Runs `body` with this thread in the namespace, for sockets, which stay where they were made. `body` must be synchronous,
+ * and the namespace one that is there for as long as this process: a thread that the engine of the language starts
+ * meanwhile stays in it. Ends the process when there is no way back, since nothing would be where it seems to be.
+ */
+export function insideNamespace<T>(path: string, body: () => T): T {
+  const home = openSync("/proc/thread-self/ns/net", "r");
+  const namespace = openNamespace(path);
+  try {
+    if (libc.setns(namespace, CLONE_NEWNET) < 0) throw systemError(`Enter ${path}`, errno());
+    try {
+      return body();
+    } finally {
+      if (libc.setns(home, CLONE_NEWNET) < 0) process.abort();
+    }
+  } finally {
+    closeSync(namespace);
+    closeSync(home);
   }
 }
 

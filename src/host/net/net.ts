@@ -1,7 +1,14 @@
 import { changeElements, type ElementChange } from "./elements.ts";
-import { addDefaultRoute, createNamespace, moveNamespace, type Runner, removeNamespace } from "./namespace.ts";
+import {
+  addDefaultRoute,
+  createNamespace,
+  ipInside,
+  moveNamespace,
+  type Runner,
+  removeNamespace,
+} from "./namespace.ts";
 import { type PortRequest, type Reservation, reservePort } from "./port.ts";
-import { plugVeth, unplugVeth, type VethPlan } from "./veth.ts";
+import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
 
 /**
  * The kernel's part of every container start: namespaces, veths, nft map elements and host ports. What can be said from
@@ -25,6 +32,8 @@ export interface Net {
   unplugVeth(name: string): void;
   /** No error when there is one, which stays. */
   addDefaultRoute(namespace: string, gateway: string): Promise<void>;
+  /** Sets routes as {@link VethPlan} has them, of an end that is there. */
+  setRoutes(wanted: Pick<VethPlan, "namespace" | "inside"> & { readonly routes: readonly VethRoute[] }): Promise<void>;
   /** One transaction of an `ip` table: all changes or none. Throws "not-found" when the table, the set or an element to delete is missing. */
   changeElements(table: string, changes: readonly ElementChange[]): void;
   /** Throws {@link PortError}. */
@@ -39,6 +48,12 @@ export function createNet(runner: Runner): Net {
     plugVeth: (plan) => plugVeth(runner, plan),
     unplugVeth,
     addDefaultRoute: (namespace, gateway) => addDefaultRoute(runner, namespace, gateway),
+    setRoutes: ({ namespace, inside, routes }) =>
+      ipInside(
+        runner,
+        namespace,
+        routes.map((route) => routeLine(route, inside)),
+      ),
     changeElements,
     reservePort,
   };

@@ -17,9 +17,19 @@ export interface VethPlan {
   readonly prefixLength: number;
   /** Default route inside; none without it. */
   readonly gateway?: string;
+  /** Further routes inside, by way of the end that is there; `local` ones are addresses of the namespace itself. */
+  readonly routes?: readonly VethRoute[];
   readonly mtu?: number;
   /** The port cannot talk to other isolated ports of its bridge. */
   readonly isolated?: boolean;
+}
+
+export interface VethRoute {
+  /** An address or a subnet. */
+  readonly to: string;
+  /** What packets that go there have as their sender, unless a program says otherwise. */
+  readonly source?: string;
+  readonly local?: boolean;
 }
 
 const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, protinfo: 12, linkinfo: 18, netnsFd: 28 } as const;
@@ -91,9 +101,19 @@ function portFlags(index: number, isolated: boolean): Message {
   return { type: RTM.setLink, flags: NLM.ack, body };
 }
 
-function insideLines({ inside, address, prefixLength, gateway }: VethPlan): string[] {
-  const route = gateway === undefined ? [] : [`route add default via ${gateway} dev ${inside}`];
-  return [`addr add ${address}/${prefixLength} broadcast + dev ${inside}`, `link set ${inside} up`, ...route];
+function insideLines({ inside, address, prefixLength, gateway, routes = [] }: VethPlan): string[] {
+  const broadcast = prefixLength < 31 ? "broadcast + " : "";
+  return [
+    `addr add ${address}/${prefixLength} ${broadcast}dev ${inside}`,
+    `link set ${inside} up`,
+    ...(gateway === undefined ? [] : [`route add default via ${gateway} dev ${inside}`]),
+    ...routes.map((route) => routeLine(route, inside)),
+  ];
+}
+
+export function routeLine({ to, source, local = false }: VethRoute, inside: string): string {
+  const sender = source === undefined ? "" : ` src ${source}`;
+  return local ? `route replace local ${to} dev lo table local${sender}` : `route replace ${to} dev ${inside}${sender}`;
 }
 
 function named(name: string): Buffer {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Db, openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
-import { createNet, createProcesses } from "../../host/mod.ts";
+import { createNet, createProcesses, createWorkers } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { EventMessage } from "../../wire/mod.ts";
 import type { NetworkConfig } from "../context.ts";
@@ -31,13 +31,14 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const events = createEvents(db);
   const processes = createProcesses();
   const host = { processes, net: createNet(processes) };
+  let threads = createWorkers({ size: 1 });
   let held: (() => void)[] = [];
   let life = new AbortController();
   const making = new Set<Promise<void>>();
   const open = () => {
     life = new AbortController();
     const net = { ...tracking, createNamespace: creating(life.signal) };
-    return openNetworks({ db, host: { ...host, net }, events, log: nullLog, config: full });
+    return openNetworks({ db, host: { ...host, net }, events, log: nullLog, config: full, threads });
   };
   /** A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
   const creating = (alive: AbortSignal) => async (path: string) => {
@@ -73,6 +74,8 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       held = [];
       life.abort();
       await Promise.allSettled(making);
+      await threads[Symbol.asyncDispose]();
+      threads = createWorkers({ size: 1 });
       machine.networks = await open();
       await machine.networks.recover(new Set(live));
     },
@@ -80,6 +83,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     end: async () => {
       await machine.networks.recover(new Set());
       await machine.networks.shutdown();
+      await threads[Symbol.asyncDispose]();
       db[Symbol.dispose]();
       rmSync(directory, { recursive: true });
     },

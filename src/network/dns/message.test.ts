@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+import { codes, encodeAnswer, encodeName, parseQuery, reversed, types } from "./message.ts";
+
+/** As a stub resolver sends it. */
+function queryBytes(name: string, { type = types.A as number, opt = 0, flags = 0x0100 } = {}): Buffer {
+  const header = Buffer.from([0xab, 0xcd, flags >> 8, flags & 0xff, 0, 1, 0, 0, 0, 0, 0, opt ? 1 : 0]);
+  const question = Buffer.concat([encodeName(name), Buffer.from([0, type, 0, 1])]);
+  const record = opt ? Buffer.from([0, 0, types.OPT, opt >> 8, opt & 0xff, 0, 0, 0, 0, 0, 0]) : Buffer.alloc(0);
+  return Buffer.concat([header, question, record]);
+}
+
+describe("parseQuery", () => {
+  test("reads name, type and what the client takes", () => {
+    const query = parseQuery(queryBytes("Web.Example", { type: types.AAAA, opt: 1232 }));
+    expect(query).toMatchObject({ id: 0xabcd, recursionDesired: true, size: 1232 });
+    expect(query.question).toMatchObject({ name: "web.example", type: types.AAAA, class: 1 });
+  });
+
+  test("without OPT the client takes 512 bytes, and never less", () => {
+    expect(parseQuery(queryBytes("a")).size).toBe(512);
+    expect(parseQuery(queryBytes("a", { opt: 100 })).size).toBe(512);
+  });
+
+  test("refuses what is no query", () => {
+    const bad: Record<string, Uint8Array> = {
+      empty: Buffer.alloc(0),
+      header: queryBytes("a").subarray(0, 12),
+      answer: queryBytes("a", { flags: 0x8180 }),
+      "other operation": queryBytes("a", { flags: 0x2800 }),
+      "no question": Buffer.alloc(12),
+      "cut off": queryBytes("abc").subarray(0, 15),
+      compressed: Buffer.concat([queryBytes("").subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])]),
+      "name without an end": Buffer.concat([queryBytes("").subarray(0, 12), Buffer.alloc(400, 1)]),
+    };
+    for (const [what, bytes] of Object.entries(bad)) expect(() => parseQuery(bytes), what).toThrow("Bad DNS query");
+  });
+});
+
+describe("encodeAnswer", () => {
+  const query = parseQuery(queryBytes("web"));
+
+  test("repeats the question and points to its name", () => {
+    const bytes = encodeAnswer(query, { answer: { code: codes.ok, records: ["10.0.0.5"], ttl: 600 }, limit: 512 });
+    expect(bytes.toString("hex")).toBe(
+      "abcd8180000100010000000003776562000001" + "0001" + "c00c0001000100000258" + "0004" + "0a000005",
+    );
+  });
+
+  test("leaves out what does not fit, and says so", () => {
+    const records = Array.from({ length: 100 }, (_, at) => `10.0.0.${at}`);
+    const cut = encodeAnswer(query, { answer: { code: codes.ok, records, ttl: 1 }, limit: 512 });
+    expect(cut.length).toBeLessThanOrEqual(512);
+    expect(cut.readUInt16BE(2) & 0x200).toBe(0x200);
+    expect(cut.readUInt16BE(6)).toBe(Math.floor((512 - 12 - 9) / 16));
+    const whole = encodeAnswer(query, { answer: { code: codes.ok, records, ttl: 1 }, limit: 65_535 });
+    expect(whole.readUInt16BE(6)).toBe(100);
+    expect(whole.readUInt16BE(2) & 0x200).toBe(0);
+  });
+
+  test("IPv6 addresses and names", () => {
+    const six = parseQuery(queryBytes("web", { type: types.AAAA }));
+    const answer = encodeAnswer(six, { answer: { code: codes.ok, records: ["fd00::1:2"], ttl: 1 }, limit: 512 });
+    expect(answer.subarray(-16).toString("hex")).toBe("fd000000000000000000000000010002");
+    const back = parseQuery(queryBytes("5.0.0.10.in-addr.arpa", { type: types.PTR }));
+    const name = encodeAnswer(back, { answer: { code: codes.ok, records: ["web.net"], ttl: 1 }, limit: 512 });
+    expect(name.subarray(-9).toString("latin1")).toBe("\x03web\x03net\0");
+  });
+});
+
+test("reversed gives the address, and nothing for other names", () => {
+  expect(reversed("5.0.0.10.in-addr.arpa")).toBe("10.0.0.5");
+  for (const name of ["10.in-addr.arpa", "web", "x.0.0.10.in-addr.arpa", ""]) expect(reversed(name)).toBeUndefined();
+});

@@ -1,0 +1,192 @@
+import { EngineError, isKind } from "../../errors/mod.ts";
+import type { Net, Processes, Workers } from "../../host/mod.ts";
+import type { Log } from "../../log/mod.ts";
+import { formatAddress, formatSubnet } from "../address.ts";
+import { isPredefined } from "../inspect.ts";
+import type { BridgeSettings, EndpointRow, NetworkRow } from "../table.ts";
+import { type NameServer, startServer } from "./server.ts";
+import type { Member } from "./zone.ts";
+
+/** Where containers ask, by way of the 127.0.0.11 of their own namespace: the same link-local address on every network. */
+const serverAddress = "169.254.127.11";
+/** The same on every network and with every start, so that nobody remembers a wrong one. */
+const serverMac = "02:42:a9:fe:7f:0b";
+export const resolverAddress = "127.0.0.11";
+
+type Resolving = NetworkRow & { readonly bridge: BridgeSettings };
+
+/** Whether names resolve in it: as with Docker, not in the default network. */
+export function resolvesNames(network: NetworkRow): network is Resolving {
+  return network.bridge !== undefined && !isPredefined(network.name);
+}
+
+export interface NamesOptions {
+  readonly net: Net;
+  readonly processes: Pick<Processes, "run">;
+  /** The resolver keeps one of its threads for as long as it is there. */
+  readonly threads: Workers;
+  /** Of the resolver's own namespace; a name that no holder can have. */
+  readonly namespace: string;
+  /** Fifteen bytes at most with four digits behind it. */
+  readonly linkPrefix: string;
+  readonly resolvConf: string;
+  readonly log: Log;
+}
+
+/**
+ * The resolver of this daemon's networks. It lives in a network namespace of its own with a leg in every network, so that
+ * a question never enters the host's network, and no firewall of the host's stands in its way. Containers send theirs to
+ * 127.0.0.11, which rules in their own namespaces lead to that leg: nothing of ours listens there, and the port stays free.
+ *
+ * It is made with the first container that needs it. What an earlier daemon left of it is swept with what no row knows.
+ */
+export class Names {
+  readonly #options: NamesOptions;
+  readonly #legs = new Map<string, Promise<string>>();
+  readonly #members = new Map<string, { readonly network: Resolving; readonly member: Member }>();
+  #started: Promise<NameServer> | undefined;
+  #count = 0;
+
+  constructor(options: NamesOptions) {
+    this.#options = options;
+  }
+
+  /** The container's names resolve in this network once this has resolved. */
+  async join(network: Resolving, row: EndpointRow): Promise<void> {
+    const member = memberOf(network, row);
+    this.#members.set(row.id, { network, member });
+    const server = await this.#running();
+    await this.#leg(network);
+    await server.tell({ kind: "add", member });
+  }
+
+  leave(endpointId: string): void {
+    if (!this.#members.delete(endpointId)) return;
+    this.#started?.then((server) => server.tell({ kind: "remove", endpointId })).catch(() => undefined);
+  }
+
+  /** Takes the leg out of a network that is about to go. */
+  async forget(networkId: string): Promise<void> {
+    const leg = this.#legs.get(networkId);
+    this.#legs.delete(networkId);
+    const name = await leg?.catch(() => undefined);
+    if (name !== undefined) this.#options.net.unplugVeth(name);
+  }
+
+  /** Sends what a container asks at 127.0.0.11 to the resolver; the route to it comes with the container's veth. */
+  async redirect(namespace: string): Promise<void> {
+    const { code, stderr } = await this.#options.processes.run(["nsenter", `--net=${namespace}`, "nft", "-f", "-"], {
+      stdin: redirection,
+    });
+    if (code !== 0) throw new EngineError("internal", `Lead ${resolverAddress} to the resolver: ${stderr.trim()}`);
+  }
+
+  async close(): Promise<void> {
+    const server = await this.#started?.catch(() => undefined);
+    this.#started = undefined;
+    this.#members.clear();
+    this.#legs.clear();
+    if (!server) return;
+    await server.close();
+    this.#options.net.removeNamespace(this.#options.namespace);
+  }
+
+  #running(): Promise<NameServer> {
+    this.#started ??= this.#start().catch((err) => {
+      this.#started = undefined; // the next container tries again
+      throw err;
+    });
+    return this.#started;
+  }
+
+  async #start(): Promise<NameServer> {
+    const { net, namespace, threads, resolvConf, processes } = this.#options;
+    await net.createNamespace(namespace);
+    try {
+      const { code, stderr } = await processes.run(["nsenter", `--net=${namespace}`, "sh", "-ec", ownSettings]);
+      if (code !== 0) throw new EngineError("internal", `Set up the resolver's namespace: ${stderr.trim()}`);
+      const server = await startServer(threads, { namespace, channel: `names ${namespace}`, resolvConf });
+      server.died.catch((error: unknown) => (isKind(error, "unavailable") ? undefined : this.#revive(error)));
+      return server;
+    } catch (err) {
+      net.removeNamespace(namespace);
+      throw err;
+    }
+  }
+
+  /** Names are more than one container's: a resolver that has died comes back, with all that the last one knew. */
+  async #revive(error: unknown): Promise<void> {
+    this.#options.log.error("The resolver for containers' names died and is started again", { error });
+    this.#started = undefined;
+    for (const name of await Promise.allSettled(this.#legs.values()))
+      if (name.status === "fulfilled") this.#options.net.unplugVeth(name.value);
+    this.#legs.clear();
+    this.#options.net.removeNamespace(this.#options.namespace);
+    const server = await this.#running();
+    for (const { network, member } of [...this.#members.values()]) {
+      await this.#leg(network);
+      await server.tell({ kind: "add", member });
+    }
+  }
+
+  #leg(network: Resolving): Promise<string> {
+    const made = this.#legs.get(network.id) ?? this.#plug(network);
+    this.#legs.set(network.id, made);
+    made.catch(() => this.#legs.delete(network.id));
+    return made;
+  }
+
+  async #plug({ bridge }: Resolving): Promise<string> {
+    const number = this.#count++;
+    const name = `${this.#options.linkPrefix}${number.toString(36).padStart(4, "0")}`;
+    await this.#options.net.plugVeth({
+      name,
+      bridge: bridge.link,
+      namespace: this.#options.namespace,
+      inside: `net${number}`,
+      macAddress: serverMac,
+      address: serverAddress,
+      prefixLength: 32,
+      routes: [{ to: formatSubnet(bridge.subnet), source: serverAddress }],
+      ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
+    });
+    return name;
+  }
+}
+
+/** What a container's veth needs for {@link Names.redirect} to work: questions leave with the container's own address. */
+export function resolverRoutes(address: string) {
+  return [{ to: serverAddress }, { to: resolverAddress, local: true, source: address }];
+}
+
+/** It leads from nowhere to nowhere, and believes no sender whom it would not reach by the same link: who asks is told by that address. */
+const ownSettings = ["ip_forward 0", "conf/all/rp_filter 1", "conf/default/rp_filter 1"]
+  .map((setting) => setting.split(" "))
+  .map(([name, value]) => `echo ${value} >/proc/sys/net/ipv4/${name}`)
+  .join("; ");
+
+const redirection = `table ip berth_names
+delete table ip berth_names
+table ip berth_names {
+	chain output {
+		type nat hook output priority -100;
+		ip daddr ${resolverAddress} udp dport 53 dnat to ${serverAddress}
+		ip daddr ${resolverAddress} tcp dport 53 dnat to ${serverAddress}
+	}
+}
+`;
+
+function memberOf(network: Resolving, row: EndpointRow): Member {
+  return {
+    endpointId: row.id,
+    holder: row.holder,
+    networkId: network.id,
+    networkName: network.name,
+    addresses: [formatAddress(row.address)],
+    names: [...new Set([row.name, ...row.resolver.names])],
+    links: row.resolver.links,
+    upstreams: row.resolver.upstreams,
+    internal: network.internal,
+    ...(network.internal ? {} : { gateway: formatAddress(network.bridge.gateway) }),
+  };
+}
