@@ -2,10 +2,9 @@ import { EngineError } from "../errors/mod.ts";
 import type { NetworkConnectBody, NetworkDisconnectBody, NetworkInspect } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { refreshHosts, refreshLinkers } from "./links/hosts.ts";
-import { endpointLinks } from "./links/links.ts";
 import { parseLink } from "./links/parse.ts";
 import { networkModeOf } from "./modes.ts";
-import { endpointRequest } from "./network.ts";
+import { endpointRequest, refreshResolvConf } from "./network.ts";
 import { resolve } from "./refs.ts";
 import type { Row } from "./table.ts";
 import { isLive } from "./transition.ts";
@@ -44,20 +43,17 @@ export async function disconnectNetworkFrom(ctx: Context, network: string, body:
     const { [Name]: _, ...endpoints } = row.endpoints;
     ctx.table.update(row.id, { endpoints });
     if (isLive(row.phase) && isPlugged(ctx, row, Name)) await ctx.networks.disconnect(Name, row.id);
-    const gone = endpointLinks({ endpoints: { [Name]: row.endpoints[Name] } });
-    await refreshNames(
-      ctx,
-      row,
-      gone.map(({ alias }) => alias),
-    );
+    await refreshNames(ctx, row);
   });
 }
 
-/** In its own /etc/hosts, and in those of containers with a link to it. */
-async function refreshNames(ctx: Context, row: Row, dropped: readonly string[] = []): Promise<void> {
-  if (!isLive(row.phase)) return;
-  await refreshHosts(ctx, row.id, dropped);
-  await refreshLinkers(ctx, row);
+/** In its own files in /etc, and in the /etc/hosts of containers with a link to it. */
+async function refreshNames(ctx: Context, before: Row): Promise<void> {
+  if (!isLive(before.phase)) return;
+  const after = ctx.table.get(before.id);
+  if (after) await refreshResolvConf(ctx, { before, after });
+  await refreshHosts(ctx, before.id);
+  await refreshLinkers(ctx, before);
 }
 
 async function locked(ctx: Context, ref: string, body: (row: Row) => Promise<void>): Promise<void> {

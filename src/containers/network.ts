@@ -123,33 +123,36 @@ async function connectAll(ctx: Context, row: Row): Promise<void> {
   }
 }
 
-/** Where the container asks for names, if one of its networks has names to tell. */
-function resolverOf(ctx: Context, row: Row): string | undefined {
-  const networks = ctx.networks.list(new Map()).map(({ Name }) => Name);
-  for (const name of wantedNetworks(row).keys()) {
-    const found = networks.includes(name) ? ctx.networks.resolver(name) : undefined;
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** As moby's `buildSandboxOptions` does; a file that is there is written in place, since it may be mounted. */
-async function writeEtc(ctx: Context, row: Row): Promise<void> {
-  const { config, hostConfig } = row;
-  const paths = pathsOf(ctx.config, row.id);
-  const resolvConf = resolvConfFile({
+/** What is to be in its /etc/resolv.conf: the resolver of the first of its networks that has one, or the host's. */
+async function resolvConfText(ctx: Context, row: Row): Promise<string> {
+  const { hostConfig } = row;
+  const resolver = [...wantedNetworks(row).keys()].map((name) => ctx.networks.resolver(name)).find(Boolean);
+  return resolvConfFile({
     host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
-    resolver: resolverOf(ctx, row),
+    ...(resolver !== undefined && { resolver }),
     dns: hostConfig.Dns ?? [],
     search: hostConfig.DnsSearch ?? [],
     options: hostConfig.DnsOptions ?? [],
     hostNetwork: hostConfig.NetworkMode === "host",
   });
+}
+
+/** After its networks have changed from those of `before`; a file that the container has written itself stays as it is. */
+export async function refreshResolvConf(ctx: Context, { before, after }: { before: Row; after: Row }): Promise<void> {
+  const [old, fresh] = await Promise.all([resolvConfText(ctx, before), resolvConfText(ctx, after)]);
+  const path = pathsOf(ctx.config, after.id).resolvConf;
+  if (fresh !== old && (await textOf(path)) === old) await writeFile(path, fresh);
+}
+
+/** As moby's `buildSandboxOptions` does; a file that is there is written in place, since it may be mounted. */
+async function writeEtc(ctx: Context, row: Row): Promise<void> {
+  const paths = pathsOf(ctx.config, row.id);
+  const resolvConf = await resolvConfText(ctx, row);
   await settleAll([
     writeFile(paths.hosts, await hostsText(ctx, row), { mode: 0o644 }),
     writeFile(paths.resolvConf, resolvConf, { mode: 0o644 }),
     writeFile(paths.dockerenv, "", { mode: 0o755 }),
-    writeFile(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 }),
+    writeFile(paths.hostname, `${row.config.Hostname}\n`, { mode: 0o644 }),
   ]);
 }
 

@@ -16,5 +16,6 @@ export async function rename(ctx: Context, ref: string, wanted: string): Promise
     }
     const event = { action: "rename", attributes: { oldName: `/${old}` } };
     ctx.table.update(id, { name }, publishing(ctx, event));
+    await ctx.networks.rename(id, name);
   });
 }

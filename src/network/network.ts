@@ -26,7 +26,7 @@ export interface Networks {
   /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */
   connect(idOrName: string, request: EndpointRequest): Promise<Endpoint>;
   disconnect(idOrName: string, holder: string): Promise<void>;
-  /** Where members of the network ask for names; undefined where they ask the host's resolvers. Throws "not-found". */
+  /** Where members of the network ask for names; undefined where they ask the host's resolvers, or there is no such network. */
   resolver(idOrName: string): string | undefined;
   /** The holder has another name from now on. No error for one that has no endpoints. */
   rename(holder: string, name: string): Promise<void>;

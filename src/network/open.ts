@@ -13,7 +13,7 @@ import type { Networks } from "./network.ts";
 import { recover, shutdown } from "./recover.ts";
 import { rename } from "./rename.ts";
 import { Spare } from "./spare.ts";
-import { endpointsOf, portPublished } from "./table.ts";
+import { endpointsOf, networkById, networkByName, portPublished } from "./table.ts";
 
 export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts" | "spare" | "names" | "locks"> {
   /** For the resolver, which keeps one of them. */
@@ -51,7 +51,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     closeSandbox: (holder) => closeSandbox(context, holder),
     connect: (idOrName, request) => connect(context, idOrName, request),
     disconnect: (idOrName, holder) => disconnect(context, idOrName, holder),
-    resolver: (idOrName) => (resolvesNames(db.read((q) => findNetwork(q, idOrName))) ? resolverAddress : undefined),
+    resolver: (idOrName) => {
+      const network = db.read((q) => networkById(q, idOrName) ?? networkByName(q, idOrName));
+      return network && resolvesNames(network) ? resolverAddress : undefined;
+    },
     rename: (holder, name) => rename(context, holder, name),
     endpoints: (holder) => db.read((q) => endpointsOf(q, holder).map((row) => toEndpoint(q, row))),
     recover: (live) => recover(context, live),

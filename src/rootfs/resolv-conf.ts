@@ -5,18 +5,25 @@ import type { ResolvConfInput } from "./rootfs.ts";
 const fallback = ["8.8.8.8", "8.8.4.4"];
 
 /** The text of /etc/resolv.conf: what was asked for, else the host's, without resolvers that cannot be reached. */
-export function resolvConfFile({ host, dns, search = [], options = [], hostNetwork }: ResolvConfInput): string {
+export function resolvConfFile(input: ResolvConfInput): string {
+  const { host, resolver, dns, search = [], options = [], hostNetwork } = input;
   if (hostNetwork && dns.length + search.length + options.length === 0) return host;
   const own = parse(host);
   const reachable = hostNetwork ? own.nameservers : own.nameservers.filter((server) => !isLoopback(server));
   const usable = hostNetwork || reachable.length > 0 ? reachable : fallback;
-  const servers = dns.length > 0 ? dns : usable;
+  const servers = resolver !== undefined ? [resolver] : dns.length > 0 ? dns : usable;
   const domains = search.length > 0 ? search.filter((domain) => domain !== ".") : own.search;
-  const settings = options.length > 0 ? options : own.options;
+  const settings = withNdots(options.length > 0 ? options : own.options, resolver);
   const lines = servers.map((server) => `nameserver ${server}`);
   if (domains.length > 0) lines.push(`search ${domains.join(" ")}`);
   if (settings.length > 0) lines.push(`options ${settings.join(" ")}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Names of containers have no dot: a resolver that knows them is asked for a name as it is first (libnetwork `ndots:0`). */
+function withNdots(options: readonly string[], resolver: string | undefined): readonly string[] {
+  const chosen = resolver === undefined || options.some((option) => option.startsWith("ndots:"));
+  return chosen ? options : [...options, "ndots:0"];
 }
 
 function parse(text: string): { nameservers: string[]; search: string[]; options: string[] } {

@@ -48,6 +48,8 @@ export interface HostsUpdate {
 export interface ResolvConfInput {
   /** The text of the host's own file. */
   readonly host: string;
+  /** Asked instead of any other, and knows whom to ask in turn. */
+  readonly resolver?: string;
   /** What was asked for; empty lists leave it to the host's file. A search domain "." means none at all. */
   readonly dns: readonly string[];
   readonly search?: readonly string[];

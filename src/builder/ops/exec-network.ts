@@ -19,7 +19,7 @@ export async function openNetwork(build: Build, { op, root }: { op: ExecOp; root
   await using undo = new AsyncDisposableStack();
   const { namespace, address } =
     mode === "host" ? { namespace: "host", address: undefined } : await sandbox(build, { mode, root, undo });
-  const mounts = await networkFiles(build, { root, address, isHost: mode === "host" });
+  const mounts = await networkFiles(build, { root, address, mode });
   const owned = undo.move();
   return { namespace, mounts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -46,19 +46,21 @@ async function sandbox(
 interface FilesOptions {
   readonly root: BuildRoot;
   readonly address: string | undefined;
-  readonly isHost: boolean;
+  readonly mode: string;
 }
 
 async function networkFiles(
   { context: { config, networks }, options: { extraHosts } }: Build,
-  { root, address, isHost }: FilesOptions,
+  { root, address, mode }: FilesOptions,
 ): Promise<StepMount[]> {
   const hostGateway = () => networks.get("bridge").IPAM.Config[0]?.Gateway;
   const hostname = root.id.slice(0, 12);
+  const resolver = networks.resolver(mode);
+  const server = { ...(resolver !== undefined && { resolver }), dns: config.dns, hostNetwork: mode === "host" };
   const texts = {
     hosts: hostsFile({ hostname, domainname: "", addresses: address ? [address] : [], extraHosts, hostGateway }),
     hostname: `${hostname}\n`,
-    "resolv.conf": resolvConfFile({ host: await hostFile("/etc/resolv.conf"), dns: config.dns, hostNetwork: isHost }),
+    "resolv.conf": resolvConfFile({ host: await hostFile("/etc/resolv.conf"), ...server }),
   };
   return Promise.all(
     Object.entries(texts).map(async ([name, text]): Promise<StepMount> => {

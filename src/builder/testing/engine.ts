@@ -129,6 +129,7 @@ function fakeNetworks() {
     return { address: "10.0.0.2" } as Awaited<ReturnType<Networks["connect"]>>;
   };
   const networks: Partial<Networks> = {
+    resolver: () => undefined,
     openSandbox: async () => {
       opened.push("open");
       return { path: "/run/netns/x" };

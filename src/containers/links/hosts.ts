@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { pathsOf } from "../paths.ts";
 import type { Row } from "../table.ts";
 import { isLive } from "../transition.ts";
-import { addressIn, endpointLinks, isMeant, linksOf, presentlyLinked } from "./links.ts";
+import { linksOf, presentlyLinked } from "./links.ts";
 
 /** What a container may have written into its /etc/hosts and finds there again after an update; more is thrown away. */
 const largest = 1 << 20;
@@ -44,21 +44,14 @@ export function hostGateway(ctx: Pick<Context, "networks">): string | undefined 
 }
 
 function isLinkedTo(row: Row, target: Row): boolean {
-  return linksOf(row).some(({ id }) => id === target.id) || endpointLinks(row).some((link) => isMeant(link, target));
+  return linksOf(row).some(({ id }) => id === target.id);
 }
 
 function linkLines(ctx: Context, row: Row): HostLine[] {
-  const onBridge = presentlyLinked(ctx, row).map(({ alias, target, address }) => ({
+  return presentlyLinked(ctx, row).map(({ alias, target, address }) => ({
     address,
     names: [...new Set([alias, target.config.Hostname, target.name])].filter((name) => /^\S+$/.test(name)),
   }));
-  const inNetworks = endpointLinks(row).flatMap((link) => {
-    if (!row.endpoints[link.network]) return [];
-    const target = [...ctx.table.all()].find((one) => isMeant(link, one) && addressIn(ctx, one, link.network));
-    const address = target && addressIn(ctx, target, link.network);
-    return address ? [{ address, names: [link.alias] }] : [];
-  });
-  return [...onBridge, ...inNetworks];
 }
 
 function ownLines(ctx: Context, row: Row): HostLine[] {
@@ -70,7 +63,7 @@ function ownLines(ctx: Context, row: Row): HostLine[] {
 /** The first names of lines that are the engine's. */
 function managedNames(row: Row, dropped: readonly string[]): ReadonlySet<string> {
   const own = ownNames(row.config.Hostname, row.config.Domainname).slice(0, 1);
-  const aliases = [...linksOf(row), ...endpointLinks(row)].map(({ alias }) => alias);
+  const aliases = linksOf(row).map(({ alias }) => alias);
   return new Set([...own, ...aliases, ...dropped]);
 }
 

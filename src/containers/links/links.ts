@@ -1,4 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
+import type { EndpointConfig } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
 import type { ContainerTable, Row } from "../table.ts";
 import { isLive } from "../transition.ts";
@@ -73,28 +74,12 @@ export function presentlyLinked(ctx: Context, row: Row): Linked[] {
   });
 }
 
-/** Links of an endpoint are names in its network alone; what they lead to may come later, or go. */
-export interface EndpointLink {
-  readonly network: string;
-  readonly target: string;
-  readonly alias: string;
-}
-
-export function endpointLinks({ endpoints }: Pick<Row, "endpoints">): EndpointLink[] {
-  return Object.entries(endpoints).flatMap(([network, { Links }]) =>
-    (Links ?? []).map((link) => ({ network, ...parseLink(link) })),
-  );
-}
-
-/** Whether a container is what an endpoint's link means: by its name, its id, or a name that it has in that network. */
-export function isMeant({ network, target }: EndpointLink, row: Row): boolean {
-  const config = row.endpoints[network];
-  if (!config) return false;
-  return row.name === target || row.id === target || isShortId(row, target) || !!config.Aliases?.includes(target);
-}
-
-function isShortId(row: Row, target: string): boolean {
-  return target.length >= 12 && row.id.startsWith(target);
+/** Links of an endpoint are names in its network alone, for the resolver; what they lead to may come later, or go. */
+export function resolverLinks({ Links }: EndpointConfig): Readonly<Record<string, string>> {
+  const links = (Links ?? []).map(parseLink);
+  // The resolver knows short ids.
+  const known = (target: string) => (/^[0-9a-f]{12,64}$/.test(target) ? target.slice(0, 12) : target);
+  return Object.fromEntries(links.map(({ target, alias }) => [alias.toLowerCase(), known(target)]));
 }
 
 /** The address that a container has in a network at this moment. */

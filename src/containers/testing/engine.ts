@@ -97,6 +97,14 @@ export class FakeNetworks {
     return [];
   }
 
+  resolver() {
+    return undefined;
+  }
+
+  async rename() {
+    // nobody asks for names here
+  }
+
   async recover(live: ReadonlySet<string>) {
     this.live = live;
   }

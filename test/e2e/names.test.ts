@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { call } from "../support/api.ts";
+import { type Engine, startEngine } from "../support/engine.ts";
+import { importBusybox } from "../support/images.ts";
+import { tar } from "../support/tar.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+  await importBusybox(engine);
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+afterEach(async () => {
+  const ids = (await engine.ok("ps", "-aq")).split("\n").filter(Boolean);
+  if (ids.length > 0) await engine.ok("rm", "-f", ...ids);
+  await engine.ok("network", "prune", "-f");
+});
+
+function sleeper(name: string, ...flags: string[]): Promise<string> {
+  return engine.ok("run", "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
+}
+
+async function resolved(container: string, name: string): Promise<string[]> {
+  const { stdout } = await engine.docker("exec", container, "nslookup", "-type=a", name);
+  return [...stdout.matchAll(/^Address: (\S+)$/gm)].map((match) => match[1] ?? "").toSorted();
+}
+
+function addressIn(container: string, network: string): Promise<string> {
+  return engine.ok("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, container);
+}
+
+describe("in a user-defined network", () => {
+  test("containers find each other by name, short id, host name and alias", async () => {
+    await engine.ok("network", "create", "own");
+    await sleeper("web", "--network", "own");
+    const id = await sleeper("db", "--network", "own", "--network-alias", "store", "--hostname", "box");
+    const address = await addressIn("db", "own");
+    for (const name of ["db", id.slice(0, 12), "store", "box", "db.own"]) {
+      expect(await resolved("web", name), name).toEqual([address]);
+    }
+    expect(await engine.ok("exec", "web", "cat", "/etc/resolv.conf")).toContain("nameserver 127.0.0.11");
+    expect(await engine.ok("exec", "web", "ping", "-c", "1", "-W", "2", "db")).toContain("1 packets received");
+  });
+
+  test("one alias of several containers stands for all of them", async () => {
+    await engine.ok("network", "create", "own");
+    await sleeper("web", "--network", "own");
+    for (const name of ["w1", "w2"]) await sleeper(name, "--network", "own", "--network-alias", "worker");
+    const both = [await addressIn("w1", "own"), await addressIn("w2", "own")].toSorted();
+    expect(await resolved("web", "worker")).toEqual(both);
+    await engine.ok("rm", "-f", "w1");
+    expect(await resolved("web", "worker")).toEqual([await addressIn("w2", "own")]);
+  });
+
+  test("a new name counts at once, the old one no more", async () => {
+    await engine.ok("network", "create", "own");
+    await sleeper("web", "--network", "own");
+    await sleeper("db", "--network", "own");
+    await engine.ok("rename", "db", "store");
+    expect(await resolved("web", "store")).toEqual([await addressIn("store", "own")]);
+    expect(await resolved("web", "db")).toEqual([]);
+  });
+
+  test("names of other networks stay there", async () => {
+    await engine.ok("network", "create", "one");
+    await engine.ok("network", "create", "two");
+    await sleeper("web", "--network", "one");
+    await sleeper("secret", "--network", "two");
+    expect(await resolved("web", "secret")).toEqual([]);
+    await engine.ok("network", "connect", "two", "web");
+    expect(await resolved("web", "secret")).toEqual([await addressIn("secret", "two")]);
+    await engine.ok("network", "disconnect", "one", "web");
+    expect(await resolved("web", "secret")).toEqual([await addressIn("secret", "two")]);
+  });
+
+  test("the daemon may be killed in between", async () => {
+    await engine.ok("network", "create", "own");
+    await sleeper("web", "--network", "own");
+    await sleeper("db", "--network", "own");
+    await engine.stop("SIGKILL");
+    await engine.start();
+    expect(await resolved("web", "db")).toEqual([await addressIn("db", "own")]);
+  });
+
+  test("a hundred containers at once", async () => {
+    await engine.ok("network", "create", "own");
+    await sleeper("web", "--network", "own");
+    const create = async (name: string) => {
+      const body = { Image: "busybox", Cmd: ["sleep", "1000"], HostConfig: { NetworkMode: "own" } };
+      const { status } = await call(engine, `POST /containers/create?name=${name}`, JSON.stringify(body));
+      expect(status).toBe(201);
+      expect((await call(engine, `POST /containers/${name}/start`)).status).toBe(204);
+    };
+    const names = Array.from({ length: 100 }, (_, at) => `many${at}`);
+    for (let at = 0; at < names.length; at += 20) await Promise.all(names.slice(at, at + 20).map(create));
+    const lookUp = names.map((name) => `nslookup -type=a ${name} | grep '^Address: '`).join(";");
+    const { stdout } = await engine.docker("exec", "web", "sh", "-c", lookUp);
+    expect(new Set(stdout.trim().split("\n")).size).toBe(100);
+  });
+});
+
+test("the default bridge has no resolver of its own; connecting to a network that has one changes that", async () => {
+  await engine.ok("network", "create", "own");
+  await sleeper("web");
+  await sleeper("db", "--network", "own");
+  expect(await engine.ok("exec", "web", "cat", "/etc/resolv.conf")).not.toContain("127.0.0.11");
+  await engine.ok("network", "connect", "own", "web");
+  expect(await engine.ok("exec", "web", "cat", "/etc/resolv.conf")).toContain("127.0.0.11");
+  expect(await resolved("web", "db")).toEqual([await addressIn("db", "own")]);
+});
+
+test("a step of a build in a user's network finds its containers", async () => {
+  await engine.ok("network", "create", "own");
+  await sleeper("db", "--network", "own");
+  const dockerfile = "FROM busybox\nRUN ping -c 1 -W 2 db\n";
+  const answer = await call(engine, "POST /build?networkmode=own", tar({ name: "Dockerfile", data: dockerfile }));
+  expect(answer.text).toContain("1 packets received");
+  expect(answer.text).toContain("Successfully built");
+});
+
+test("its own resolvers are asked for the rest", async () => {
+  await engine.ok("network", "create", "own");
+  await sleeper("web", "--network", "own", "--dns", "192.0.2.53", "--dns-search", "example.test");
+  const text = await engine.ok("exec", "web", "cat", "/etc/resolv.conf");
+  expect(text).toContain("nameserver 127.0.0.11");
+  expect(text).not.toContain("192.0.2.53");
+  expect(text).toContain("search example.test");
+  expect(text).toContain("ndots:0");
+});
