@@ -1,5 +1,6 @@
 /** The worker threads of these tests: only the jobs that containers lead to. */
 import { copyTree, removeTree, serveJobs, usageOf } from "../../host/mod.ts";
 import { layersJobs } from "../../layers/mod.ts";
+import { networkJobs } from "../../network/mod.ts";
 
-serveJobs([copyTree, removeTree, usageOf, ...layersJobs]);
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...networkJobs]);

@@ -102,6 +102,14 @@ describe("names in a user's network", () => {
     expect(await lookUp("web", "db")).toEqual([db]);
   });
 
+  test("after the resolver died, too", async () => {
+    await network("front");
+    await join("web", "front");
+    const db = await join("db", "front");
+    await machine.crashResolver();
+    await until(async () => (await lookUp("web", "db")).includes(db));
+  });
+
   test("in an internal network and between containers that may not talk", async () => {
     await network("inner", { Internal: true });
     await network("silent", { Options: { "com.docker.network.bridge.enable_icc": "false" } });

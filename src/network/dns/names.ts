@@ -1,3 +1,4 @@
+import { after } from "../../async/mod.ts";
 import { EngineError, isKind } from "../../errors/mod.ts";
 import type { Net, Processes, Workers } from "../../host/mod.ts";
 import type { Log } from "../../log/mod.ts";
@@ -11,6 +12,8 @@ import type { Member } from "./zone.ts";
 const serverAddress = "169.254.127.11";
 /** The same on every network and with every start, so that nobody remembers a wrong one. */
 const serverMac = "02:42:a9:fe:7f:0b";
+/** Milliseconds between the end of a resolver and the next one's start: one that cannot live must not keep the machine busy. */
+const pause = 1000;
 export const resolverAddress = "127.0.0.11";
 
 type Resolving = NetworkRow & { readonly bridge: BridgeSettings };
@@ -46,6 +49,8 @@ export class Names {
   readonly #members = new Map<string, { readonly network: Resolving; readonly member: Member }>();
   #started: Promise<NameServer> | undefined;
   #count = 0;
+  #closed = false;
+  readonly #complain = (error: unknown) => this.#options.log.error("Containers' names do not resolve", { error });
 
   constructor(options: NamesOptions) {
     this.#options = options;
@@ -82,6 +87,7 @@ export class Names {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const server = await this.#started?.catch(() => undefined);
     this.#started = undefined;
     this.#members.clear();
@@ -106,7 +112,9 @@ export class Names {
       const { code, stderr } = await processes.run(["nsenter", `--net=${namespace}`, "sh", "-ec", ownSettings]);
       if (code !== 0) throw new EngineError("internal", `Set up the resolver's namespace: ${stderr.trim()}`);
       const server = await startServer(threads, { namespace, channel: `names ${namespace}`, resolvConf });
-      server.died.catch((error: unknown) => (isKind(error, "unavailable") ? undefined : this.#revive(error)));
+      server.died.catch((error: unknown) => {
+        if (!this.#closed && !isKind(error, "unavailable")) this.#revive(error).catch(this.#complain);
+      });
       return server;
     } catch (err) {
       net.removeNamespace(namespace);
@@ -116,12 +124,14 @@ export class Names {
 
   /** Names are more than one container's: a resolver that has died comes back, with all that the last one knew. */
   async #revive(error: unknown): Promise<void> {
-    this.#options.log.error("The resolver for containers' names died and is started again", { error });
+    this.#options.log.error("The resolver for containers' names died, and is started again", { error });
     this.#started = undefined;
-    for (const name of await Promise.allSettled(this.#legs.values()))
-      if (name.status === "fulfilled") this.#options.net.unplugVeth(name.value);
+    for (const leg of await Promise.allSettled(this.#legs.values()))
+      if (leg.status === "fulfilled") this.#options.net.unplugVeth(leg.value);
     this.#legs.clear();
     this.#options.net.removeNamespace(this.#options.namespace);
+    await after(pause);
+    if (this.#closed) return;
     const server = await this.#running();
     for (const { network, member } of [...this.#members.values()]) {
       await this.#leg(network);

@@ -12,36 +12,35 @@ export interface NameServer {
 
 /** Runs the resolver; it can be asked when this resolves. */
 export async function startServer(threads: Workers, input: ServeInput): Promise<NameServer> {
+  const listening = Promise.withResolvers<void>();
   const heard = new Map<number, () => void>();
-  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  heard.set(0, resolve);
+  let ended = false;
   const onReport = (number: unknown) => {
+    if (number === 0) listening.resolve();
     heard.get(number as number)?.();
     heard.delete(number as number);
   };
   const channel = new BroadcastChannel(input.channel);
   const died = threads.run(serveNames, input, { onReport }).finally(() => {
+    ended = true;
     channel.close();
     for (const resume of heard.values()) resume();
-    heard.clear();
-    ended = true;
   });
-  let ended = false;
-  died.catch(reject);
-  await listening;
+  died.catch(listening.reject);
+  await listening.promise;
   let count = 0;
-  const send = (number: number, what: News["what"]) => ended || channel.postMessage({ number, what } satisfies News);
+  const send = (number: number, what: News["what"]) => channel.postMessage({ number, what } satisfies News);
   return {
-    tell(change) {
-      const { promise, resolve: resume } = Promise.withResolvers<void>();
+    async tell(change) {
+      if (ended) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
       const number = ++count;
-      if (ended) return Promise.resolve();
-      heard.set(number, resume);
+      heard.set(number, resolve);
       send(number, change);
-      return promise;
+      await promise;
     },
     async close() {
-      send(0, { kind: "close" });
+      if (!ended) send(0, { kind: "close" });
       await died.catch(() => undefined);
     },
     died,

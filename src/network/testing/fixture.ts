@@ -8,6 +8,7 @@ import { nullLog } from "../../log/mod.ts";
 import type { EventMessage } from "../../wire/mod.ts";
 import type { NetworkConfig } from "../context.ts";
 import { type Networks, networkMigrations, openNetworks } from "../mod.ts";
+import { Mortal } from "./mortal.ts";
 
 /** One daemon's worth of networks on the real kernel, with its own tag, bridge and folder. */
 export interface Machine {
@@ -17,6 +18,8 @@ export interface Machine {
   /** The same daemon after kill -9: the sockets of the old one are gone, its rows and kernel state are there. */
   restart(live: readonly string[]): Promise<void>;
   events(): EventMessage[];
+  /** The thread of the resolver for names ends as if it had died. */
+  crashResolver(): Promise<void>;
   /** Takes everything down, whatever the test left. */
   end(): Promise<void>;
 }
@@ -38,7 +41,14 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const open = () => {
     life = new AbortController();
     const net = { ...tracking, createNamespace: creating(life.signal) };
-    return openNetworks({ db, host: { ...host, net }, events, log: nullLog, config: full, threads });
+    return openNetworks({
+      db,
+      host: { ...host, net },
+      events,
+      log: nullLog,
+      config: full,
+      threads: mortal.over(threads),
+    });
   };
   /** A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
   const creating = (alive: AbortSignal) => async (path: string) => {
@@ -60,6 +70,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       return { port: reservation.port, release };
     },
   };
+  const mortal = new Mortal(`names ${directory}/netns/+names`);
   const networks = await open().catch((err) => {
     db[Symbol.dispose]();
     rmSync(directory, { recursive: true });
@@ -79,6 +90,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       machine.networks = await open();
       await machine.networks.recover(new Set(live));
     },
+    crashResolver: () => mortal.crash(),
     events: () => events.since(new Map([["type", ["network"]]]), 0n),
     end: async () => {
       await machine.networks.recover(new Set());
