@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Db, openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
-import { createNet, createProcesses, createWorkers } from "../../host/mod.ts";
+import { createNet, createProcesses, createWorkers, type Net } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { EventMessage } from "../../wire/mod.ts";
 import type { NetworkConfig } from "../context.ts";
@@ -57,19 +57,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     making.add(made);
     await made;
   };
-  const tracking = {
-    ...host.net,
-    reservePort: (request: Parameters<typeof host.net.reservePort>[0]) => {
-      const reservation = host.net.reservePort(request);
-      let done = false;
-      const release = () => {
-        if (!done) reservation.release();
-        done = true;
-      };
-      held.push(release);
-      return { port: reservation.port, release };
-    },
-  };
+  const tracking = tracked(host.net, (release) => held.push(release));
   const mortal = new Mortal(`names ${directory}/netns/+names`);
   const networks = await open().catch((err) => {
     db[Symbol.dispose]();
@@ -102,6 +90,23 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   };
   await machine.networks.recover(new Set());
   return machine;
+}
+
+/** The kernel's part, with whose ports a test can do as the end of the process would. */
+function tracked(net: Net, hold: (release: () => void) => void): Net {
+  return {
+    ...net,
+    reservePort(request) {
+      const reservation = net.reservePort(request);
+      let done = false;
+      const release = () => {
+        if (!done) reservation.release();
+        done = true;
+      };
+      hold(release);
+      return { port: reservation.port, release };
+    },
+  };
 }
 
 export async function run(
