@@ -12,6 +12,7 @@ import {
   requiredText,
 } from "../wire/mod.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
+import { portRoutes } from "./ports.ts";
 import { empty, json, refOf } from "./reply.ts";
 import { atLeast } from "./version.ts";
 
@@ -22,6 +23,7 @@ export function containerRoutes(containers: Containers): Route[] {
     ...changing(containers),
     ...reading(containers),
     ...containerStreamRoutes(containers),
+    ...portRoutes(containers),
   ];
 }
 

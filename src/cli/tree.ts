@@ -7,6 +7,7 @@ import { exec } from "./container/exec.ts";
 import * as container from "./container/inspect.ts";
 import { ls as containerLs } from "./container/list.ts";
 import { logs } from "./container/logs.ts";
+import { port } from "./container/port.ts";
 import { prune as containerPrune } from "./container/prune.ts";
 import { run } from "./container/run.ts";
 import { update } from "./container/update.ts";
@@ -30,7 +31,7 @@ import * as volume from "./volume/volume.ts";
 /** Every command, under the names that docker gives them. */
 const onContainers: readonly AnyCommand[] = [
   ...[run, exec, create, start, control.stop, control.restart, control.kill, control.pause, control.unpause],
-  ...[attach, logs, control.wait, container.top, container.port, container.diff, commit, container.exportContainer],
+  ...[attach, logs, control.wait, container.top, port, container.diff, commit, container.exportContainer],
   ...[control.rename, update],
 ];
 

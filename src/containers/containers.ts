@@ -13,10 +13,12 @@ import type {
   Filters,
   NetworkConnectBody,
   NetworkDisconnectBody,
+  PortMap,
   TopAnswer,
   UpdateBody,
   WaitAnswer,
 } from "../wire/mod.ts";
+import type { HostPort } from "./ports.ts";
 
 /**
  * The lifecycle of a container: `created → running ⇄ paused → exited → (running | removing) → gone`, plus `dead`.
@@ -24,7 +26,7 @@ import type {
  * and `inspect` read rows and take no lock. A `ref` is an id, a name, or an unambiguous id prefix; every method throws
  * "not-found" `No such container: REF` for one that matches nothing.
  */
-export interface Containers extends Lifecycle, Execs, Files, Monitor, Memberships {}
+export interface Containers extends Lifecycle, Execs, Files, Monitor, Memberships, Ports {}
 
 export interface Lifecycle {
   create(request: CreateContainer): Promise<ContainerCreateAnswer>;
@@ -67,6 +69,12 @@ export interface Memberships {
   connect(network: string, body: NetworkConnectBody): Promise<void>;
   /** Throws "forbidden" when it is no member. */
   disconnect(network: string, body: NetworkDisconnectBody): Promise<void>;
+}
+
+/** Ports while it runs, which no other engine changes. See ports.ts for what they throw. */
+export interface Ports {
+  publishPorts(ref: string, ports: PortMap): Promise<PortMap>;
+  unpublishPort(ref: string, wanted: HostPort): Promise<void>;
 }
 
 export interface Execs {

@@ -22,6 +22,7 @@ import { list } from "./list.ts";
 import { logs } from "./logs.ts";
 import { connectNetworkTo, disconnectNetworkFrom } from "./memberships.ts";
 import { setPaused } from "./pause.ts";
+import { publishPorts, unpublishPort } from "./ports.ts";
 import { prune } from "./prune.ts";
 import { recover } from "./recover.ts";
 import { remove } from "./remove.ts";
@@ -94,6 +95,8 @@ function operations(ctx: Context): Containers {
     prune: (filter) => prune(ctx, filter),
     connect: (network, body) => connectNetworkTo(ctx, network, body),
     disconnect: (network, body) => disconnectNetworkFrom(ctx, network, body),
+    publishPorts: (ref, ports) => publishPorts(ctx, ref, ports),
+    unpublishPort: (ref, wanted) => unpublishPort(ctx, ref, wanted),
     createExec: async (ref, body) => createExec(ctx, ref, body),
     startExec: (execId, body, connect) => startExec(ctx, execId, { body, ...(connect && { connect }) }),
     inspectExec: (execId) => inspectExec(ctx, execId),

@@ -156,7 +156,8 @@ function checkCapabilities(host: HostConfig): void {
   }
 }
 
-function checkPorts(host: HostConfig): void {
+/** Throws "invalid" for ports that cannot be. */
+export function checkPorts(host: Pick<HostConfig, "PortBindings">): void {
   for (const [port, bindings] of Object.entries(host.PortBindings)) {
     const [, low, , proto = "tcp"] = /^(\d{1,5})(-\d{1,5})?(?:\/(.*))?$/.exec(port) ?? [];
     if (!low || Number(low) < 1 || Number(low) > 65535) throw invalid(`invalid port specification: "${port}"`);

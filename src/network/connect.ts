@@ -6,6 +6,7 @@ import { formatAddress, macOf, parseAddress } from "./address.ts";
 import { type Context, kernelNames, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
+import { forgetFlows } from "./live-ports.ts";
 import { changePorts } from "./nat.ts";
 import type { Endpoint, EndpointRequest } from "./network.ts";
 import { type PortWish, type PublishedPort, portWishes } from "./ports.ts";
@@ -22,7 +23,7 @@ import {
   networkById,
   type ResolverSettings,
 } from "./table.ts";
-import { deleteLinks, forgetUdp } from "./tools.ts";
+import { deleteLinks } from "./tools.ts";
 
 type BridgeNetwork = NetworkRow & { readonly bridge: BridgeSettings };
 
@@ -220,10 +221,7 @@ async function publish(
   if (at.ports.length === 0) return;
   at.undo.defer(() => changePorts(context, "delete", { address: row.address, ports: at.ports }));
   await changePorts(context, "add", { address: row.address, ports: at.ports });
-  // A client that sent before the port was published has a flow that leads nowhere.
-  for (const port of at.ports) {
-    if (port.protocol === "udp") await forgetUdp(context, ["--orig-port-dst", String(port.hostPort)]);
-  }
+  await forgetFlows(context, at.ports);
 }
 
 function ready(context: Context, network: NetworkRow, row: EndpointRow): void {

@@ -4,6 +4,11 @@ import type { PortWish, Protocol, PublishedPort } from "./ports.ts";
 
 type IsOurs = (port: { protocol: Protocol; hostAddress: string; hostPort: number }) => boolean;
 
+interface Held {
+  readonly reservation: Reservation;
+  readonly port: PublishedPort;
+}
+
 /**
  * The host's ports that this daemon holds for containers, so that no other program on the host takes one and no other
  * container gets it. They are sockets of this process, so nothing of them outlives it.
@@ -11,42 +16,47 @@ type IsOurs = (port: { protocol: Protocol; hostAddress: string; hostPort: number
 export class HostPorts {
   readonly #net: Pick<Net, "reservePort">;
   readonly #isOurs: IsOurs;
-  readonly #held = new Map<string, Reservation[]>();
+  readonly #held = new Map<string, Held[]>();
 
   constructor(net: Pick<Net, "reservePort">, isOurs: IsOurs) {
     this.#net = net;
     this.#isOurs = isOurs;
   }
 
-  /** All or none, in the name of an endpoint. Throws "internal" with Docker's words for the port that was in the way. */
+  /** All or none, in the name of an endpoint, besides what it has. Throws "internal" with Docker's words for the port that was in the way. */
   reserve(endpointId: string, wishes: readonly PortWish[]): PublishedPort[] {
-    const held: Reservation[] = [];
-    this.#held.set(endpointId, held);
+    const fresh: Held[] = [];
     try {
-      return wishes.map((wish) => this.#first(wish, held));
+      for (const wish of wishes) fresh.push(this.#first(wish));
     } catch (err) {
-      this.release(endpointId);
+      for (const { reservation } of fresh) reservation.release();
       throw err;
     }
+    this.#held.set(endpointId, [...(this.#held.get(endpointId) ?? []), ...fresh]);
+    return fresh.map(({ port }) => port);
   }
 
-  release(endpointId: string): void {
-    for (const reservation of this.#held.get(endpointId) ?? []) reservation.release();
-    this.#held.delete(endpointId);
+  /** All that the endpoint has, or these ports alone. */
+  release(endpointId: string, ports?: readonly PublishedPort[]): void {
+    const held = this.#held.get(endpointId) ?? [];
+    const goes = (one: PublishedPort) => !ports || ports.some((port) => isSamePort(port, one));
+    for (const { reservation, port } of held) if (goes(port)) reservation.release();
+    const left = held.filter(({ port }) => !goes(port));
+    if (left.length > 0) this.#held.set(endpointId, left);
+    else this.#held.delete(endpointId);
   }
 
   releaseAll(): void {
     for (const endpointId of [...this.#held.keys()]) this.release(endpointId);
   }
 
-  #first(wish: PortWish, held: Reservation[]): PublishedPort {
+  #first(wish: PortWish): Held {
     let failure: unknown;
     for (let port = wish.first; port <= wish.last; port++) {
       try {
         const reservation = this.#net.reservePort({ protocol: wish.protocol, address: wish.hostAddress, port });
-        held.push(reservation);
         const { protocol, containerPort, hostAddress } = wish;
-        return { protocol, containerPort, hostAddress, hostPort: reservation.port };
+        return { reservation, port: { protocol, containerPort, hostAddress, hostPort: reservation.port } };
       } catch (err) {
         failure ??= this.#refusal(err, wish, port);
       }
@@ -64,6 +74,11 @@ export class HostPorts {
     const call = `listen ${wish.protocol}4 ${at}: bind: ${reasons[err.code] ?? err.code}`;
     return new EngineError("internal", `failed to bind port ${at}/${wish.protocol}: ${call}`, { cause: err });
   }
+}
+
+/** On the host's side. */
+export function isSamePort(one: PublishedPort, other: PublishedPort): boolean {
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostAddress === other.hostAddress;
 }
 
 /** As Go words them. */

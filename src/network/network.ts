@@ -26,6 +26,10 @@ export interface Networks {
   /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */
   connect(idOrName: string, request: EndpointRequest): Promise<Endpoint>;
   disconnect(idOrName: string, holder: string): Promise<void>;
+  /** Publishes more ports of a holder that is connected, as {@link EndpointRequest.ports}; all or none. Throws "conflict" when none of its networks leads outside, and as `connect` for ports. */
+  publish(holder: string, ports: PortMap): Promise<PortMap>;
+  /** Ends what is published, named as `publish` returned it; what is not published is passed over. */
+  unpublish(holder: string, ports: PortMap): Promise<void>;
   /** Where members of the network ask for names; undefined where they ask the host's resolvers, or there is no such network. */
   resolver(idOrName: string): string | undefined;
   /** The holder has another name from now on. No error for one that has no endpoints. */

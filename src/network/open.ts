@@ -9,6 +9,7 @@ import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
 import { Names, resolverAddress, resolvesNames } from "./dns/names.ts";
 import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
+import { publishPorts, unpublishPorts } from "./live-ports.ts";
 import type { Networks } from "./network.ts";
 import { recover, shutdown } from "./recover.ts";
 import { rename } from "./rename.ts";
@@ -51,6 +52,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     closeSandbox: (holder) => closeSandbox(context, holder),
     connect: (idOrName, request) => connect(context, idOrName, request),
     disconnect: (idOrName, holder) => disconnect(context, idOrName, holder),
+    publish: (holder, ports) => publishPorts(context, holder, ports),
+    unpublish: (holder, ports) => unpublishPorts(context, holder, ports),
     resolver: (idOrName) => {
       const network = db.read((q) => networkById(q, idOrName) ?? networkByName(q, idOrName));
       return network && resolvesNames(network) ? resolverAddress : undefined;

@@ -195,15 +195,19 @@ export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly Publish
       JSON.stringify(row.resolver),
     ],
   );
-  for (const port of ports) {
-    tx.run("INSERT INTO ports (endpoint_id, protocol, host_address, host_port, container_port) VALUES (?,?,?,?,?)", [
-      row.id,
-      port.protocol,
-      port.hostAddress,
-      port.hostPort,
-      port.containerPort,
-    ]);
+  insertPorts(tx, row.id, ports);
+}
+
+export function insertPorts(tx: Tx, endpointId: string, ports: readonly PublishedPort[]): void {
+  const sql = "INSERT INTO ports (endpoint_id, protocol, host_address, host_port, container_port) VALUES (?,?,?,?,?)";
+  for (const { protocol, hostAddress, hostPort, containerPort } of ports) {
+    tx.run(sql, [endpointId, protocol, hostAddress, hostPort, containerPort]);
   }
+}
+
+export function deletePorts(tx: Tx, ports: readonly PublishedPort[]): void {
+  const sql = "DELETE FROM ports WHERE protocol = ? AND host_port = ? AND host_address = ?";
+  for (const { protocol, hostAddress, hostPort } of ports) tx.run(sql, [protocol, hostPort, hostAddress]);
 }
 
 export function markReady(tx: Tx, id: string): void {

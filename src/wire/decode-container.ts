@@ -1,13 +1,15 @@
+import { EngineError } from "../errors/mod.ts";
 import type {
   ContainerConfig,
   ContainerCreateBody,
   ExecCreateBody,
   ExecStartBody,
   HealthConfig,
+  PortMap,
   UpdateBody,
 } from "./container.ts";
 import { boolean, type Decode, emptyObject, Fields, integer, list, partial, record, string, words } from "./decode.ts";
-import { consoleSize, decodeHostConfig, resourceTable, restartPolicy } from "./decode-host-config.ts";
+import { consoleSize, decodeHostConfig, portMap, resourceTable, restartPolicy } from "./decode-host-config.ts";
 import { decodeEndpointConfig } from "./decode-network.ts";
 
 /** `POST /containers/create`: a configuration, with `HostConfig` and `NetworkingConfig` inside it. */
@@ -75,6 +77,17 @@ const healthcheck: Decode<HealthConfig> = (json, path) => {
 };
 
 /** `POST /containers/{id}/update`: only what was sent. */
+/** `POST /containers/ID/publish`: `{"PortBindings": …}` as in HostConfig; ports without a protocol are tcp. Throws "invalid" when there are none. */
+export const decodePortBindings: Decode<PortMap> = (json, path) => {
+  const ports = Object.entries(new Fields(json, path).get("PortBindings", portMap, {}));
+  const full = ports.map(([port, bindings]) => [
+    port.includes("/") ? port.toLowerCase() : `${port}/tcp`,
+    bindings?.length ? bindings : [{ HostIp: "", HostPort: "" }],
+  ]);
+  if (full.length === 0) throw new EngineError("invalid", "PortBindings is required, with one port at least");
+  return Object.fromEntries(full);
+};
+
 export const decodeUpdate: Decode<UpdateBody> = (json, path) => {
   const fields = new Fields(json ?? {}, path);
   return { ...partial(fields, resourceTable), ...fields.maybe("RestartPolicy", restartPolicy) };

@@ -7,6 +7,7 @@ export {
   decodeContainerCreate,
   decodeExecCreate,
   decodeExecStart,
+  decodePortBindings,
   decodeUpdate,
 } from "./decode-container.ts";
 export { decodeHostConfig } from "./decode-host-config.ts";

@@ -1,6 +1,5 @@
-import { EngineError } from "../../errors/mod.ts";
 import { bool, text } from "../../flags/mod.ts";
-import type { ContainerInspect, FilesystemChange, PortBinding, TopAnswer } from "../../wire/mod.ts";
+import type { FilesystemChange, TopAnswer } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { print } from "../io.ts";
 import { deliver } from "../output/save.ts";
@@ -69,42 +68,6 @@ export const top = command({
     return showList(io, Processes, { columns, shown: columns.map(({ name }) => name), format: "", full: true });
   },
 });
-
-export const port = command({
-  name: "port",
-  summary: "List port mappings or a specific mapping for the container",
-  usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
-  examples: ["berth port web", "berth port web 80"],
-  flags: {},
-  args: { min: 1, max: 2 },
-  async run({ args: [name = "", wanted], client }, io) {
-    const { NetworkSettings } = await client.json<ContainerInspect>({
-      method: "GET",
-      path: containerPath(name, "/json"),
-    });
-    const ports = NetworkSettings.Ports ?? {};
-    await print(io, wanted === undefined ? allPorts(ports) : onePort(ports, { name, wanted }));
-    return 0;
-  },
-});
-
-type Ports = Readonly<Record<string, readonly PortBinding[] | null>>;
-
-function allPorts(ports: Ports): string {
-  const byNumber = Object.entries(ports).sort(([a], [b]) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-  return byNumber.flatMap(([inside, found]) => (found ?? []).map((one) => `${inside} -> ${hostText(one)}\n`)).join("");
-}
-
-function onePort(ports: Ports, { name, wanted }: { name: string; wanted: string }): string {
-  const [number = "", protocol = "tcp"] = wanted.split("/");
-  const found = ports[`${number}/${protocol}`];
-  if (!found?.length) throw new EngineError("not-found", `no public port '${wanted}' published for ${name}`);
-  return found.map((one) => `${hostText(one)}\n`).join("");
-}
-
-function hostText({ HostIp, HostPort }: PortBinding): string {
-  return `${HostIp.includes(":") ? `[${HostIp}]` : HostIp}:${HostPort}`;
-}
 
 export const exportContainer = command({
   name: "export",
