@@ -24,7 +24,7 @@ export type {
 } from "./host.ts";
 export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
-export type { ElementChange } from "./net/elements.ts";
+export type { ElementChange, NftTable } from "./net/elements.ts";
 export { insideNamespace } from "./net/namespace.ts";
 export { createNet, type Net } from "./net/net.ts";
 export { PortError, type PortRequest, type Reservation } from "./net/port.ts";

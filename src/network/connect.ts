@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
-import type { Query } from "../db/mod.ts";
+import type { Query, Tx } from "../db/mod.ts";
 import { EngineError, wrap } from "../errors/mod.ts";
 import type { EndpointConfig } from "../wire/mod.ts";
 import { formatAddress, macOf, parseAddress } from "./address.ts";
+import { claimSix, takeSix } from "./address-pool.ts";
+import { parseAddress6 } from "./address6.ts";
 import { type Context, kernelNames, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
@@ -22,6 +24,7 @@ import {
   type NetworkRow,
   networkById,
   type ResolverSettings,
+  type SixSettings,
 } from "./table.ts";
 import { deleteLinks } from "./tools.ts";
 
@@ -52,11 +55,12 @@ function claim(
 ) {
   const network = bridgeNetwork(context.db.read((q) => findNetwork(q, id)));
   const address = wantedAddress(network, request.config ?? {});
+  const address6 = wantedAddress6(network, request.config ?? {});
   const wishes = wantedPorts(network, request);
   const endpointId = randomBytes(32).toString("hex");
   const ports = reserve(context, { endpointId, request, wishes });
   undo.defer(() => context.hostPorts.release(endpointId));
-  const row = insert(context, { endpointId, network, request, address, ports });
+  const row = insert(context, { endpointId, network, request, address, address6, ports });
   undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
   return { network, row, ports };
 }
@@ -87,9 +91,20 @@ function wantedAddress(network: BridgeNetwork, config: EndpointConfig): number |
   return address;
 }
 
+function wantedAddress6({ name, bridge }: BridgeNetwork, config: EndpointConfig): bigint | undefined {
+  const text = config.IPAMConfig?.IPv6Address;
+  if (!text) return undefined;
+  if (isPredefined(name)) {
+    throw new EngineError("invalid", "user specified IP address is supported on user defined networks only");
+  }
+  const address = parseAddress6(text);
+  if (address === undefined) throw new EngineError("invalid", `invalid IPv6 address: ${text}`);
+  if (bridge.six) return address;
+  throw new EngineError("invalid", `no configured subnet contains IP address ${text}: network ${name} has no IPv6`);
+}
+
 function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
   const refused = {
-    "an IPv6 address": config.IPAMConfig?.IPv6Address,
     "link-local addresses": config.IPAMConfig?.LinkLocalIPs?.length,
     "endpoint driver options": Object.keys(config.DriverOpts ?? {}).length,
     "a gateway priority": config.GwPriority,
@@ -103,7 +118,7 @@ function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
 }
 
 function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish[] {
-  const wishes = portWishes(request.ports ?? {}, network.bridge.hostAddress);
+  const wishes = portWishes(request.ports ?? {}, network.bridge);
   if (wishes.length > 0 && network.internal) {
     throw new EngineError("invalid", `ports cannot be published on internal network ${network.name}`);
   }
@@ -127,6 +142,7 @@ interface NewEndpoint {
   readonly network: BridgeNetwork;
   readonly request: EndpointRequest;
   readonly address: number | undefined;
+  readonly address6: bigint | undefined;
   readonly ports: readonly PublishedPort[];
 }
 
@@ -139,6 +155,7 @@ function insert(context: Context, fresh: NewEndpoint): EndpointRow {
       fresh.address === undefined
         ? context.addresses.take(tx, id, bridge)
         : context.addresses.claim(tx, id, { bridge, address: fresh.address });
+    const address6 = bridge.six && addressSix(tx, id, { bridge, six: bridge.six, address, asked: fresh.address6 });
     const row: EndpointRow = {
       id: endpointId,
       networkId: id,
@@ -147,6 +164,7 @@ function insert(context: Context, fresh: NewEndpoint): EndpointRow {
       interface: freeInterface(siblings),
       veth: kernelNames(context.config.tag).veth(endpointId),
       address,
+      ...(address6 !== undefined && { address6 }),
       mac: macAddress(request) ?? macOf(address),
       config: request.config ?? {},
       resolver: resolverSettings(request),
@@ -154,6 +172,18 @@ function insert(context: Context, fresh: NewEndpoint): EndpointRow {
     insertEndpoint(tx, row, fresh.ports);
     return row;
   });
+}
+
+interface AskedSix {
+  readonly bridge: BridgeSettings;
+  readonly six: SixSettings;
+  readonly address: number;
+  readonly asked: bigint | undefined;
+}
+
+function addressSix(tx: Tx, networkId: string, { asked, ...from }: AskedSix): string {
+  if (asked === undefined) return takeSix(tx, networkId, from);
+  return claimSix(tx, networkId, { six: from.six, address: asked });
 }
 
 function resolverSettings({ config, dnsNames = [], links = {}, upstreams = [] }: EndpointRequest): ResolverSettings {
@@ -203,9 +233,15 @@ async function plug(context: Context, network: BridgeNetwork, row: EndpointRow):
     prefixLength: bridge.subnet.prefixLength,
     isolated: !bridge.icc,
     ...(first && !internal ? { gateway: formatAddress(bridge.gateway) } : {}),
+    ...(row.address6 !== undefined &&
+      bridge.six && { six: sixPlan(row.address6, { six: bridge.six, leads: first && !internal }) }),
     ...(asks ? { routes: resolverRoutes(formatAddress(row.address)) } : {}),
     ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
   });
+}
+
+function sixPlan(address: string, { six, leads }: { six: SixSettings; leads: boolean }) {
+  return { address, prefixLength: six.subnet.prefixLength, ...(leads && { gateway: six.gateway }) };
 }
 
 function resolvesIn(context: Context, { networkId }: EndpointRow): boolean {
@@ -219,8 +255,8 @@ async function publish(
   at: { ports: readonly PublishedPort[]; undo: AsyncDisposableStack },
 ): Promise<void> {
   if (at.ports.length === 0) return;
-  at.undo.defer(() => changePorts(context, "delete", { address: row.address, ports: at.ports }));
-  await changePorts(context, "add", { address: row.address, ports: at.ports });
+  at.undo.defer(() => changePorts(context, "delete", { ...row, ports: at.ports }));
+  await changePorts(context, "add", { ...row, ports: at.ports });
   await forgetFlows(context, at.ports);
 }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { EngineError } from "../errors/mod.ts";
 import type { NetworkCreateBody } from "../wire/mod.ts";
-import { checkSubnetFree, choosePool, ensureBridges, removeBridge } from "./bridges.ts";
+import { checkSixFree, checkSubnetFree, choosePool, chooseSix, ensureBridges, removeBridge } from "./bridges.ts";
 import { type Context, kernelNames } from "./context.ts";
 import { findNetwork, isPredefined } from "./inspect.ts";
-import { applyTable, passDockerd } from "./nat.ts";
+import { applyTable, passDockerd, removeTable } from "./nat.ts";
 import { bridgeChoices, ipamOf } from "./options.ts";
 import { publishAfter } from "./publish.ts";
 import {
@@ -29,12 +29,14 @@ export async function createNetwork(
   // One at a time: a subnet that is free for one is taken for the next.
   return await context.locks.run("network:new", () =>
     context.locks.run(`network:${id}`, async () => {
-      const { pool, ...rest } = choices;
+      const { pool, six: asked, ...rest } = choices;
       const link = choices.link ?? kernelNames(context.config.tag).bridge(id);
       if (pool) await checkSubnetFree(context, pool);
+      if (asked) await checkSixFree(context, asked);
       await checkLinkFree(context, link);
       const chosen = pool ? { ...pool, automatic: false } : await choosePool(context);
-      const row = networkRow(id, body, { ...rest, ...chosen, link });
+      const six = body.EnableIPv6 ? (asked ?? (await chooseSix(context))) : undefined;
+      const row = networkRow(id, body, { ...rest, ...chosen, link, ...(six && { six }) });
       await makeNetwork(context, row, row.bridge);
       return { id, warning: "" };
     }),
@@ -60,6 +62,7 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
     });
     await context.names.forget(id);
     if (network.bridge) await removeBridge(context, network.bridge);
+    if (network.bridge?.six) await removeTable(context, "ip6");
     await applyTable(context);
     await passDockerd(context);
   });

@@ -15,7 +15,7 @@ import {
   networkById,
   portsOf,
 } from "./table.ts";
-import { deleteLinks, forgetUdp } from "./tools.ts";
+import { deleteLinks, forgetUdpOf } from "./tools.ts";
 
 export async function disconnect(context: Context, idOrName: string, holder: string): Promise<void> {
   const network = context.db.read((q) => findNetwork(q, idOrName));
@@ -77,7 +77,7 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
   if (ports.length > 0) await attempt("Unpublish ports", () => changePorts(context, "delete", { ...endpoint, ports }));
   await attempt("Unplug", () => context.host.net.unplugVeth(endpoint.veth));
   if (ports.some((port) => port.protocol === "udp")) {
-    await attempt("Forget UDP flows", () => forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]));
+    await attempt("Forget UDP flows", () => forgetUdpOf(context, endpoint));
   }
   context.hostPorts.release(endpoint.id);
   context.names.leave(endpoint.id);
@@ -93,7 +93,9 @@ async function moveDefaultRoute(context: Context, left: readonly EndpointRow[]):
   for (const endpoint of left) {
     const { bridge, internal } = context.db.read((q) => findNetwork(q, endpoint.networkId));
     if (!bridge || internal) continue;
-    await context.host.net.addDefaultRoute(netnsPath(context.config, endpoint.holder), formatAddress(bridge.gateway));
+    const namespace = netnsPath(context.config, endpoint.holder);
+    await context.host.net.addDefaultRoute(namespace, formatAddress(bridge.gateway));
+    if (bridge.six) await context.host.net.addDefaultRoute(namespace, bridge.six.gateway);
     return;
   }
 }

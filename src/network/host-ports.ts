@@ -4,6 +4,9 @@ import type { PortWish, Protocol, PublishedPort } from "./ports.ts";
 
 type IsOurs = (port: { protocol: Protocol; hostAddress: string; hostPort: number }) => boolean;
 
+/** How often the kernel may choose a port that turns out not to be free on both kinds of addresses. */
+const choices = 16;
+
 interface Held {
   readonly reservation: Reservation;
   readonly port: PublishedPort;
@@ -27,7 +30,7 @@ export class HostPorts {
   reserve(endpointId: string, wishes: readonly PortWish[]): PublishedPort[] {
     const fresh: Held[] = [];
     try {
-      for (const wish of wishes) fresh.push(this.#first(wish));
+      for (const wish of wishes) fresh.push(...this.#first(wish));
     } catch (err) {
       for (const { reservation } of fresh) reservation.release();
       throw err;
@@ -50,28 +53,50 @@ export class HostPorts {
     for (const endpointId of [...this.#held.keys()]) this.release(endpointId);
   }
 
-  #first(wish: PortWish): Held {
+  #first(wish: PortWish): Held[] {
     let failure: unknown;
-    for (let port = wish.first; port <= wish.last; port++) {
+    // A port that the kernel chose for one kind of address may be taken for the other: then it chooses again.
+    const last = wish.first === 0 ? choices : wish.last;
+    for (let port = wish.first; port <= last; port++) {
       try {
-        const reservation = this.#net.reservePort({ protocol: wish.protocol, address: wish.hostAddress, port });
-        const { protocol, containerPort, hostAddress } = wish;
-        return { reservation, port: { protocol, containerPort, hostAddress, hostPort: reservation.port } };
+        return this.#both(wish, wish.first === 0 ? 0 : port);
       } catch (err) {
-        failure ??= this.#refusal(err, wish, port);
+        failure ??= err;
       }
     }
     throw failure;
   }
 
+  #both({ also, ...wish }: PortWish, port: number): Held[] {
+    const one = this.#one(wish, port);
+    if (also === undefined) return [one];
+    try {
+      return [one, this.#one({ ...wish, hostAddress: also }, one.port.hostPort)];
+    } catch (err) {
+      one.reservation.release();
+      throw err;
+    }
+  }
+
+  #one(wish: PortWish, port: number): Held {
+    const { protocol, containerPort, hostAddress } = wish;
+    try {
+      const reservation = this.#net.reservePort({ protocol, address: hostAddress, port });
+      return { reservation, port: { protocol, containerPort, hostAddress, hostPort: reservation.port } };
+    } catch (err) {
+      throw this.#refusal(err, wish, port);
+    }
+  }
+
   #refusal(err: unknown, wish: PortWish, port: number): unknown {
     if (!(err instanceof PortError)) return err;
-    const at = `${wish.hostAddress}:${port}`;
+    const six = wish.hostAddress.includes(":");
+    const at = `${six ? `[${wish.hostAddress}]` : wish.hostAddress}:${port}`;
     const ours = this.#isOurs({ ...wish, hostPort: port });
     if (err.code === "EADDRINUSE" && ours) {
       return new EngineError("internal", `Bind for ${at} failed: port is already allocated`, { cause: err });
     }
-    const call = `listen ${wish.protocol}4 ${at}: bind: ${reasons[err.code] ?? err.code}`;
+    const call = `listen ${wish.protocol}${six ? 6 : 4} ${at}: bind: ${reasons[err.code] ?? err.code}`;
     return new EngineError("internal", `failed to bind port ${at}/${wish.protocol}: ${call}`, { cause: err });
   }
 }

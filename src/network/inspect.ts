@@ -20,6 +20,7 @@ import {
   networks,
   networksByPrefix,
   portsOf,
+  type SixSettings,
 } from "./table.ts";
 
 /** By id, name, or unambiguous id prefix. Throws "not-found". */
@@ -41,7 +42,7 @@ export function inspectNetwork(q: Query, row: NetworkRow): NetworkInspect {
     Scope: "local",
     Driver: row.driver,
     EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv6: row.bridge?.six !== undefined,
     IPAM: row.ipam,
     Internal: row.internal,
     Attachable: row.attachable,
@@ -74,11 +75,18 @@ export function toEndpoint(q: Query, row: EndpointRow): Endpoint {
     address: formatAddress(row.address),
     prefixLength: network.bridge?.subnet.prefixLength ?? 0,
     gateway: network.bridge && !network.internal ? formatAddress(network.bridge.gateway) : "",
+    ...(row.address6 !== undefined &&
+      network.bridge?.six &&
+      sixOf(row.address6, { six: network.bridge.six, internal: network.internal })),
     macAddress: row.mac,
     aliases: row.config.Aliases ?? [],
     config: row.config,
     ports: toPortMap(portsOf(q, row.id)),
   };
+}
+
+function sixOf(address6: string, { six, internal }: { six: SixSettings; internal: boolean }) {
+  return { address6, prefixLength6: six.subnet.prefixLength, ...(!internal && { gateway6: six.gateway }) };
 }
 
 export function isPredefined(name: string): boolean {
@@ -91,7 +99,8 @@ function container(network: NetworkRow, endpoint: EndpointRow): NetworkContainer
     EndpointID: endpoint.id,
     MacAddress: endpoint.mac,
     IPv4Address: `${formatAddress(endpoint.address)}/${network.bridge?.subnet.prefixLength ?? 0}`,
-    IPv6Address: "",
+    IPv6Address:
+      endpoint.address6 === undefined ? "" : `${endpoint.address6}/${network.bridge?.six?.subnet.prefixLength ?? 0}`,
   };
 }
 

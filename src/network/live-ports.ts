@@ -1,23 +1,22 @@
 import { EngineError, wrap } from "../errors/mod.ts";
 import type { PortMap } from "../wire/mod.ts";
-import { formatAddress } from "./address.ts";
 import type { Context } from "./context.ts";
 import { findNetwork } from "./inspect.ts";
 import { changePorts } from "./nat.ts";
 import { type PublishedPort, portWishes, toPortMap } from "./ports.ts";
 import { type BridgeSettings, deletePorts, type EndpointRow, endpointsOf, insertPorts, portsOf } from "./table.ts";
-import { forgetUdp } from "./tools.ts";
+import { forgetUdp, forgetUdpOf } from "./tools.ts";
 
 /** Publishes ports of a holder that is connected, besides those that it has; all or none. Returns them with their host ports. */
 export async function publishPorts(context: Context, holder: string, ports: PortMap): Promise<PortMap> {
   return await context.locks.run(`holder:${holder}`, async () => {
     await using undo = new AsyncDisposableStack();
     const { endpoint, bridge } = publishingEndpoint(context, holder);
-    const fresh = reserve(context, endpoint, portWishes(ports, bridge.hostAddress));
+    const fresh = reserve(context, endpoint, portWishes(ports, bridge));
     undo.defer(() => context.hostPorts.release(endpoint.id, fresh));
     context.db.write((tx) => insertPorts(tx, endpoint.id, fresh));
     undo.defer(() => context.db.write((tx) => deletePorts(tx, fresh)));
-    await changePorts(context, "add", { address: endpoint.address, ports: fresh });
+    await changePorts(context, "add", { ...endpoint, ports: fresh });
     await forgetFlows(context, fresh);
     undo.move();
     return toPortMap(fresh);
@@ -30,11 +29,11 @@ export async function unpublishPorts(context: Context, holder: string, ports: Po
     for (const endpoint of context.db.read((q) => endpointsOf(q, holder))) {
       const going = context.db.read((q) => portsOf(q, endpoint.id)).filter((port) => isNamed(ports, port));
       if (going.length === 0) continue;
-      await changePorts(context, "delete", { address: endpoint.address, ports: going });
+      await changePorts(context, "delete", { ...endpoint, ports: going });
       context.db.write((tx) => deletePorts(tx, going));
       context.hostPorts.release(endpoint.id, going);
       if (going.some((port) => port.protocol === "udp")) {
-        await forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]);
+        await forgetUdpOf(context, endpoint);
       }
     }
   });

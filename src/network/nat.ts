@@ -14,9 +14,9 @@ export function applyTable(context: Context): Promise<void> {
   return context.locks.run("nft", () => nft(context, renderNftTable(context.db.read((q) => stateOf(context, q)))));
 }
 
-export function removeTable(context: Context): Promise<void> {
-  const { table } = kernelNames(context.config.tag);
-  return context.locks.run("nft", () => nft(context, `table ip ${table}\ndelete table ip ${table}\n`));
+export function removeTable(context: Context, family: "ip" | "ip6"): Promise<void> {
+  const table = `${family} ${kernelNames(context.config.tag).table}`;
+  return context.locks.run("nft", () => nft(context, `table ${table}\ndelete table ${table}\n`));
 }
 
 /**
@@ -26,12 +26,17 @@ export function removeTable(context: Context): Promise<void> {
 export async function changePorts(
   context: Context,
   change: "add" | "delete",
-  endpoint: { address: number; ports: readonly PublishedPort[] },
+  endpoint: { address: number; address6?: string; ports: readonly PublishedPort[] },
 ): Promise<void> {
-  const address = formatAddress(endpoint.address);
-  const elements = endpoint.ports.map((port) => portElement(change, { ...port, address }));
+  const elements = endpoint.ports.map((port) => portElement(change, { ...port, address: behind(endpoint, port) }));
   const { table } = kernelNames(context.config.tag);
-  const apply = () => context.locks.run("nft", async () => context.host.net.changeElements(table, elements));
+  const apply = () =>
+    context.locks.run("nft", async () => {
+      for (const family of ["ip", "ip6"] as const) {
+        const own = elements.filter((element) => (element.set.endsWith("6") ? "ip6" : "ip") === family);
+        context.host.net.changeElements({ family, table }, own);
+      }
+    });
   try {
     await apply();
   } catch (err) {
@@ -62,6 +67,11 @@ export async function unpassDockerd(context: Context): Promise<void> {
   if (old && old.length > 0) await nft(context, `${deletions(old).join("\n")}\n`);
 }
 
+/** The container's address of the kind that the port is published on. */
+function behind(endpoint: { address: number; address6?: string | null }, { hostAddress }: PublishedPort): string {
+  return hostAddress.includes(":") ? (endpoint.address6 ?? "::") : formatAddress(endpoint.address);
+}
+
 function deletions(handles: readonly number[]): string[] {
   return handles.map((handle) => `delete rule ${dockerUser} handle ${handle}`);
 }
@@ -70,8 +80,15 @@ function stateOf(context: Context, q: Query): NftState {
   return {
     table: kernelNames(context.config.tag).table,
     networks: networks(q).flatMap(({ bridge, internal }) =>
-      bridge ? [{ bridge: bridge.link, subnet: bridge.subnet, masquerade: bridge.masquerade, internal }] : [],
+      bridge
+        ? [
+            {
+              ...{ bridge: bridge.link, subnet: bridge.subnet, masquerade: bridge.masquerade, internal },
+              ...(bridge.six && { subnet6: bridge.six.subnet }),
+            },
+          ]
+        : [],
     ),
-    ports: allPorts(q).map((port) => ({ ...port, address: formatAddress(port.address) })),
+    ports: allPorts(q).map((port) => ({ ...port, address: behind(port, port) })),
   };
 }

@@ -125,7 +125,7 @@ describe("the default bridge", () => {
     const connect = (config: object) => machine.networks.connect("bridge", { holder: "a", name: "a", config });
     expect(connect({ Aliases: ["x"] })).rejects.toMatchObject({ kind: "invalid" });
     expect(connect({ IPAMConfig: { IPv4Address: "1.2.3.4" } })).rejects.toMatchObject({ kind: "invalid" });
-    expect(connect({ IPAMConfig: { IPv6Address: "fd00::1" } })).rejects.toMatchObject({ kind: "not-implemented" });
+    expect(connect({ IPAMConfig: { IPv6Address: "fd00::1" } })).rejects.toMatchObject({ kind: "invalid" });
     expect(connect({ DriverOpts: { a: "b" } })).rejects.toMatchObject({ kind: "not-implemented" });
     expect(connect({ MacAddress: "01:00:00:00:00:01" })).rejects.toThrow("multicast");
     expect(connect({ MacAddress: "zz" })).rejects.toThrow("invalid MAC address: zz");

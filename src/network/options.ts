@@ -9,7 +9,17 @@ import {
   parseSubnet,
   type Subnet,
 } from "./address.ts";
-import type { BridgeSettings } from "./table.ts";
+import {
+  contains6,
+  first6,
+  formatAddress6,
+  formatSubnet6,
+  last6,
+  parseAddress6,
+  parseSubnet6,
+  type Subnet6,
+} from "./address6.ts";
+import type { BridgeSettings, SixSettings } from "./table.ts";
 
 const prefix = "com.docker.network.bridge.";
 export const optionNames = {
@@ -24,20 +34,25 @@ export const optionNames = {
 /** What a create request decides about the bridge; the rest is given or chosen. */
 export type BridgeChoices = Pick<BridgeSettings, "masquerade" | "icc" | "hostAddress" | "mtu"> & {
   readonly link?: string;
-  readonly pool?: Omit<BridgeSettings, "link" | "masquerade" | "icc" | "hostAddress" | "mtu" | "automatic">;
+  readonly pool?: Pick<BridgeSettings, "subnet" | "range" | "gateway" | "reserved">;
+  readonly six?: SixSettings;
 };
 
 /** Refuses by name what a bridge network cannot have; throws "invalid" or "not-implemented". */
 export function bridgeChoices(body: NetworkCreateBody): BridgeChoices {
   refuseUnknown(body);
-  const pool = ipamPool(body.IPAM);
-  return { ...optionChoices(body.Options), ...(pool ? { pool } : {}) };
+  return { ...optionChoices(body.Options), ...ipamPools(body) };
 }
 
 /** As the answer to inspect has it. */
-export function ipamOf(body: Partial<Ipam> | undefined, pool: Pick<BridgeSettings, "subnet" | "gateway">): Ipam {
-  const given = body?.Config?.[0] ?? {};
-  const Config = [{ ...given, Subnet: formatSubnet(pool.subnet), Gateway: formatAddress(pool.gateway) }];
+export function ipamOf(
+  body: Partial<Ipam> | undefined,
+  pool: Pick<BridgeSettings, "subnet" | "gateway" | "six">,
+): Ipam {
+  const given = (six: boolean) => body?.Config?.find(({ Subnet = "" }) => Subnet.includes(":") === six) ?? {};
+  const four = { ...given(false), Subnet: formatSubnet(pool.subnet), Gateway: formatAddress(pool.gateway) };
+  const six = pool.six && { ...given(true), Subnet: formatSubnet6(pool.six.subnet), Gateway: pool.six.gateway };
+  const Config = [four, ...(six ? [six] : [])];
   return { Driver: body?.Driver || "default", Options: body?.Options ?? {}, Config };
 }
 
@@ -47,7 +62,6 @@ function refuseUnknown(body: NetworkCreateBody): void {
   const driver = body.Driver || "bridge";
   if (driver !== "bridge") throw new EngineError("not-implemented", `network driver "${driver}" is not implemented`);
   const refused = {
-    IPv6: body.EnableIPv6,
     "a network without IPv4": body.EnableIPv4 === false,
     "a config-only network": body.ConfigOnly,
     "an ingress network": body.Ingress,
@@ -100,15 +114,26 @@ function mtuOf(text: string): number {
   return mtu;
 }
 
-function ipamPool(ipam: Partial<Ipam> | undefined): BridgeChoices["pool"] {
+/** At most one subnet of each kind. */
+function ipamPools(body: NetworkCreateBody): Pick<BridgeChoices, "pool" | "six"> {
+  const ipam = body.IPAM;
   if (ipam?.Driver && ipam.Driver !== "default") {
     throw new EngineError("not-implemented", `IPAM driver "${ipam.Driver}" is not implemented`);
   }
   const [key] = Object.keys(ipam?.Options ?? {});
   if (key !== undefined) throw new EngineError("not-implemented", `IPAM option ${key} is not implemented`);
-  const [config, more] = ipam?.Config ?? [];
-  if (more) throw new EngineError("not-implemented", "more than one subnet in a network is not implemented");
-  if (!config) return undefined;
+  const isSix = ({ Subnet = "" }: IpamPool) => Subnet.includes(":");
+  const [config, more] = (ipam?.Config ?? []).filter((one) => !isSix(one));
+  const [config6, more6] = (ipam?.Config ?? []).filter(isSix);
+  if (more || more6) throw new EngineError("not-implemented", "more than one subnet in a network is not implemented");
+  if (config6 && !body.EnableIPv6) {
+    throw new EngineError("invalid", `IPv6 subnet ${config6.Subnet} given, but IPv6 is not enabled in the network`);
+  }
+  const pool = config && ipamPool(config);
+  return { ...(pool && { pool }), ...(config6?.Subnet && { six: parsePool6(config6, config6.Subnet) }) };
+}
+
+function ipamPool(config: IpamPool): BridgeChoices["pool"] {
   if (config.Subnet) return parsePool(config, config.Subnet);
   if (Object.values(config).some((value) => value !== undefined && value !== "")) {
     throw new EngineError("invalid", "invalid subnet: a gateway, range or auxiliary address needs a subnet");
@@ -117,7 +142,6 @@ function ipamPool(ipam: Partial<Ipam> | undefined): BridgeChoices["pool"] {
 }
 
 function parsePool(config: IpamPool, text: string): BridgeChoices["pool"] {
-  if (text.includes(":")) throw new EngineError("not-implemented", `IPv6 subnet ${text} is not implemented`);
   const subnet = parseSubnet(text);
   if (!subnet || subnet.prefixLength > 30) throw new EngineError("invalid", `invalid subnet ${text}`);
   const range = config.IPRange ? parseSubnet(config.IPRange) : subnet;
@@ -129,6 +153,27 @@ function parsePool(config: IpamPool, text: string): BridgeChoices["pool"] {
     : range.base + (range.base === subnet.base ? 1 : 0);
   const auxiliary = Object.values(config.AuxiliaryAddresses ?? {});
   return { subnet, range, gateway, reserved: auxiliary.map((address) => host(subnet, address, "auxiliary address")) };
+}
+
+/** The first address of a subnet is the routers' anycast address (RFC 4291, 2.6.1), so the gateway is the second. */
+function parsePool6(config: IpamPool, text: string): SixSettings {
+  const subnet = parseSubnet6(text);
+  if (!subnet || subnet.prefixLength > 126) throw new EngineError("invalid", `invalid subnet ${text}`);
+  const range = config.IPRange ? parseSubnet6(config.IPRange) : subnet;
+  if (!range || !contains6(subnet, first6(range)) || !contains6(subnet, last6(range))) {
+    throw new EngineError("invalid", `invalid ip-range ${config.IPRange}: not in subnet ${text}`);
+  }
+  const gateway = config.Gateway ? host6(subnet, config.Gateway, "gateway") : formatAddress6(first6(subnet) + 1n);
+  const auxiliary = Object.values(config.AuxiliaryAddresses ?? {});
+  const reserved = auxiliary.map((address) => host6(subnet, address, "auxiliary address"));
+  return { subnet, range, gateway, reserved };
+}
+
+/** In canonical form. */
+export function host6(subnet: Subnet6, text: string, what: string): string {
+  const address = parseAddress6(text);
+  if (address !== undefined && contains6(subnet, address) && address !== first6(subnet)) return formatAddress6(address);
+  throw new EngineError("invalid", `invalid ${what} ${text}: not a host of subnet ${formatSubnet6(subnet)}`);
 }
 
 function host(subnet: Subnet, text: string, what: string): number {

@@ -1,6 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import type { PortBinding, PortMap } from "../wire/mod.ts";
 import { formatAddress, parseAddress } from "./address.ts";
+import { formatAddress6, parseAddress6 } from "./address6.ts";
 
 export type Protocol = "tcp" | "udp";
 
@@ -9,6 +10,8 @@ export interface PortWish {
   readonly protocol: Protocol;
   readonly containerPort: number;
   readonly hostAddress: string;
+  /** The same port on this address, too. */
+  readonly also?: string;
   readonly first: number;
   readonly last: number;
 }
@@ -17,19 +20,23 @@ export interface PortWish {
 export interface PublishedPort {
   readonly protocol: Protocol;
   readonly containerPort: number;
-  /** IPv4; "0.0.0.0" for all of the host. */
+  /** "0.0.0.0" or "::" for all of the host's of that kind. */
   readonly hostAddress: string;
   readonly hostPort: number;
 }
 
 /**
  * What a PortBindings object asks for. Fixed ports come first, so that a range or a chosen port of the same container
- * cannot take one away. Throws "invalid" for malformed ports, "not-implemented" for SCTP and IPv6 host addresses.
+ * cannot take one away. Throws "invalid" for malformed ports and for IPv6 host addresses of a container that has no IPv6,
+ * "not-implemented" for SCTP.
  */
-export function portWishes(ports: PortMap, defaultAddress: string): PortWish[] {
+export function portWishes(
+  ports: PortMap,
+  network: { readonly hostAddress: string; readonly six?: object },
+): PortWish[] {
   const wishes = Object.entries(ports).flatMap(([key, bindings]) => {
     const target = containerPort(key);
-    return (bindings ?? []).map((binding) => ({ ...target, ...hostSide(binding, defaultAddress) }));
+    return (bindings ?? []).map((binding) => ({ ...target, ...hostSide(binding, network) }));
   });
   return wishes.sort((a, b) => Number(isChoice(a)) - Number(isChoice(b)));
 }
@@ -62,17 +69,20 @@ function containerPort(key: string): { protocol: Protocol; containerPort: number
   return { protocol, containerPort: number };
 }
 
-function hostSide(binding: PortBinding, fallback: string): { hostAddress: string; first: number; last: number } {
-  return { hostAddress: hostAddress(binding.HostIp || fallback), ...hostRange(binding.HostPort) };
+function hostSide({ HostIp, HostPort }: PortBinding, network: { hostAddress: string; six?: object }) {
+  const hostAddress = canonical(HostIp || network.hostAddress, network.six !== undefined);
+  const both = HostIp === "" && hostAddress === "0.0.0.0" && network.six;
+  return { hostAddress, ...(both && { also: "::" }), ...hostRange(HostPort) };
 }
 
-function hostAddress(text: string): string {
+function canonical(text: string, hasSix: boolean): string {
   const address = parseAddress(text);
   if (address !== undefined) return formatAddress(address);
-  if (text.includes(":")) {
-    throw new EngineError("not-implemented", `publishing on IPv6 host address ${text} is not implemented`);
-  }
-  throw new EngineError("invalid", `invalid IP address: ${text}`);
+  const address6 = parseAddress6(text);
+  if (address6 === undefined) throw new EngineError("invalid", `invalid IP address: ${text}`);
+  if (hasSix) return formatAddress6(address6);
+  const why = "the container's network has no IPv6 (network create --ipv6)";
+  throw new EngineError("invalid", `cannot publish on the IPv6 host address ${text}: ${why}`);
 }
 
 function hostRange(text: string): { first: number; last: number } {

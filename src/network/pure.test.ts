@@ -63,7 +63,7 @@ describe("pools", () => {
 });
 
 describe("port bindings", () => {
-  const wishes = (ports: PortMap) => portWishes(ports, "0.0.0.0");
+  const wishes = (ports: PortMap) => portWishes(ports, { hostAddress: "0.0.0.0" });
 
   test("become wishes, the fixed ones first", () => {
     const found = wishes({
@@ -94,7 +94,7 @@ describe("port bindings", () => {
     ["80/icmp", "", "1", "invalid proto: icmp"],
     ["80/sctp", "", "1", "sctp"],
     ["80/tcp", "nonsense", "1", "invalid IP address: nonsense"],
-    ["80/tcp", "::1", "1", "IPv6 host address ::1 is not implemented"],
+    ["80/tcp", "::1", "1", "cannot publish on the IPv6 host address ::1"],
     ["80/tcp", "", "70000", "invalid port range"],
     ["80/tcp", "", "9-8", "invalid port range"],
     ["80/tcp", "", "0-8", "invalid port range"],

@@ -48,7 +48,8 @@ export async function shutdown(context: Context): Promise<void> {
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
   await unpassDockerd(context);
-  await removeTable(context);
+  await removeTable(context, "ip");
+  if (context.db.read(networks).some(({ bridge }) => bridge?.six)) await removeTable(context, "ip6");
   await deleteLinks(context, [...(await ourLinks(context)), ...bridgeLinks(context)]);
   removeDirectory(netnsDirectory(context.config));
 }

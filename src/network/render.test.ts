@@ -39,6 +39,18 @@ const cases = {
     ],
     ports: [],
   },
+  six: {
+    networks: [
+      network("berth0", "10.213.0.0/24"),
+      network("brx-1", "10.214.0.0/16", { subnet6: { base: "fd00:1::", prefixLength: 64 } }),
+      network("brx-2", "10.215.0.0/16", { subnet6: { base: "fd00:2::", prefixLength: 64 }, internal: true }),
+    ],
+    ports: [
+      port(18080, { hostAddress: "::", address: "fd00:1::2" }),
+      port(18080),
+      port(18081, { hostAddress: "2001:db8::1", address: "fd00:1::2", protocol: "udp" }),
+    ],
+  },
 } as const;
 
 for (const [name, state] of Object.entries(cases)) {
@@ -61,4 +73,13 @@ test("an element has each part in network order, padded to four bytes", () => {
   const one = portElement("delete", port(53, { protocol: "udp", hostAddress: "127.0.0.1" }));
   expect(one.set).toBe("addr4");
   expect([...one.key]).toEqual([127, 0, 0, 1, 17, 0, 0, 0, 0, 53, 0, 0]);
+});
+
+test("an element of IPv6 has sixteen bytes for an address", () => {
+  const any = portElement("add", port(0x1234, { hostAddress: "::", address: "fd00::5" }));
+  expect(any.set).toBe("any6");
+  expect(Buffer.from(any.value ?? []).toString("hex")).toBe("fd000000000000000000000000000005" + "00500000");
+  const one = portElement("add", port(0x1234, { hostAddress: "2001:db8::1", address: "fd00::5" }));
+  expect(one.set).toBe("addr6");
+  expect(Buffer.from(one.key).toString("hex")).toBe("20010db8000000000000000000000001" + "06000000" + "12340000");
 });

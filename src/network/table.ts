@@ -1,6 +1,7 @@
 import type { Migration, Query, Tx } from "../db/mod.ts";
 import type { EndpointConfig, Ipam } from "../wire/mod.ts";
 import type { Subnet } from "./address.ts";
+import type { Subnet6 } from "./address6.ts";
 import type { Protocol, PublishedPort } from "./ports.ts";
 
 export const networkMigrations: readonly Migration[] = [
@@ -44,6 +45,12 @@ export const networkMigrations: readonly Migration[] = [
     version: 2,
     sql: `ALTER TABLE endpoints ADD COLUMN resolver TEXT NOT NULL DEFAULT '{"names":[],"links":{},"upstreams":[]}'`,
   },
+  {
+    module: "network",
+    version: 3,
+    sql: `ALTER TABLE endpoints ADD COLUMN address6 TEXT;
+      CREATE UNIQUE INDEX endpoints_address6 ON endpoints(network_id, address6)`,
+  },
 ];
 
 export interface NetworkRow {
@@ -78,6 +85,17 @@ export interface BridgeSettings {
   /** Host address of a published port that names none. */
   readonly hostAddress: string;
   readonly mtu?: number;
+  /** IPv6 beside it. */
+  readonly six?: SixSettings;
+}
+
+export interface SixSettings {
+  readonly subnet: Subnet6;
+  /** Where addresses come from: the subnet or a part of it. */
+  readonly range: Subnet6;
+  readonly gateway: string;
+  /** Auxiliary addresses, never given to an endpoint. */
+  readonly reserved: readonly string[];
 }
 
 export interface EndpointRow {
@@ -89,6 +107,7 @@ export interface EndpointRow {
   readonly interface: string;
   readonly veth: string;
   readonly address: number;
+  readonly address6?: string;
   readonly mac: string;
   readonly config: EndpointConfig;
   readonly resolver: ResolverSettings;
@@ -105,6 +124,12 @@ export interface ResolverSettings {
 
 export interface PortRow extends PublishedPort {
   readonly endpointId: string;
+}
+
+interface StoredEndpoint extends Omit<EndpointRow, "address6" | "config" | "resolver"> {
+  readonly address6: string | null;
+  readonly config: string;
+  readonly resolver: string;
 }
 
 interface StoredNetwork {
@@ -156,7 +181,8 @@ export function deleteSandbox(tx: Tx, holder: string): void {
   tx.run("DELETE FROM sandboxes WHERE holder = ?", [holder]);
 }
 
-const endpointColumns = "id, network_id AS networkId, holder, name, interface, veth, address, mac, config, resolver";
+const endpointColumns =
+  "id, network_id AS networkId, holder, name, interface, veth, address, address6, mac, config, resolver";
 
 export function endpointsOf(q: Query, holder: string): EndpointRow[] {
   return endpointRows(q, `WHERE holder = ? ORDER BY length(interface), interface`, [holder]);
@@ -181,7 +207,7 @@ export function networkInUse(q: Query, networkId: string): boolean {
 
 export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly PublishedPort[]): void {
   tx.run(
-    "INSERT INTO endpoints (id, network_id, holder, name, interface, veth, address, mac, config, resolver) VALUES (?,?,?,?,?,?,?,?,?,?)",
+    "INSERT INTO endpoints (id, network_id, holder, name, interface, veth, address, address6, mac, config, resolver) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [
       row.id,
       row.networkId,
@@ -190,6 +216,7 @@ export function insertEndpoint(tx: Tx, row: EndpointRow, ports: readonly Publish
       row.interface,
       row.veth,
       row.address,
+      row.address6 ?? null,
       row.mac,
       JSON.stringify(row.config),
       JSON.stringify(row.resolver),
@@ -232,20 +259,26 @@ export function portsOf(q: Query, endpointId: string): PortRow[] {
   return q.all<PortRow>(sql, [endpointId]);
 }
 
-/** With the address of the container behind it. */
-export function allPorts(q: Query): (PortRow & { readonly address: number })[] {
-  return q.all(`SELECT ${portColumns}, e.address FROM ports JOIN endpoints e ON e.id = endpoint_id ORDER BY host_port`);
+/** With the addresses of the container behind it. */
+export function allPorts(q: Query): (PortRow & { readonly address: number; readonly address6: string | null })[] {
+  return q.all(
+    `SELECT ${portColumns}, e.address, e.address6 FROM ports JOIN endpoints e ON e.id = endpoint_id ORDER BY host_port`,
+  );
 }
 
 /** True when one of our containers publishes the port on this address, or either of them means all addresses. */
 export function portPublished(q: Query, port: { protocol: Protocol; hostAddress: string; hostPort: number }): boolean {
-  const sql =
-    "SELECT 1 FROM ports WHERE protocol = ?1 AND host_port = ?2 AND (host_address IN (?3, '0.0.0.0') OR ?3 = '0.0.0.0')";
-  return q.get(sql, [port.protocol, port.hostPort, port.hostAddress]) !== undefined;
+  const sql = "SELECT 1 FROM ports WHERE protocol = ?1 AND host_port = ?2 AND (host_address IN (?3, ?4) OR ?3 = ?4)";
+  const any = port.hostAddress.includes(":") ? "::" : "0.0.0.0";
+  return q.get(sql, [port.protocol, port.hostPort, port.hostAddress, any]) !== undefined;
 }
 
 export function addressTaken(q: Query, networkId: string, address: number): boolean {
   return q.get("SELECT 1 FROM endpoints WHERE network_id = ? AND address = ?", [networkId, address]) !== undefined;
+}
+
+export function addressTaken6(q: Query, networkId: string, address: string): boolean {
+  return q.get("SELECT 1 FROM endpoints WHERE network_id = ? AND address6 = ?", [networkId, address]) !== undefined;
 }
 
 /** The first address at or after `from` that no endpoint has: `from` itself or the end of a run of taken ones. */
@@ -258,11 +291,13 @@ export function firstGap(q: Query, networkId: string, from: number): number {
 }
 
 function endpointRows(q: Query, where: string, params: readonly string[]): EndpointRow[] {
-  const rows = q.all<Omit<EndpointRow, "config" | "resolver"> & { config: string; resolver: string }>(
-    `SELECT ${endpointColumns} FROM endpoints ${where}`,
-    params,
-  );
-  return rows.map((row) => ({ ...row, config: JSON.parse(row.config), resolver: JSON.parse(row.resolver) }));
+  const rows = q.all<StoredEndpoint>(`SELECT ${endpointColumns} FROM endpoints ${where}`, params);
+  return rows.map(({ address6, config, resolver, ...row }) => ({
+    ...row,
+    ...(address6 !== null && { address6 }),
+    config: JSON.parse(config),
+    resolver: JSON.parse(resolver),
+  }));
 }
 
 function parseNetwork(row: StoredNetwork): NetworkRow {

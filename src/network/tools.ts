@@ -1,6 +1,8 @@
 import { EngineError } from "../errors/mod.ts";
-import { parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
+import { formatAddress, parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
+import { parseSubnet6, type Subnet6 } from "./address6.ts";
 import type { Context } from "./context.ts";
+import type { EndpointRow } from "./table.ts";
 
 /** ip(8), nft(8) and conntrack(8), for what is too rare to be worth a netlink message of our own. */
 export interface Link {
@@ -30,6 +32,15 @@ export async function routes(context: Context): Promise<{ subnet: Subnet; link: 
     const address = parseAddress(dst);
     const subnet = address === undefined ? parseSubnet(dst) : subnetOf(address, 32);
     return subnet && subnet.prefixLength > 0 ? [{ subnet, link: dev }] : [];
+  });
+}
+
+/** The same of IPv6, but for link-local and multicast addresses, which are everywhere. */
+export async function routes6(context: Context): Promise<Subnet6[]> {
+  const found = await json<{ dst: string }[]>(context, ["ip", "-j", "-6", "route", "show", "table", "all"]);
+  return found.flatMap(({ dst }) => {
+    const subnet = parseSubnet6(dst.includes("/") ? dst : `${dst}/128`);
+    return subnet && subnet.prefixLength > 0 && !/^f(e[89ab]|f)/.test(subnet.base) ? [subnet] : [];
   });
 }
 
@@ -63,9 +74,25 @@ export async function ruleHandles(context: Context, chain: string, comment: stri
   });
 }
 
-/** Forgets UDP flows, which would go on to where they went before: those that match conntrack(8)'s filter. */
-export async function forgetUdp(context: Context, filter: readonly string[]): Promise<void> {
-  const { code, stderr } = await context.host.processes.run(["conntrack", "-D", "-f", "ipv4", "-p", "udp", ...filter]);
+/** Forgets UDP flows, which would go on to where they went before: those that match conntrack(8)'s filter, a port or an address. */
+export async function forgetUdp(context: Context, filter: readonly [flag: string, value: string]): Promise<void> {
+  const [flag, value] = filter;
+  const families = /^\d+$/.test(value) ? ["ipv4", "ipv6"] : [value.includes(":") ? "ipv6" : "ipv4"];
+  for (const family of families) await forgetOf(context, { family, flag, value });
+}
+
+/** The flows that lead to an endpoint. */
+export async function forgetUdpOf(
+  context: Context,
+  endpoint: Pick<EndpointRow, "address" | "address6">,
+): Promise<void> {
+  await forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]);
+  if (endpoint.address6 !== undefined) await forgetUdp(context, ["--reply-src", endpoint.address6]);
+}
+
+async function forgetOf(context: Context, at: { family: string; flag: string; value: string }): Promise<void> {
+  const filter = ["-f", at.family, "-p", "udp", at.flag, at.value];
+  const { code, stderr } = await context.host.processes.run(["conntrack", "-D", ...filter]);
   const nothing = /\b0 flow entries have been deleted/.test(stderr);
   if (code !== 0 && !nothing) throw new EngineError("internal", `conntrack -D ${filter.join(" ")}: ${stderr.trim()}`);
 }

@@ -69,7 +69,6 @@ describe("user networks", () => {
     expect(create({}, "bridge")).rejects.toMatchObject({ kind: "forbidden" });
     expect(create({}, "-x")).rejects.toMatchObject({ kind: "invalid" });
     expect(create({ Driver: "macvlan" })).rejects.toThrow('network driver "macvlan" is not implemented');
-    expect(create({ EnableIPv6: true })).rejects.toMatchObject({ kind: "not-implemented" });
     expect(create({ ConfigOnly: true })).rejects.toMatchObject({ kind: "not-implemented" });
     expect(create({ Scope: "swarm" })).rejects.toMatchObject({ kind: "not-implemented" });
     expect(create({ Options: { "com.example": "x" } })).rejects.toThrow("com.example");
@@ -78,7 +77,7 @@ describe("user networks", () => {
     expect(create(pool("127.0.0.0/8"))).rejects.toMatchObject({ kind: "forbidden" });
     expect(create(pool("nonsense"))).rejects.toThrow("invalid subnet nonsense");
     expect(create(pool("10.233.0.0/31"))).rejects.toMatchObject({ kind: "invalid" });
-    expect(create(pool("fd00::/64"))).rejects.toMatchObject({ kind: "not-implemented" });
+    expect(create(pool("fd00::/64"))).rejects.toThrow("IPv6 is not enabled in the network");
     expect(create(pool("10.233.0.0/24", { Gateway: "10.234.0.1" }))).rejects.toThrow("invalid gateway");
     expect(create(pool("10.233.0.0/24", { IPRange: "10.234.0.0/25" }))).rejects.toThrow("invalid ip-range");
     expect(create({ IPAM: { Config: [{ Gateway: "10.1.1.1" }] } })).rejects.toMatchObject({ kind: "invalid" });

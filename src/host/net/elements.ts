@@ -1,6 +1,6 @@
 import { EngineError } from "../../errors/mod.ts";
 import { attribute, type Message, Netlink, NetlinkError, NLM, nest, protocols } from "./netlink.ts";
-import { AF_INET } from "./syscalls.ts";
+import { AF_INET, AF_INET6 } from "./syscalls.ts";
 
 /** One element of an nft map; key and value as the kernel has them: each part of a concatenation padded to four bytes, in network order. */
 export interface ElementChange {
@@ -28,8 +28,13 @@ const perMessage = 512;
  */
 let socket: Netlink | undefined;
 
-export function changeElements(table: string, changes: readonly ElementChange[]): void {
-  const messages = groups(changes).map((group) => elementsMessage(table, group));
+export interface NftTable {
+  readonly family: "ip" | "ip6";
+  readonly table: string;
+}
+
+export function changeElements(at: NftTable, changes: readonly ElementChange[]): void {
+  const messages = groups(changes).map((group) => elementsMessage(at, group));
   if (messages.length === 0) return;
   socket ??= new Netlink(protocols.netfilter).withLargeSends();
   const netlink = socket;
@@ -38,7 +43,7 @@ export function changeElements(table: string, changes: readonly ElementChange[])
   } catch (err) {
     if (!(err instanceof NetlinkError)) throw err;
     const kind = err.errno === "ENOENT" ? "not-found" : err.errno === "EEXIST" ? "conflict" : "internal";
-    throw new EngineError(kind, `Change nft table ${table}: ${err.errno}`, { cause: err });
+    throw new EngineError(kind, `Change nft table ${at.family} ${at.table}: ${err.errno}`, { cause: err });
   }
 }
 
@@ -54,7 +59,7 @@ function groups(changes: readonly ElementChange[]): ElementChange[][] {
   return found;
 }
 
-function elementsMessage(table: string, group: readonly ElementChange[]): Message {
+function elementsMessage({ family, table }: NftTable, group: readonly ElementChange[]): Message {
   const [LIST_TABLE, LIST_SET, LIST_ELEMENTS] = [1, 2, 3];
   const [first] = group;
   const elements = nest(LIST_ELEMENTS, ...group.map(element));
@@ -63,7 +68,7 @@ function elementsMessage(table: string, group: readonly ElementChange[]): Messag
   return {
     type: adding ? messageType.add : messageType.delete,
     flags: NLM.ack | (adding ? NLM.create : 0),
-    body: Buffer.concat([header(AF_INET, 0), ...attributes]),
+    body: Buffer.concat([header(family === "ip" ? AF_INET : AF_INET6, 0), ...attributes]),
   };
 }
 

@@ -51,15 +51,21 @@ export function removeNamespace(path: string): void {
   rmSync(path, { force: true });
 }
 
-/** Runs lines of ip(8) in a namespace, in one process; stops at the first that fails. */
-export async function ipInside(runner: Runner, namespace: string, lines: readonly string[]): Promise<void> {
+/** Runs lines of ip(8) in a namespace, in one process, after these commands of a shell; stops at the first that fails. */
+export async function ipInside(
+  runner: Runner,
+  namespace: string,
+  { lines, before = [] }: { readonly lines: readonly string[]; readonly before?: readonly string[] },
+): Promise<void> {
   if (!existsSync(namespace)) throw absent(namespace);
-  await inside(runner, ["nsenter", `--net=${namespace}`, "ip", "-batch", "-"], `${lines.join("\n")}\n`);
+  const ip = ["ip", "-batch", "-"];
+  const program = before.length === 0 ? ip : ["sh", "-ec", [...before, `exec ${ip.join(" ")}`].join("; ")];
+  await inside(runner, ["nsenter", `--net=${namespace}`, ...program], `${lines.join("\n")}\n`);
 }
 
 export async function addDefaultRoute(runner: Runner, namespace: string, gateway: string): Promise<void> {
   try {
-    await ipInside(runner, namespace, [`route add default via ${gateway}`]);
+    await ipInside(runner, namespace, { lines: [`route add default via ${gateway}`] });
   } catch (err) {
     if (messageOf(err).includes("File exists")) return;
     throw err;

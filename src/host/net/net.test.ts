@@ -148,19 +148,23 @@ describe("nft elements", () => {
         { length: 20_000 },
         (_, port) => ({ change: "add", set: "m", key: key(port), value }) as const,
       );
-      net.changeElements(table, add);
+      net.changeElements({ family: "ip", table: table }, add);
       const listed = async () => (await run(["nft", "list", "map", "ip", table, "m"])).stdout;
       expect(await listed()).toContain("tcp . 19999 : 10.230.0.2 . 80");
       const absent = { change: "delete", set: "m", key: key(30000) } as const;
-      expect(() => net.changeElements(table, [{ ...absent, key: key(1) }, absent])).toThrow("ENOENT");
+      expect(() => net.changeElements({ family: "ip", table: table }, [{ ...absent, key: key(1) }, absent])).toThrow(
+        "ENOENT",
+      );
       expect(await listed()).toContain("tcp . 1 : ");
-      net.changeElements(table, [{ ...absent, key: key(1) }]);
+      net.changeElements({ family: "ip", table: table }, [{ ...absent, key: key(1) }]);
       expect(await listed()).not.toContain("tcp . 1 : ");
-      net.changeElements(table, []);
+      net.changeElements({ family: "ip", table: table }, []);
     } finally {
       await run(["nft", "delete", "table", "ip", table]);
     }
-    expect(() => net.changeElements(table, [{ change: "add", set: "m", key: key(1), value }])).toThrow("ENOENT");
+    expect(() =>
+      net.changeElements({ family: "ip", table: table }, [{ change: "add", set: "m", key: key(1), value }]),
+    ).toThrow("ENOENT");
   });
 });
 

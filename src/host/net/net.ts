@@ -1,4 +1,4 @@
-import { changeElements, type ElementChange } from "./elements.ts";
+import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
 import {
   addDefaultRoute,
   createNamespace,
@@ -34,8 +34,8 @@ export interface Net {
   addDefaultRoute(namespace: string, gateway: string): Promise<void>;
   /** Sets routes as {@link VethPlan} has them, of an end that is there. */
   setRoutes(wanted: Pick<VethPlan, "namespace" | "inside"> & { readonly routes: readonly VethRoute[] }): Promise<void>;
-  /** One transaction of an `ip` table: all changes or none. Throws "not-found" when the table, the set or an element to delete is missing. */
-  changeElements(table: string, changes: readonly ElementChange[]): void;
+  /** One transaction of a table: all changes or none. Throws "not-found" when the table, the set or an element to delete is missing. */
+  changeElements(at: NftTable, changes: readonly ElementChange[]): void;
   /** Throws {@link PortError}. */
   reservePort(request: PortRequest): Reservation;
 }
@@ -49,11 +49,7 @@ export function createNet(runner: Runner): Net {
     unplugVeth,
     addDefaultRoute: (namespace, gateway) => addDefaultRoute(runner, namespace, gateway),
     setRoutes: ({ namespace, inside, routes }) =>
-      ipInside(
-        runner,
-        namespace,
-        routes.map((route) => routeLine(route, inside)),
-      ),
+      ipInside(runner, namespace, { lines: routes.map((route) => routeLine(route, inside)) }),
     changeElements,
     reservePort,
   };

@@ -1,11 +1,11 @@
 import { ptr } from "bun:ffi";
 import { errnoName } from "../errno.ts";
 import { errno, libc } from "../libc.ts";
-import { AF_INET, ipv4Bytes, SOCK_CLOEXEC, socketCalls } from "./syscalls.ts";
+import { AF_INET, AF_INET6, ipv4Bytes, ipv6Bytes, SOCK_CLOEXEC, socketCalls } from "./syscalls.ts";
 
 export interface PortRequest {
   readonly protocol: "tcp" | "udp";
-  /** IPv4, "0.0.0.0" for all. */
+  /** IPv4 or IPv6; "0.0.0.0" and "::" are all of their kind. */
   readonly address: string;
   /** 0 asks the kernel for a free one. */
   readonly port: number;
@@ -34,11 +34,14 @@ export class PortError extends Error {
  */
 export function reservePort({ protocol, address, port }: PortRequest): Reservation {
   const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
-  const fd = libc.socket(AF_INET, (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  const six = address.includes(":");
+  const fd = libc.socket(six ? AF_INET6 : AF_INET, (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new PortError(errnoName(errno()));
   try {
     if (protocol === "tcp") reuseAddress(fd);
-    check(socketCalls.bind(fd, ptr(socketAddress(address, port)), 16));
+    if (six) keepToSix(fd);
+    const where = six ? socketAddress6(address, port) : socketAddress(address, port);
+    check(socketCalls.bind(fd, ptr(where), where.length));
     if (protocol === "tcp") check(socketCalls.listen(fd, 0));
     return { port: port === 0 ? boundPort(fd) : port, release: () => libc.close(fd) };
   } catch (err) {
@@ -57,6 +60,22 @@ function reuseAddress(fd: number): void {
   check(socketCalls.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ptr(on), 4));
 }
 
+/** IPv4 is another reservation's business (ipv6(7), IPV6_V6ONLY). */
+function keepToSix(fd: number): void {
+  const [IPPROTO_IPV6, IPV6_V6ONLY] = [41, 26];
+  const on = new Int32Array([1]);
+  check(socketCalls.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, ptr(on), 4));
+}
+
+/** struct sockaddr_in6, in the host's scope. */
+function socketAddress6(address: string, port: number): Buffer {
+  const bytes = Buffer.alloc(28);
+  bytes.writeUInt16LE(AF_INET6, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(ipv6Bytes(address), 8);
+  return bytes;
+}
+
 /** struct sockaddr_in. */
 function socketAddress(address: string, port: number): Buffer {
   const bytes = Buffer.alloc(16);
@@ -67,8 +86,8 @@ function socketAddress(address: string, port: number): Buffer {
 }
 
 function boundPort(fd: number): number {
-  const bytes = Buffer.alloc(16);
-  const length = new Uint32Array([16]);
+  const bytes = Buffer.alloc(28);
+  const length = new Uint32Array([28]);
   check(socketCalls.getsockname(fd, ptr(bytes), ptr(length)));
   return bytes.readUInt16BE(2);
 }

@@ -16,9 +16,19 @@ const { symbols: socketCalls } = dlopen("libc.so.6", {
 export { socketCalls };
 
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const SOCK_CLOEXEC = 0x80000;
 
 /** The four bytes of a dotted address, in network order. The address is one that the engine itself wrote. */
 export function ipv4Bytes(address: string): Buffer {
   return Buffer.from(address.split(".").map(Number));
+}
+
+/** The sixteen bytes of a canonical IPv6 address, in network order. */
+export function ipv6Bytes(address: string): Buffer {
+  const [left = "", right] = address.split("::");
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const [head, tail] = [groups(left), groups(right ?? "")];
+  const all = [...head, ...Array<string>(8 - head.length - tail.length).fill("0"), ...tail];
+  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
 }

@@ -15,6 +15,8 @@ export interface VethPlan {
   /** IPv4. */
   readonly address: string;
   readonly prefixLength: number;
+  /** IPv6 beside it: an address, its prefix length, and the gateway of its default route. */
+  readonly six?: { readonly address: string; readonly prefixLength: number; readonly gateway?: string };
   /** Default route inside; none without it. */
   readonly gateway?: string;
   /** Further routes inside, by way of the end that is there; `local` ones are addresses of the namespace itself. */
@@ -41,7 +43,8 @@ export async function plugVeth(runner: Runner, plan: VethPlan): Promise<void> {
   createPair(host, plan, bridge);
   try {
     host.request([portFlags(linkIndex(host, plan.name), plan.isolated ?? false)]);
-    await ipInside(runner, plan.namespace, insideLines(plan));
+    const before = plan.six ? [allowSix(plan.inside)] : [];
+    await ipInside(runner, plan.namespace, { lines: insideLines(plan), before });
   } catch (err) {
     host.request([{ type: RTM.delLink, flags: NLM.ack, body: named(plan.name) }]);
     throw wrap(err, `Plug ${plan.name} into ${plan.bridge}`);
@@ -101,11 +104,25 @@ function portFlags(index: number, isolated: boolean): Message {
   return { type: RTM.setLink, flags: NLM.ack, body };
 }
 
-function insideLines({ inside, address, prefixLength, gateway, routes = [] }: VethPlan): string[] {
+/** Off in every new namespace (see namespace.ts); addresses come from the engine, not from whoever advertises some. */
+function allowSix(inside: string): string {
+  const settings = `/proc/sys/net/ipv6/conf/${inside}`;
+  return `echo 0 >${settings}/accept_ra; echo 0 >${settings}/disable_ipv6`;
+}
+
+function sixLines({ inside, six }: VethPlan): string[] {
+  if (!six) return [];
+  const route = six.gateway === undefined ? [] : [`route add default via ${six.gateway} dev ${inside}`];
+  return [`addr add ${six.address}/${six.prefixLength} dev ${inside} nodad`, ...route];
+}
+
+function insideLines(plan: VethPlan): string[] {
+  const { inside, address, prefixLength, gateway, routes = [] } = plan;
   const broadcast = prefixLength < 31 ? "broadcast + " : "";
   return [
     `addr add ${address}/${prefixLength} ${broadcast}dev ${inside}`,
     `link set ${inside} up`,
+    ...sixLines(plan),
     ...(gateway === undefined ? [] : [`route add default via ${gateway} dev ${inside}`]),
     ...routes.map((route) => routeLine(route, inside)),
   ];

@@ -1,4 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
+import { bytes6 } from "../address6.ts";
 
 /** RFC 1035, 4.1: as much of a query as a resolver for names of containers looks at. */
 export interface Query {
@@ -128,19 +129,7 @@ export function encodeName(name: string): Buffer {
 }
 
 function addressBytes(address: string): Buffer {
-  return address.includes(":") ? ipv6Bytes(address) : Buffer.from(address.split(".").map(Number));
-}
-
-/** Of a valid address, which may hold one `::`. */
-function ipv6Bytes(address: string): Buffer {
-  const [left = "", right] = address.split("::");
-  const groups = (text: string) => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));
-  const [head, tail] = [groups(left), groups(right ?? "")];
-  const zeros = right === undefined ? 0 : 8 - head.length - tail.length;
-  const bytes = Buffer.alloc(16);
-  for (const [at, group] of [...head, ...Array<number>(zeros).fill(0), ...tail].entries())
-    bytes.writeUInt16BE(group, at * 2);
-  return bytes;
+  return address.includes(":") ? bytes6(address) : Buffer.from(address.split(".").map(Number));
 }
 
 /** The address that a name below in-addr.arpa stands for; undefined for any other name. */

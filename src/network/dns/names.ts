@@ -192,7 +192,7 @@ function memberOf(network: Resolving, row: EndpointRow): Member {
     holder: row.holder,
     networkId: network.id,
     networkName: network.name,
-    addresses: [formatAddress(row.address)],
+    addresses: [formatAddress(row.address), ...(row.address6 === undefined ? [] : [row.address6])],
     names: [...new Set([row.name, ...row.resolver.names])],
     links: row.resolver.links,
     upstreams: row.resolver.upstreams,

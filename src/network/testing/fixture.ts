@@ -124,12 +124,13 @@ export function inside(machine: Machine, holder: string, ...argv: string[]) {
 /** A server in a sandbox that answers with what it is sent; listens when this resolves. */
 export async function echoServer(
   machine: Machine,
-  at: { holder: string; protocol: "tcp" | "udp"; port: number },
+  at: { holder: string; protocol: "tcp" | "udp"; port: number; six?: boolean },
 ): Promise<Disposable> {
+  const hostname = at.six ? "::" : "0.0.0.0";
   const echo =
     at.protocol === "tcp"
-      ? `Bun.listen({ hostname: "0.0.0.0", port: ${at.port}, socket: { data: (s, d) => void s.write(d) } })`
-      : `await Bun.udpSocket({ hostname: "0.0.0.0", port: ${at.port}, socket: { data: (s, d, p, a) => void s.send(d, p, a) } })`;
+      ? `Bun.listen({ hostname: "${hostname}", port: ${at.port}, socket: { data: (s, d) => void s.write(d) } })`
+      : `await Bun.udpSocket({ hostname: "${hostname}", port: ${at.port}, socket: { data: (s, d, p, a) => void s.send(d, p, a) } })`;
   const namespace = `--net=${machine.config.execRoot}/netns/${at.holder}`;
   const argv = ["nsenter", namespace, process.execPath, "-e", `${echo}; process.stdout.write("listening")`];
   const child = createProcesses().spawn(argv, { stdio: ["ignore", "pipe", "ignore"] });
@@ -171,6 +172,7 @@ export async function tcpEcho(hostname: string, port: number, text = "hello"): P
 export async function udpEcho(hostname: string, port: number, tries = 5): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = await Bun.udpSocket({
+    hostname: hostname.includes(":") ? "::" : "0.0.0.0",
     socket: { data: (_, data) => resolve(data.toString()), error: () => undefined },
   });
   const timer = setInterval(() => (tries-- > 0 ? socket.send("hello", port, hostname) : resolve(undefined)), 200);
