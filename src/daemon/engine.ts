@@ -59,7 +59,7 @@ async function openParts({ config, log, undo }: Making) {
   undo.use(host.workers);
   const { workers } = host;
   const db = undo.use(openDb(join(config.dataRoot, "berth.db"), migrations));
-  const events = createEvents(db);
+  const events = undo.use(createEvents(db));
   const content = await openContent({ db, directory: await below(config, "content") });
   const snapshots = await openSnapshots({ db, directory: await below(config, "snapshots"), workers });
   const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, events });

@@ -1,63 +1,185 @@
 import { expect, test } from "bun:test";
-import { openDb } from "../db/mod.ts";
+import { type Db, openDb } from "../db/mod.ts";
 import type { EventMessage } from "../wire/mod.ts";
-import { matches } from "./events.ts";
-import { createEvents, eventsMigrations } from "./mod.ts";
+import { eventTest } from "./filter.ts";
+import { defaultLimits } from "./log.ts";
+import { createEvents, type EventSpan, type Events, eventsMigrations } from "./mod.ts";
+import { storedEvents } from "./testing/stored.ts";
 
 const filter = (entries: Record<string, string[]> = {}) => new Map(Object.entries(entries));
 const start = {
   type: "container",
   action: "start",
   id: "abc123",
-  attributes: { name: "web", image: "nginx", tier: "front" },
+  attributes: { name: "web", image: "nginx:1", tier: "front" },
 } as const;
 
-test("a subscriber gets what matches from the moment it asks, until it goes", async () => {
-  using db = openDb(":memory:", eventsMigrations);
-  const events = createEvents(db);
+const memory = () => openDb(":memory:", eventsMigrations);
+const nanoseconds = () => BigInt(Date.now()) * 1_000_000n;
+const never = new AbortController().signal;
+
+/** The ids of what is followed, until there are `most` of them. */
+async function ids(events: Events, span: Partial<EventSpan>, most = Number.POSITIVE_INFINITY): Promise<string[]> {
+  const found: string[] = [];
+  for await (const portion of events.follow({ filter: filter(), signal: never, ...span })) {
+    found.push(...portion.map(({ Actor }) => Actor.ID));
+    if (found.length >= most) break;
+  }
+  return found;
+}
+
+function publishMany(events: Events, { from, to }: { from: number; to: number }): void {
+  for (let id = from; id < to; id++) events.publish({ type: "image", action: "pull", id: String(id) });
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => String(from + at));
+
+test("a listener gets what matches from the moment it asks, until it goes", async () => {
+  using db = memory();
+  using events = createEvents(db);
   const abort = new AbortController();
-  const got: string[] = [];
-  const reading = (async () => {
-    for await (const event of events.subscribe(filter({ event: ["start"] }), abort.signal)) got.push(event.Actor.ID);
-  })();
-  await Bun.sleep(0);
+  events.publish({ ...start, id: "before" });
+  const reading = ids(events, { filter: filter({ event: ["start"] }), signal: abort.signal });
   expect(events.listeners).toBe(1);
   events.publish(start);
   events.publish({ ...start, action: "die" });
+  await Bun.sleep(1);
   events.publish({ ...start, id: "def" });
-  await Bun.sleep(0);
+  await Bun.sleep(1);
   abort.abort();
-  await reading;
-  expect(got).toEqual(["abc123", "def"]);
+  expect(await reading).toEqual(["abc123", "def"]);
   expect(events.listeners).toBe(0);
 });
 
-test("stored events come back in order from an instant on, and instants never repeat", () => {
-  using db = openDb(":memory:", eventsMigrations);
+test("the past and the present join without a gap or a repetition", async () => {
+  using db = memory();
+  using events = createEvents(db);
+  publishMany(events, { from: 0, to: 3000 });
+  const reading = ids(events, { since: 0n }, 3600);
+  for (let at = 3000; at < 3600; at += 100) {
+    publishMany(events, { from: at, to: at + 100 });
+    await Bun.sleep(0);
+  }
+  expect(await reading).toEqual(numbers(0, 3600));
+});
+
+test("since and until are instants, both inclusive, and instants never repeat", async () => {
+  using db = memory();
+  using events = createEvents(db);
+  publishMany(events, { from: 0, to: 1000 });
+  const at = storedEvents(events, db).map(({ timeNano }) => BigInt(timeNano));
+  expect(new Set(at).size).toBe(1000);
+  expect(await ids(events, { since: at[300] ?? 0n, until: at[302] ?? 0n })).toEqual(["300", "301", "302"]);
+  expect(await ids(events, { since: 0n, until: at[1] ?? 0n })).toEqual(["0", "1"]);
+  expect(await ids(events, { since: nanoseconds() + 60_000_000_000n, until: nanoseconds() })).toEqual([]);
+});
+
+test("until an instant that is to come, news is waited for", async () => {
+  using db = memory();
+  using events = createEvents(db);
+  const reading = ids(events, { until: nanoseconds() + 100_000_000n });
+  events.publish(start);
+  expect(await reading).toEqual(["abc123"]);
+});
+
+test("one that does not read loses nothing, and finds what it missed on disk", async () => {
+  using db = memory();
+  using events = createEvents(db);
+  const received = events.follow({ filter: filter(), signal: never })[Symbol.asyncIterator]();
+  const first = received.next();
+  publishMany(events, { from: 0, to: 20_000 });
+  const found = ((await first).value as EventMessage[]).map(({ Actor }) => Actor.ID);
+  while (found.length < 20_000) {
+    const { value } = await received.next();
+    found.push(...(value as EventMessage[]).map(({ Actor }) => Actor.ID));
+  }
+  expect(found).toEqual(numbers(0, 20_000));
+});
+
+test("the log outlives its program, and goes on from where it was", async () => {
+  using db = memory();
+  {
+    using events = createEvents(db);
+    publishMany(events, { from: 0, to: 10 });
+  }
+  using events = createEvents(db);
+  publishMany(events, { from: 10, to: 12 });
+  expect(await ids(events, { since: 0n }, 12)).toEqual(numbers(0, 12));
+  const at = storedEvents(events, db).map(({ timeNano }) => timeNano);
+  expect(at).toEqual(at.toSorted((a, b) => a - b));
+});
+
+test("the log is bounded by number and by age", async () => {
+  using db = memory();
+  {
+    using events = createEvents(db, { ...defaultLimits, events: 1000 });
+    publishMany(events, { from: 0, to: 5000 });
+    const stored = storedEvents(events, db);
+    expect(stored.length).toBeLessThan(2000);
+    expect(stored.at(-1)?.Actor.ID).toBe("4999");
+  }
+  db.write((tx) => tx.run("UPDATE events SET at = 1 WHERE seq < 4900"));
+  using events = createEvents(db);
+  publishMany(events, { from: 5000, to: 6000 });
+  const seqs = db.read((q) => q.all<{ seq: number }>("SELECT seq FROM events WHERE at = 1"));
+  expect(seqs).toEqual([]);
+  expect(storedEvents(events, db).at(-1)?.Actor.ID).toBe("5999");
+});
+
+test("a long past leaves room for others", async () => {
+  using db = memory();
+  using events = createEvents(db);
+  publishMany(events, { from: 0, to: 10_000 });
+  let turns = 0;
+  const turning = setInterval(() => turns++, 0);
+  await ids(events, { since: 0n, until: nanoseconds(), filter: filter({ event: ["nothing"] }) });
+  clearInterval(turning);
+  expect(turns).toBeGreaterThan(3);
+});
+
+test("a database that takes nothing more is nobody's end", async () => {
+  const db: Db = memory();
   const events = createEvents(db);
-  for (const id of ["a", "b", "c"]) events.publish({ ...start, id });
-  const all = events.since(filter(), 0n);
-  expect(all.map(({ Actor }) => Actor.ID)).toEqual(["a", "b", "c"]);
-  expect(new Set(all.map(({ timeNano }) => timeNano)).size).toBe(3);
-  expect(events.since(filter({ container: ["b"] }), 0n)).toHaveLength(1);
-  expect(events.since(filter(), BigInt(Date.now() + 60_000) * 1_000_000n)).toEqual([]);
+  const reading = ids(events, {}, 1);
+  db[Symbol.dispose]();
+  events.publish(start);
+  expect(await reading).toEqual(["abc123"]);
+});
+
+test("a filter that Docker does not have is refused at once", () => {
+  using db = memory();
+  using events = createEvents(db);
+  expect(() => events.follow({ filter: filter({ unheard: ["of"] }), signal: never })).toThrow(
+    "invalid filter 'unheard'",
+  );
 });
 
 test.each([
   [{ type: ["container", "image"] }, true],
   [{ type: ["image"] }, false],
   [{ event: ["start"] }, true],
+  [{ event: ["sta"] }, false],
+  [{ event: ["sta", "exec_create"] }, true],
   [{ container: ["web"] }, true],
+  [{ container: ["we"] }, true],
   [{ container: ["abc"] }, true],
+  [{ container: ["eb"] }, false],
   [{ container: ["other"] }, false],
+  [{ container: [] }, true],
+  [{ network: ["web"] }, false],
+  [{ service: ["web"] }, false],
+  [{ node: ["web"] }, false],
+  [{ image: ["nginx:1"] }, true],
   [{ image: ["nginx"] }, true],
+  [{ image: ["ngin"] }, false],
   [{ label: ["tier"] }, true],
   [{ label: ["tier=front"] }, true],
   [{ label: ["tier=back"] }, false],
+  [{ label: ["tier", "other"] }, false],
   [{ label: ["constructor"] }, false],
   [{ type: ["container"], event: ["die"] }, false],
   [{ scope: ["local"] }, true],
-  [{ unheard: ["of"] }, false],
+  [{ scope: ["swarm"] }, false],
 ])("%p matches: %p", (wanted, expected) => {
   const event: EventMessage = {
     Type: start.type,
@@ -67,31 +189,18 @@ test.each([
     time: 1,
     timeNano: 1,
   };
-  expect(matches(filter(wanted as Record<string, string[]>), event)).toBe(expected);
+  expect(eventTest(filter(wanted as Record<string, string[]>))(event)).toBe(expected);
 });
 
-test("a subscriber that does not read is cut off", async () => {
-  using db = openDb(":memory:", eventsMigrations);
-  const events = createEvents(db);
-  const received = events.subscribe(filter(), new AbortController().signal)[Symbol.asyncIterator]();
-  const first = received.next();
-  for (let sent = 0; sent < 100_010; sent++) events.publish({ type: "image", action: "pull", id: String(sent) });
-  expect((await first).value?.Actor.ID).toBe("0");
-  let count = 1;
-  const rest = (async () => {
-    for (let one = await received.next(); !one.done; one = await received.next()) count++;
-  })();
-  await expect(rest).rejects.toThrow("were not read");
-  expect(count).toBeLessThanOrEqual(100_001);
-});
-
-test("a database that takes nothing more is nobody's end", async () => {
-  const db = openDb(":memory:", eventsMigrations);
-  const events = createEvents(db);
-  const abort = new AbortController();
-  const next = events.subscribe(filter(), abort.signal)[Symbol.asyncIterator]().next();
-  db[Symbol.dispose]();
-  events.publish(start);
-  expect((await next).value?.Action).toBe("start");
-  abort.abort();
+test.each([
+  ["exec_create: sh -c true", "exec_create", true],
+  ["health_status: healthy", "health_status", true],
+  ["health_status: healthy", "health_status: healthy", true],
+  ["health_status: healthy", "health_status: unhealthy", false],
+  ["exec_die", "exec", false],
+])("the action %p matches %p: %p", (Action, wanted, expected) => {
+  const event: EventMessage = {
+    ...{ Type: "container", Action, Actor: { ID: "a", Attributes: {} }, scope: "local", time: 1, timeNano: 1 },
+  };
+  expect(eventTest(filter({ event: [wanted] }))(event)).toBe(expected);
 });

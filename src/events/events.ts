@@ -1,19 +1,23 @@
-import { Queue } from "../async/mod.ts";
-import type { Db, Migration } from "../db/mod.ts";
-import { EngineError } from "../errors/mod.ts";
+import type { Db } from "../db/mod.ts";
 import type { EventMessage, Filters } from "../wire/mod.ts";
+import { type EventTest, eventTest } from "./filter.ts";
+import { defaultLimits, EventLog, type LoggedEvent, type LogLimits, pageSize } from "./log.ts";
 
 /**
- * The bus. Publish only from `tx.afterCommit`, so that nobody hears of what did not happen.
- * The last {@link kept} events stay in the database, which is what `events --since` reads, also over a restart.
+ * The bus and its log. Publish only from `tx.afterCommit`, so that nobody hears of what did not happen.
+ *
+ * Everything published is written to the database, which keeps the last million events, and none for longer than 90 days.
+ * Listeners have no queues: each has a place in the log and reads on from there, from memory where it keeps up and from disk
+ * where it does not. So a slow one loses nothing (but what the log itself has let go), and one that stops costs nothing.
  */
-export interface Events {
+export interface Events extends Disposable {
   publish(event: EngineEvent): void;
-  /** Live events that match, until the signal aborts. A slow reader loses nothing, but one that is {@link most} behind is cut off with "unavailable". */
-  subscribe(filter: EventFilter, signal: AbortSignal): AsyncIterable<EventMessage>;
-  /** Stored events at or after `from` (nanoseconds since 1970), oldest first. */
-  since(filter: EventFilter, from: bigint): EventMessage[];
-  /** How many subscribers there are. */
+  /**
+   * Events that match, oldest first, in portions: what the log has from `since` on, then what happens from this call on.
+   * Ends at `until`, or when the signal aborts. Throws "invalid" for a filter that Docker does not have.
+   */
+  follow(span: EventSpan): AsyncIterable<readonly EventMessage[]>;
+  /** How many are following. */
   readonly listeners: number;
 }
 
@@ -24,144 +28,102 @@ export interface EngineEvent {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-export type EventFilter = Filters;
-
-export const eventsMigrations: readonly Migration[] = [
-  {
-    module: "events",
-    version: 1,
-    sql: "CREATE TABLE events (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT; CREATE INDEX events_at ON events(at)",
-  },
-];
-
-const kept = 10_000;
-/** Events that wait for one subscriber: one that does not read must not fill the memory. */
-const most = 100_000;
-
-export function createEvents(db: Db): Events {
-  return new EventBus(db);
+export interface EventSpan {
+  readonly filter: Filters;
+  /** Nanoseconds since 1970, both inclusive; undefined: nothing of the past, no end. */
+  readonly since?: bigint | undefined;
+  readonly until?: bigint | undefined;
+  readonly signal: AbortSignal;
 }
 
-class EventBus implements Events {
-  readonly #db: Db;
-  readonly #subscribers = new Set<{ filter: EventFilter; queue: Queue<EventMessage> }>();
-  #last = 0n;
-  #pending: EventMessage[] = [];
+export function createEvents(db: Db, limits: LogLimits = defaultLimits): Events {
+  return new EventBus(new EventLog(db, limits));
+}
 
-  constructor(db: Db) {
-    this.#db = db;
+/** One that follows, and waits for news. */
+interface Listener {
+  wake(): void;
+}
+
+/** The longest that a timer can be set to, in milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+
+class EventBus implements Events {
+  readonly #log: EventLog;
+  readonly #listeners = new Set<Listener>();
+
+  constructor(log: EventLog) {
+    this.#log = log;
   }
 
   get listeners(): number {
-    return this.#subscribers.size;
+    return this.#listeners.size;
   }
 
-  publish(event: EngineEvent): void {
-    const message = this.#stamp(event);
-    this.#pending.push(message);
-    if (this.#pending.length === 1) queueMicrotask(() => this.#storeOrDrop());
-    for (const { filter, queue } of this.#subscribers) {
-      if (!matches(filter, message)) continue;
-      if (queue.size < most) queue.push(message);
-      else queue.close(new EngineError("unavailable", `More than ${most} events were not read`));
-    }
+  publish({ type, action, id, attributes = {} }: EngineEvent): void {
+    this.#log.append({ Type: type, Action: action, Actor: { ID: id, Attributes: attributes }, scope: "local" });
+    for (const listener of this.#listeners) listener.wake();
   }
 
-  async *subscribe(filter: EventFilter, signal: AbortSignal): AsyncIterable<EventMessage> {
-    const subscriber = { filter, queue: new Queue<EventMessage>() };
-    const stop = () => subscriber.queue.close();
-    this.#subscribers.add(subscriber);
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+  follow(span: EventSpan): AsyncIterable<readonly EventMessage[]> {
+    const matches = eventTest(span.filter);
+    const place = span.since === undefined ? this.#log.newest : this.#log.before(span.since);
+    return this.#read(place, { ...span, matches });
+  }
+
+  async *#read(
+    start: number,
+    span: EventSpan & { readonly matches: EventTest },
+  ): AsyncGenerator<readonly EventMessage[]> {
+    const listener: Listener = { wake: () => undefined };
+    const leave = () => listener.wake();
+    this.#listeners.add(listener);
+    span.signal.addEventListener("abort", leave, { once: true });
     try {
-      yield* subscriber.queue;
+      for (let place = start; !span.signal.aborted; ) {
+        const page = this.#log.after(place);
+        place = page.at(-1)?.seq ?? place;
+        const found = within(page, span);
+        if (found.length > 0) yield found;
+        if (isOver(page, span.until)) return;
+        if (page.length === 0) await untilNews(listener, span.until);
+        // Who reads a long past takes turns with everybody else.
+        else if (page.length === pageSize) await new Promise((resolve) => setImmediate(resolve));
+      }
     } finally {
-      signal.removeEventListener("abort", stop);
-      this.#subscribers.delete(subscriber);
+      span.signal.removeEventListener("abort", leave);
+      this.#listeners.delete(listener);
     }
   }
 
-  since(filter: EventFilter, from: bigint): EventMessage[] {
-    this.#store();
-    const sql = "SELECT body FROM events WHERE at >= ? ORDER BY seq";
-    const rows = this.#db.read((q) => q.all<{ body: string }>(sql, [from]));
-    return rows.map((row) => JSON.parse(row.body) as EventMessage).filter((message) => matches(filter, message));
-  }
-
-  /**
-   * Strictly increasing instants, so that `since` with the last one seen never repeats a different event. A microsecond
-   * apart, since a JSON number holds today's nanoseconds to 256 only.
-   */
-  #stamp(event: EngineEvent): EventMessage {
-    const now = BigInt(Date.now()) * 1_000_000n;
-    this.#last = now > this.#last ? now : this.#last + 1000n;
-    return {
-      Type: event.type,
-      Action: event.action,
-      Actor: { ID: event.id, Attributes: event.attributes ?? {} },
-      scope: "local",
-      time: Number(this.#last / 1_000_000_000n),
-      timeNano: Number(this.#last),
-    };
-  }
-
-  /** Nobody is there to be told, and news that a full disk does not take must not end the daemon. */
-  #storeOrDrop(): void {
-    try {
-      this.#store();
-    } catch {
-      return;
-    }
-  }
-
-  #store(): void {
-    const batch = this.#pending;
-    if (batch.length === 0) return;
-    this.#pending = [];
-    this.#db.write((tx) => {
-      for (const event of batch)
-        tx.run("INSERT INTO events (at, body) VALUES (?, ?)", [event.timeNano, JSON.stringify(event)]);
-      tx.run("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", [kept]);
-    });
+  [Symbol.dispose](): void {
+    this.#log.flush();
   }
 }
 
-/** Docker's event filters: values of one key are alternatives, keys add up; names match as well as ids. */
-export function matches(filter: EventFilter, event: EventMessage): boolean {
-  for (const [key, values] of filter) {
-    if (values.length > 0 && !values.some((value) => matchesOne(key, value, event))) return false;
-  }
-  return true;
+function within(page: readonly LoggedEvent[], span: EventSpan & { readonly matches: EventTest }): EventMessage[] {
+  const { since = 0n, until, matches } = span;
+  const inTime = (at: bigint) => at >= since && (until === undefined || at <= until);
+  return page.map(({ message }) => message).filter((one) => inTime(BigInt(one.timeNano)) && matches(one));
 }
 
-function matchesOne(key: string, value: string, event: EventMessage): boolean {
-  const { ID, Attributes } = event.Actor;
-  switch (key) {
-    case "type":
-      return event.Type === value;
-    case "event":
-      return event.Action === value || event.Action.startsWith(`${value}:`);
-    case "scope":
-      return event.scope === value;
-    case "label": {
-      const [name = "", wanted] = splitOnce(value, "=");
-      return Object.hasOwn(Attributes, name) && (wanted === undefined || Attributes[name] === wanted);
-    }
-    case "image":
-      return (
-        (event.Type === "image" && (ID === value || Attributes["name"] === value)) || Attributes["image"] === value
-      );
-    case "container":
-    case "network":
-    case "volume":
-    case "daemon":
-      return event.Type === key && (ID === value || ID.startsWith(value) || Attributes["name"] === value);
-    default:
-      return false;
-  }
+/** With no more events in the log once the time has come, or with one from after it. */
+function isOver(page: readonly LoggedEvent[], until: bigint | undefined): boolean {
+  if (until === undefined) return false;
+  const last = page.at(-1);
+  return last ? BigInt(last.message.timeNano) > until : BigInt(Date.now()) * 1_000_000n >= until;
 }
 
-function splitOnce(text: string, separator: string): [string, string?] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+/** Until something is published, the listener leaves, or its time has come. */
+async function untilNews(listener: Listener, until: bigint | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const left = until === undefined ? undefined : Number(until / 1_000_000n) + 1 - Date.now();
+  const timer = left === undefined ? undefined : setTimeout(resolve, Math.min(Math.max(left, 0), longestTimer));
+  listener.wake = resolve;
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    listener.wake = () => undefined;
+  }
 }

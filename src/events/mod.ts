@@ -1,1 +1,2 @@
-export { createEvents, type EngineEvent, type EventFilter, type Events, eventsMigrations } from "./events.ts";
+export { createEvents, type EngineEvent, type EventSpan, type Events } from "./events.ts";
+export { eventsMigrations } from "./log.ts";

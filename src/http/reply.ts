@@ -53,22 +53,24 @@ async function sendStream(channel: Channel, reply: PlainReply & { kind: "stream"
 /** The producer is told to stop as soon as the client leaves, also while it has nothing to say. */
 async function pump(bytes: Bytes, channel: Channel): Promise<void> {
   const iterator = bytes[Symbol.asyncIterator]();
-  const { promise: left, reject } = Promise.withResolvers<never>();
-  const leave = () => reject(channel.signal.reason);
-  channel.signal.addEventListener("abort", leave, { once: true });
-  if (channel.signal.aborted) leave();
+  let leave: () => void = () => undefined;
+  const left = () => leave();
+  // A promise of its own each time: reactions to one that lasts as long as the stream would pile up with every chunk.
+  const next = () =>
+    new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+      leave = () => reject(channel.signal.reason);
+      if (channel.signal.aborted) leave();
+      iterator.next().then(resolve, reject);
+    });
+  channel.signal.addEventListener("abort", left, { once: true });
   try {
-    for (;;) {
-      const { done, value } = await Promise.race([iterator.next(), left]);
-      if (done) return;
-      await channel.write(value);
-    }
+    for (let item = await next(); !item.done; item = await next()) await channel.write(item.value);
   } catch (err) {
     // Not awaited: a generator that blocks gets to its `finally` only when it wakes up.
     iterator.return?.().catch(() => undefined);
     throw err;
   } finally {
-    channel.signal.removeEventListener("abort", leave);
+    channel.signal.removeEventListener("abort", left);
   }
 }
 

@@ -1,3 +1,4 @@
+import { storedEvents } from "../../events/testing/stored.ts";
 import { collect, fromBuffer, readFrames } from "../../stream/mod.ts";
 import type { LogOptions } from "../containers.ts";
 import { body } from "./bodies.ts";
@@ -59,8 +60,8 @@ export async function logText(engine: Engine, id: string, options: Partial<LogOp
 
 /** "die exitCode=3" and so on, of one container. */
 export function eventsOf(engine: Engine, id: string): string[] {
-  return engine.events
-    .since(new Map([["container", [id]]]), 0n)
+  return storedEvents(engine.events, engine.db)
+    .filter(({ Type, Actor }) => Type === "container" && Actor.ID === id)
     .map(({ Action, Actor }) =>
       [Action, Actor.Attributes["exitCode"] ?? Actor.Attributes["signal"]].filter(Boolean).join(" "),
     );

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type ContentStore, contentMigrations, openContent } from "../../content/mod.ts";
 import { openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
+import { storedEvents } from "../../events/testing/stored.ts";
 import { nullLog } from "../../log/mod.ts";
 import { chainIds, type Descriptor, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
 import type { Images } from "../images.ts";
@@ -43,7 +44,7 @@ export async function setUp() {
     directory,
     images,
     make: (options: MakeImage) => makeImage({ images, content, layers }, options),
-    actions: () => events.since(new Map(), 0n).map((event) => `${event.Action} ${event.Actor.Attributes["name"]}`),
+    actions: () => storedEvents(events, db).map((event) => `${event.Action} ${event.Actor.Attributes["name"]}`),
     [Symbol.dispose]: () => {
       db[Symbol.dispose]();
       rmSync(directory, { recursive: true, force: true });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Db, openDb } from "../../db/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
+import { storedEvents } from "../../events/testing/stored.ts";
 import { createNet, createProcesses, createWorkers, type Net } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { EventMessage } from "../../wire/mod.ts";
@@ -79,7 +80,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       await machine.networks.recover(new Set(live));
     },
     crashResolver: () => mortal.crash(),
-    events: () => events.since(new Map([["type", ["network"]]]), 0n),
+    events: () => storedEvents(events, db),
     end: async () => {
       await machine.networks.recover(new Set());
       await machine.networks.shutdown();
