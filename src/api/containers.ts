@@ -14,6 +14,7 @@ import {
 import { containerStreamRoutes } from "./container-streams.ts";
 import { portRoutes } from "./ports.ts";
 import { empty, json, refOf } from "./reply.ts";
+import { statsRoutes } from "./stats.ts";
 import { atLeast } from "./version.ts";
 
 /** `/containers` and what is below it, but for exec. */
@@ -24,6 +25,7 @@ export function containerRoutes(containers: Containers): Route[] {
     ...reading(containers),
     ...containerStreamRoutes(containers),
     ...portRoutes(containers),
+    ...statsRoutes(containers),
   ];
 }
 

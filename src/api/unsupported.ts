@@ -43,7 +43,6 @@ const missing: Readonly<Record<string, string>> = {
   "GET /images/search": "searching a registry",
   "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
   "POST /session": "the session API of BuildKit",
-  "GET /containers/{id*}/stats": "container stats",
   "GET /containers/{id*}/attach/ws": "attaching by WebSocket",
   "HEAD /containers/{id*}/archive": "copying files out of and into containers (archive)",
   "GET /containers/{id*}/archive": "copying files out of and into containers (archive)",

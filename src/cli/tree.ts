@@ -10,6 +10,7 @@ import { logs } from "./container/logs.ts";
 import { port } from "./container/port.ts";
 import { prune as containerPrune } from "./container/prune.ts";
 import { run } from "./container/run.ts";
+import { stats } from "./container/stats/stats.ts";
 import { update } from "./container/update.ts";
 import { aliased, group, named } from "./group.ts";
 import { build, builderPrune } from "./image/build.ts";
@@ -32,7 +33,7 @@ import * as volume from "./volume/volume.ts";
 const onContainers: readonly AnyCommand[] = [
   ...[run, exec, create, start, control.stop, control.restart, control.kill, control.pause, control.unpause],
   ...[attach, logs, control.wait, container.top, port, container.diff, commit, container.exportContainer],
-  ...[control.rename, update],
+  ...[control.rename, stats, update],
 ];
 
 const onImages: readonly AnyCommand[] = [

@@ -13,6 +13,7 @@ import type { Volumes } from "../volumes/mod.ts";
 import type { ExecTable } from "./exec/table.ts";
 import type { Hubs } from "./hub.ts";
 import type { Retries } from "./retry.ts";
+import type { Sampler } from "./stats/sampler.ts";
 import type { ContainerTable } from "./table.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -58,6 +59,7 @@ export interface Context extends Parts {
   readonly waiters: Waiters;
   readonly retries: Retries;
   readonly execs: ExecTable;
+  readonly sampler: Sampler;
   /** Aborts when the daemon goes. */
   readonly closing: AbortSignal;
 }

@@ -30,6 +30,9 @@ import { rename } from "./rename.ts";
 import { resize, resizeExec } from "./resize.ts";
 import { Retries } from "./retry.ts";
 import { start } from "./start.ts";
+import { sampleOf } from "./stats/sample.ts";
+import { Sampler } from "./stats/sampler.ts";
+import { followStats, stats } from "./stats/stats.ts";
 import { restart, stop } from "./stop.ts";
 import { ContainerTable, containerRoots } from "./table.ts";
 import { top } from "./top.ts";
@@ -60,6 +63,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
     waiters: new Waiters(),
     retries: new Retries(parts.config.firstRetryDelay ?? 100),
     execs: new ExecTable(),
+    sampler: new Sampler((id) => sampleOf(ctx, id)),
     closing: closing.signal,
   };
   const users = (imageId: string) => usersOf(ctx, imageId);
@@ -110,6 +114,8 @@ function operations(ctx: Context): Containers {
     attach: (ref, options) => attach(ctx, ref, options),
     resize: (ref, size) => resize(ctx, ref, size),
     top: (ref, psArgs) => top(ctx, ref, psArgs),
+    stats: (ref, options) => stats(ctx, ref, options),
+    followStats: (ref, signal) => followStats(ctx, ref, signal),
   };
 }
 

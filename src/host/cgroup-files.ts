@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CgroupUsage } from "./host.ts";
+import type { CgroupUsage, IoCounter } from "./host.ts";
+import { tickNs } from "./usage.ts";
 
 /** v1 has no word for "no limit": it shows the largest multiple of the page size, just below 2^63. */
 const v1Unlimited = 2 ** 62;
@@ -25,7 +26,7 @@ export function readV2Usage(root: string, path: string): CgroupUsage {
       stats: Object.fromEntries(flatKeys(file("memory.stat"))),
     },
     pids: { current: single(file("pids.current")), limit: single(file("pids.max")) },
-    io: text(file("io.stat")).split("\n").flatMap(ioStatLine),
+    io: { bytes: text(file("io.stat")).split("\n").flatMap(ioStatLine) },
   };
 }
 
@@ -33,11 +34,14 @@ export function readV2Usage(root: string, path: string): CgroupUsage {
 export function readV1Usage(root: string, path: string): CgroupUsage {
   const file = (controller: string, name: string) => join(root, controller, path, name);
   const cpu = flatKeys(file("cpu", "cpu.stat"));
+  // Made to fit the total, unlike what usage_user and usage_sys say.
+  const modes = flatKeys(file("cpuacct", "cpuacct.stat"));
   return {
     cpu: {
       totalNs: single(file("cpuacct", "cpuacct.usage")),
-      userNs: single(file("cpuacct", "cpuacct.usage_user")),
-      systemNs: single(file("cpuacct", "cpuacct.usage_sys")),
+      userNs: numberIn(modes, "user") * tickNs,
+      systemNs: numberIn(modes, "system") * tickNs,
+      perCpuNs: numbers(file("cpuacct", "cpuacct.usage_percpu")),
       periods: numberIn(cpu, "nr_periods"),
       throttledPeriods: numberIn(cpu, "nr_throttled"),
       throttledNs: numberIn(cpu, "throttled_time"),
@@ -45,10 +49,15 @@ export function readV1Usage(root: string, path: string): CgroupUsage {
     memory: {
       usage: single(file("memory", "memory.usage_in_bytes")),
       limit: single(file("memory", "memory.limit_in_bytes")),
+      maxUsage: single(file("memory", "memory.max_usage_in_bytes")),
+      failures: single(file("memory", "memory.failcnt")),
       stats: Object.fromEntries(flatKeys(file("memory", "memory.stat"))),
     },
     pids: { current: single(file("pids", "pids.current")), limit: single(file("pids", "pids.max")) },
-    io: text(file("blkio", "blkio.throttle.io_service_bytes_recursive")).split("\n").flatMap(blkioLine),
+    io: {
+      bytes: text(file("blkio", "blkio.throttle.io_service_bytes_recursive")).split("\n").flatMap(blkioLine),
+      operations: text(file("blkio", "blkio.throttle.io_serviced_recursive")).split("\n").flatMap(blkioLine),
+    },
   };
 }
 
@@ -73,23 +82,29 @@ function single(file: string): number {
   return number >= v1Unlimited ? Number.POSITIVE_INFINITY : number;
 }
 
+function numbers(file: string): number[] {
+  return text(file)
+    .split(/\s+/)
+    .filter((word) => word !== "")
+    .map(Number);
+}
+
 /** `8:0 rbytes=1 wbytes=2 rios=…` */
-function ioStatLine(line: string): CgroupUsage["io"][number][] {
+function ioStatLine(line: string): IoCounter[] {
   const match = /^(\d+):(\d+) .*?rbytes=(\d+) wbytes=(\d+)/.exec(line);
   if (!match) return [];
   const device = { major: Number(match[1]), minor: Number(match[2]) };
   return [
-    { ...device, op: "read", bytes: Number(match[3]) },
-    { ...device, op: "write", bytes: Number(match[4]) },
+    { ...device, op: "read", value: Number(match[3]) },
+    { ...device, op: "write", value: Number(match[4]) },
   ];
 }
 
-/** `8:0 Read 4096`; the other words (Sync, Async, Discard, Total) count the same bytes again. */
-function blkioLine(line: string): CgroupUsage["io"][number][] {
-  const match = /^(\d+):(\d+) (Read|Write) (\d+)$/.exec(line);
+/** `8:0 Read 4096`; the sum of all devices at the end has none. */
+function blkioLine(line: string): IoCounter[] {
+  const match = /^(\d+):(\d+) (\w+) (\d+)$/.exec(line);
   if (!match) return [];
-  const op = match[3] === "Read" ? "read" : "write";
-  return [{ major: Number(match[1]), minor: Number(match[2]), op, bytes: Number(match[4]) }];
+  return [{ major: Number(match[1]), minor: Number(match[2]), op: match[3] ?? "", value: Number(match[4]) }];
 }
 
 function text(file: string): string {

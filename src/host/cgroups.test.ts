@@ -47,10 +47,12 @@ describe("v2", () => {
       cpu: { totalNs: 5000, userNs: 3000, systemNs: 2000, periods: 7, throttledPeriods: 1, throttledNs: 4000 },
       memory: { usage: 4096, limit: Number.POSITIVE_INFINITY, stats: { anon: 1, file: 2 } },
       pids: { current: 3, limit: 20 },
-      io: [
-        { major: 8, minor: 0, op: "read", bytes: 1 },
-        { major: 8, minor: 0, op: "write", bytes: 2 },
-      ],
+      io: {
+        bytes: [
+          { major: 8, minor: 0, op: "read", value: 1 },
+          { major: 8, minor: 0, op: "write", value: 2 },
+        ],
+      },
     });
   });
 
@@ -73,31 +75,57 @@ describe("v1", () => {
     "memory/c/cgroup.procs": "5\n",
     "memory/c/memory.usage_in_bytes": "10\n",
     "memory/c/memory.limit_in_bytes": "9223372036854771712\n",
+    "memory/c/memory.max_usage_in_bytes": "20\n",
+    "memory/c/memory.failcnt": "4\n",
+    "memory/c/memory.stat": "cache 1\ntotal_inactive_file 2\n",
     "memory/c/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
     "cpu/cgroup.procs": "",
     "cpu/c/cgroup.procs": "5\n",
     "cpu/c/cpu.stat": "nr_periods 1\nnr_throttled 2\nthrottled_time 3\n",
     "cpuacct/cgroup.procs": "",
     "cpuacct/c/cpuacct.usage": "9\n",
+    "cpuacct/c/cpuacct.stat": "user 5\nsystem 4\n",
+    "cpuacct/c/cpuacct.usage_percpu": "6 3 \n",
     "systemd/cgroup.procs": "",
     "blkio/cgroup.procs": "",
-    "blkio/c/blkio.throttle.io_service_bytes_recursive": "8:0 Read 1\n8:0 Write 2\n8:0 Sync 3\nTotal 3\n",
+    "blkio/c/blkio.throttle.io_service_bytes_recursive": "8:0 Read 1\n8:0 Write 2\n8:0 Sync 3\n8:0 Total 3\nTotal 3\n",
+    "blkio/c/blkio.throttle.io_serviced_recursive": "8:0 Read 7\nTotal 7\n",
+    "pids/cgroup.procs": "",
+    "pids/c/pids.current": "1\n",
+    "pids/c/pids.max": "max\n",
   };
 
   test("is told from hybrid by the unified tree", () => {
     expect(createCgroups(tree(files)).version).toBe("v1");
     expect(createCgroups(tree({ ...files, "unified/cgroup.controllers": "" })).version).toBe("hybrid");
-    expect([...createCgroups(tree(files)).controllers].sort()).toEqual(["blkio", "cpu", "cpuacct", "memory"]);
+    expect([...createCgroups(tree(files)).controllers].sort()).toEqual(["blkio", "cpu", "cpuacct", "memory", "pids"]);
   });
 
   test("counts", () => {
     const cgroups = createCgroups(tree(files));
+    const disk = { major: 8, minor: 0 };
     expect(cgroups.pids("/c")).toEqual([5]);
     expect(cgroups.oomKilled("/c")).toBe(false);
-    const usage = cgroups.usage("/c");
-    expect(usage.cpu).toEqual({ totalNs: 9, userNs: 0, systemNs: 0, periods: 1, throttledPeriods: 2, throttledNs: 3 });
-    expect(usage.memory).toEqual({ usage: 10, limit: Number.POSITIVE_INFINITY, stats: {} });
-    expect(usage.io.map((entry) => entry.bytes)).toEqual([1, 2]);
+    expect(cgroups.usage("/c")).toEqual({
+      cpu: {
+        ...{ totalNs: 9, userNs: 5e7, systemNs: 4e7, perCpuNs: [6, 3] },
+        ...{ periods: 1, throttledPeriods: 2, throttledNs: 3 },
+      },
+      memory: {
+        ...{ usage: 10, limit: Number.POSITIVE_INFINITY, maxUsage: 20, failures: 4 },
+        stats: { cache: 1, total_inactive_file: 2 },
+      },
+      pids: { current: 1, limit: Number.POSITIVE_INFINITY },
+      io: {
+        bytes: [
+          { ...disk, op: "Read", value: 1 },
+          { ...disk, op: "Write", value: 2 },
+          { ...disk, op: "Sync", value: 3 },
+          { ...disk, op: "Total", value: 3 },
+        ],
+        operations: [{ ...disk, op: "Read", value: 7 }],
+      },
+    });
   });
 });
 

@@ -111,18 +111,32 @@ export interface CgroupUsage {
     readonly totalNs: number;
     readonly userNs: number;
     readonly systemNs: number;
+    /** By processor; v1 only. */
+    readonly perCpuNs?: readonly number[];
     readonly periods: number;
     readonly throttledPeriods: number;
     readonly throttledNs: number;
   };
-  readonly memory: { readonly usage: number; readonly limit: number; readonly stats: Readonly<Record<string, number>> };
+  readonly memory: {
+    readonly usage: number;
+    readonly limit: number;
+    /** The most that it has ever been, and how often the limit was hit; v1 only. */
+    readonly maxUsage?: number;
+    readonly failures?: number;
+    /** All of memory.stat, whose keys differ between v1 and v2. */
+    readonly stats: Readonly<Record<string, number>>;
+  };
   readonly pids: { readonly current: number; readonly limit: number };
-  readonly io: readonly {
-    readonly major: number;
-    readonly minor: number;
-    readonly op: "read" | "write";
-    readonly bytes: number;
-  }[];
+  /** `operations` only where the kernel counts them apart (v1). */
+  readonly io: { readonly bytes: readonly IoCounter[]; readonly operations?: readonly IoCounter[] };
+}
+
+export interface IoCounter {
+  readonly major: number;
+  readonly minor: number;
+  /** The kernel's word: on v1 "Read", "Write", "Sync", "Async", "Discard", "Total", on v2 "read" and "write". */
+  readonly op: string;
+  readonly value: number;
 }
 
 /** Small files below a root, every path resolved with openat2(RESOLVE_IN_ROOT): symlinks cannot lead out. */

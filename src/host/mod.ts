@@ -7,6 +7,7 @@ export type {
   CgroupUsage,
   Child,
   Host,
+  IoCounter,
   Job,
   JobContext,
   JobOptions,
@@ -47,4 +48,5 @@ export { copyTree, type TreeCopy } from "./tree/copy.ts";
 export { removeTree } from "./tree/remove.ts";
 export { type TreeUsage, usageOf } from "./tree/usage.ts";
 export { type Found, type Visitor, walk } from "./tree/walk.ts";
+export { type InterfaceCounters, interfaceCounters, type ProcessorTime, processorTime } from "./usage.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";

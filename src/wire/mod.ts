@@ -24,5 +24,6 @@ export { humanDuration } from "./human-duration.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";
+export type * from "./stats.ts";
 export type * from "./system.ts";
 export { parseDuration, parseInstant } from "./time.ts";
