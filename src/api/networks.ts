@@ -1,17 +1,10 @@
 import type { Memberships } from "../containers/mod.ts";
-import { EngineError, isKind } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Networks } from "../network/mod.ts";
-import {
-  decodeFilters,
-  decodeNetworkConnect,
-  decodeNetworkCreate,
-  decodeNetworkDisconnect,
-  type Filters,
-} from "../wire/mod.ts";
+import { decodeFilters, decodeNetworkConnect, decodeNetworkCreate, decodeNetworkDisconnect } from "../wire/mod.ts";
 import { empty, json, param } from "./reply.ts";
 
-type NetworkService = Pick<Networks, "create" | "get" | "list" | "remove">;
+type NetworkService = Pick<Networks, "create" | "get" | "list" | "prune" | "remove">;
 
 export function networkRoutes(networks: NetworkService, memberships: Memberships): Route[] {
   return [...managing(networks), ...joining(memberships)];
@@ -40,26 +33,9 @@ function managing(networks: NetworkService): Route[] {
     {
       method: "POST",
       path: "/networks/prune",
-      handle: async ({ query }) => json({ NetworksDeleted: await prune(networks, decodeFilters(query)) }),
+      handle: async ({ query }) => json({ NetworksDeleted: await networks.prune(decodeFilters(query)) }),
     },
   ];
-}
-
-/** Everything custom that nobody uses. One that came into use meanwhile stays. */
-async function prune(networks: NetworkService, filter: Filters): Promise<string[]> {
-  for (const key of filter.keys())
-    if (key !== "label")
-      throw new EngineError("not-implemented", `network prune by ${key} is not implemented by Berth yet`);
-  const deleted: string[] = [];
-  for (const { Name, Id } of networks.list(new Map([...filter, ["dangling", ["true"]], ["type", ["custom"]]]))) {
-    try {
-      await networks.remove(Id);
-      deleted.push(Name);
-    } catch (err) {
-      if (!isKind(err, "forbidden") && !isKind(err, "not-found")) throw err;
-    }
-  }
-  return deleted;
 }
 
 function joining(memberships: Memberships): Route[] {

@@ -44,6 +44,8 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
   await using views = new RootViews(context, join(directory, "views"));
   const running: Build = { context, files, options, output, views, directory, signal: options.signal };
   const image = await solveAndExport(running, graph);
+  const attributes = { ...image.run.Labels, name: image.id };
+  context.events.publish({ type: "image", action: "create", id: image.id, attributes });
   for (const tag of tags) context.images.tag(image, tag);
   announce(image, { options, graph, tags });
   return image;

@@ -17,7 +17,9 @@ export async function pruneCache(
   const mounts = all ? await pruneMounts(context, matches) : { deleted: [], reclaimed: 0 };
   const { bytes } = await context.collector.collect();
   const deleted = rows.filter(({ kind }) => kind !== "image").map(({ id }) => id);
-  return { deleted: [...deleted, ...mounts.deleted], reclaimed: bytes + mounts.reclaimed };
+  const reclaimed = bytes + mounts.reclaimed;
+  context.events.publish({ type: "builder", action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
+  return { deleted: [...deleted, ...mounts.deleted], reclaimed };
 }
 
 type Matcher = (entry: { readonly id: string; readonly used: number }) => boolean;

@@ -10,6 +10,11 @@ export function publish(ctx: Context, row: Who, event: ContainerEvent): void {
   ctx.events.publish({ type: "container", action: event.action, id: row.id, attributes });
 }
 
+/** A command as the actions of an exec have it: with a space at the end where there are no arguments. */
+export function commandText([program = "", ...args]: readonly string[]): string {
+  return `${program} ${args.join(" ")}`;
+}
+
 export interface ContainerEvent {
   readonly action: string;
   readonly attributes?: Readonly<Record<string, string>>;

@@ -10,6 +10,7 @@ import { startLocked } from "./start.ts";
 import type { Row } from "./table.ts";
 import { endProcess, takeDown } from "./take-down.ts";
 import { isLive, type Phase, transition } from "./transition.ts";
+import { tellVolumes } from "./volume-events.ts";
 
 /** How long a client that does not read may delay the news of an exit, in milliseconds. */
 const flushLimit = 3000;
@@ -52,6 +53,7 @@ async function removed(ctx: Context, row: Row): Promise<void> {
 /** What the process held goes while its last output is on its way. */
 async function settle(ctx: Context, { row, down }: { row: Row; down: () => Promise<void> }): Promise<void> {
   const [, taken] = await Promise.allSettled([ctx.hubs.get(row.id)?.flushed(flushLimit), down()]);
+  tellVolumes(ctx, row, "unmount");
   if (taken.status === "fulfilled") return;
   ctx.log.error("could not take down a container", { container: row.id, error: messageOf(taken.reason) });
 }

@@ -225,6 +225,11 @@ test("ps output: the last column keeps its spaces", () => {
     Titles: ["UID", "PID", "CMD"],
     Processes: [["root", "5", "sleep 10"]],
   });
+  const threads = "PID COMMAND\n5 sh\n- -\n6 other\n- -\n";
+  expect(parsePs(threads, new Set([5])).Processes).toEqual([
+    ["5", "sh"],
+    ["-", "-"],
+  ]);
   expect(() => parsePs("A B\n", new Set())).toThrow("Couldn't find PID field");
 });
 

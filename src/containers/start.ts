@@ -16,6 +16,7 @@ import type { Row } from "./table.ts";
 import { takeDown } from "./take-down.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
+import { tellVolumes } from "./volume-events.ts";
 
 /** A user's start: earlier retries and stops are forgotten. */
 export async function start(ctx: Context, ref: string): Promise<void> {
@@ -39,7 +40,11 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
     const pid = await launch(ctx, row);
     const clean = { exitCode: 0, error: "", oomKilled: false, stoppedByUser: false, finished: row.finished };
     const patch = { phase, pid, started: instant(), restartCount, ...clean };
-    ctx.table.update(row.id, patch, publishing(ctx, { action: "start" }));
+    const started = publishing(ctx, { action: "start" });
+    ctx.table.update(row.id, patch, (tx, after) => {
+      tx.afterCommit(() => tellVolumes(ctx, row, "mount"));
+      started(tx, after);
+    });
   } catch (err) {
     await failed(ctx, { row, err });
     throw err;

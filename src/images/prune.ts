@@ -24,6 +24,8 @@ export async function pruneImages(
       if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
     }
   }
+  const attributes = { reclaimed: String(reclaimed) };
+  context.events.publish({ type: "image", action: "prune", id: "", attributes });
   return { deleted, reclaimed };
 }
 

@@ -20,6 +20,8 @@ export interface Networks {
   list(filter: Filters): NetworkInspect[];
   /** Throws "forbidden" for predefined ones and while endpoints are active. */
   remove(idOrName: string): Promise<void>;
+  /** Removes custom networks without endpoints and gives their names. Filters: until, label, label!. */
+  prune(filter: Filters): Promise<string[]>;
   openSandbox(holder: string): Promise<Sandbox>;
   /** Takes down what is left of the holder: endpoints, ports, veths, the namespace. No error when nothing is. */
   closeSandbox(holder: string): Promise<void>;

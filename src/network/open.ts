@@ -11,6 +11,7 @@ import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
 import { publishPorts, unpublishPorts } from "./live-ports.ts";
 import type { Networks } from "./network.ts";
+import { pruneNetworks } from "./prune.ts";
 import { recover, shutdown } from "./recover.ts";
 import { rename } from "./rename.ts";
 import { Spare } from "./spare.ts";
@@ -47,6 +48,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     create: (body) => createNetwork(context, body),
     get: (idOrName) => db.read((q) => inspectNetwork(q, findNetwork(q, idOrName))),
     list: (filter) => db.read((q) => listNetworks(q, filter)),
+    prune: (filter) => pruneNetworks(context, filter),
     remove: (idOrName) => removeNetwork(context, idOrName),
     openSandbox: (holder) => openSandbox(context, holder),
     closeSandbox: (holder) => closeSandbox(context, holder),

@@ -3,7 +3,7 @@ import { EngineError } from "../../errors/mod.ts";
 import type { ExecCreateBody } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
 import { detachKeys } from "../detach-keys.ts";
-import { publish } from "../event.ts";
+import { commandText, publish } from "../event.ts";
 import { resolve } from "../refs.ts";
 import { transition } from "../transition.ts";
 import { checkTexts } from "../validate.ts";
@@ -17,6 +17,6 @@ export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { I
   detachKeys(body.DetachKeys);
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });
-  publish(ctx, row, { action: `exec_create: ${body.Cmd.join(" ")}`, attributes: { execID: id } });
+  publish(ctx, row, { action: `exec_create: ${commandText(body.Cmd)}`, attributes: { execID: id } });
   return { Id: id };
 }

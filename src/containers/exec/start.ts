@@ -7,7 +7,7 @@ import type { ExecStartBody } from "../../wire/mod.ts";
 import type { StreamConnect } from "../containers.ts";
 import type { Context } from "../context.ts";
 import { detachKeys } from "../detach-keys.ts";
-import { publish } from "../event.ts";
+import { commandText, publish } from "../event.ts";
 import { Hub, type StreamName } from "../hub.ts";
 import { pathsOf } from "../paths.ts";
 import { resolve } from "../refs.ts";
@@ -86,8 +86,8 @@ async function launch(
     ...(size && { size: { rows: size[0], columns: size[1] } }),
   });
   if (ctx.execs.get(exec.id).phase === "starting") ctx.execs.update(exec.id, { phase: "running", pid: task.pid });
-  const command = exec.body.Cmd.join(" ");
-  publish(ctx, row, { action: `exec_start: ${command}`, attributes: { execID: exec.id } });
+  const action = `exec_start: ${commandText(exec.body.Cmd)}`;
+  publish(ctx, row, { action, attributes: { execID: exec.id } });
   return task;
 }
 
@@ -108,6 +108,8 @@ async function serveExec(
     closeStdin: true,
     detachKeys: detachKeys(exec.body.DetachKeys),
   });
+  const row = ctx.table.get(exec.containerId);
+  if (outcome === "detached" && row) publish(ctx, row, { action: "exec_detach", attributes: { execID: exec.id } });
   // Clients ask for the exit code as soon as the stream ends: it must be there by then.
   if (outcome === "ended" && !socket.signal.aborted) await ctx.execs.ended(exec.id);
 }
