@@ -1,8 +1,9 @@
 import { EngineError, isKind } from "../errors/mod.ts";
-import { type Filters, hasLabel } from "../wire/mod.ts";
+import { re2 } from "../patterns/mod.ts";
+import { type Filters, filterFlag, hasLabel } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { networksOf } from "./endpoints.ts";
-import { wantedPorts } from "./network.ts";
+import { isPortFilter, portTest } from "./port-filters.ts";
 import { resolve } from "./refs.ts";
 import { statusOf } from "./status.ts";
 import type { Row } from "./table.ts";
@@ -14,8 +15,14 @@ const statuses = ["created", "running", "paused", "restarting", "removing", "exi
 
 /** One entry per key that Docker knows; each turns its values into a test of rows, or throws "invalid". */
 const compilers: Readonly<Record<string, Compile>> = {
-  id: (_, values) => (row) => values.some((value) => row.id.startsWith(value) || matches(value, row.id)),
-  name: (_, values) => (row) => values.some((value) => matches(value, row.name) || matches(value, `/${row.name}`)),
+  id: (_, values) => {
+    const matches = textTest(values);
+    return (row) => values.some((value) => row.id.startsWith(value)) || matches(row.id);
+  },
+  name: (_, values) => {
+    const matches = textTest(values);
+    return (row) => matches(row.name) || matches(`/${row.name}`);
+  },
   label: (_, values) => (row) => values.every((value) => hasLabel(row.config.Labels, value)),
   "label!": (_, values) => (row) => !values.some((value) => hasLabel(row.config.Labels, value)),
   exited: (_, values) => {
@@ -35,16 +42,14 @@ const compilers: Readonly<Record<string, Compile>> = {
     Object.entries(networksOf(ctx, row)).some(
       ([name, { NetworkID }]) => values.includes(name) || values.some((value) => value && NetworkID.startsWith(value)),
     ),
-  publish: (_, values) => portTest(values, (row) => Object.keys(wantedPorts(row))),
-  expose: (_, values) => portTest(values, (row) => Object.keys(row.config.ExposedPorts ?? {})),
   health: (_, values) => {
     const known = ["starting", "healthy", "unhealthy", "none"];
     for (const value of values) if (!known.includes(value)) throw bad("health", value);
     return () => values.includes("none");
   },
   "is-task": (_, values) => {
-    for (const value of values) if (!/^(0|1|true|false)$/i.test(value)) throw bad("is-task", value);
-    return () => values.every((value) => /^(0|false)$/i.test(value));
+    const wanted = filterFlag(new Map([["is-task", values]]), "is-task");
+    return () => wanted !== true;
   },
   isolation: () => () => true,
 };
@@ -53,10 +58,11 @@ const compilers: Readonly<Record<string, Compile>> = {
 export function compileFilters(ctx: Context, filter: Filters): Test {
   const tests = [...filter].map(([key, values]) => {
     const compile = Object.hasOwn(compilers, key) ? compilers[key] : undefined;
-    if (!compile) throw new EngineError("invalid", `invalid filter '${key}'`);
-    return values.length === 0 ? () => true : compile(ctx, values);
+    if (!compile && !isPortFilter(key)) throw new EngineError("invalid", `invalid filter '${key}'`);
+    return !compile || values.length === 0 ? () => true : compile(ctx, values);
   });
-  return (row) => tests.every((test) => test(row));
+  const hasPort = portTest(ctx, filter);
+  return (row) => tests.every((test) => test(row)) && hasPort(row);
 }
 
 function bad(key: string, value: string): EngineError {
@@ -68,15 +74,10 @@ function number(key: string, value: string): number {
   throw bad(key, value);
 }
 
-/** Names are regular expressions; one that is none is compared as it is. */
-function matches(pattern: string, text: string): boolean {
-  if (text.includes(pattern)) return true;
-  if (!/[\^$.*+?()[\]{}|\\]/.test(pattern) || pattern.length > 200) return false;
-  try {
-    return new RegExp(pattern).test(text);
-  } catch {
-    return false;
-  }
+/** Values are whole texts or regular expressions; one that is none matches nothing else. */
+function textTest(values: readonly string[]): (text: string) => boolean {
+  const matches = re2(values);
+  return (text) => values.includes(text) || matches(text);
 }
 
 /** Containers of that image, or of one made from its layers. */
@@ -109,17 +110,4 @@ function relative(
   const order = new Map([...ctx.table.all()].map((row, at) => [row.id, at]));
   const marks = values.map((value) => order.get(resolve(ctx.table, value).id) ?? 0);
   return (row) => marks.every((mark) => wanted(order.get(row.id) ?? 0, mark));
-}
-
-function portTest(values: readonly string[], portsOf: (row: Row) => readonly string[]): Test {
-  const wanted = values.map((value) => {
-    const [, from, to = from, proto = "tcp"] = /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(value) ?? [];
-    if (from === undefined) throw bad("port", value);
-    return { from: Number(from), to: Number(to), proto };
-  });
-  return (row) =>
-    portsOf(row).some((port) => {
-      const [number = "", proto = "tcp"] = port.split("/");
-      return wanted.some((one) => one.proto === proto && one.from <= Number(number) && Number(number) <= one.to);
-    });
 }

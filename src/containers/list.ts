@@ -23,16 +23,31 @@ export interface ListOptions {
 export async function list(ctx: Context, options: ListOptions): Promise<ContainerSummary[]> {
   const { filter, limit } = options;
   const accepts = compileFilters(ctx, filter);
-  const everything = options.all || limit > 0 || filter.has("status") || filter.has("exited");
+  const everything = options.all || limit > 0 || (filter.get("status") ?? []).length > 0;
   const found: Row[] = [];
+  const turns = new Turns();
   for (const row of [...ctx.table.all()].reverse()) {
     if (limit > 0 && found.length >= limit) break;
+    await turns.next();
     if (row.phase === "creating") continue;
     if (!everything && !isLive(row.phase) && row.phase !== "restarting") continue;
     if (accepts(row)) found.push(row);
   }
   const names = linkNames(ctx.table);
   return Promise.all(found.map((row) => summary(ctx, row, { size: options.size, names: names.get(row.id) ?? [] })));
+}
+
+/** Milliseconds that a list may take before others get their turn: filters are a client's, and there may be many rows. */
+const longestTurn = 10;
+
+class Turns {
+  #began = performance.now();
+
+  async next(): Promise<void> {
+    if (performance.now() - this.#began < longestTurn) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#began = performance.now();
+  }
 }
 
 interface Extra {

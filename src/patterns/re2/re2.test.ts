@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { re2 } from "./re2.ts";
 
-const matches = (pattern: string, text: string) => re2(pattern)?.(text);
+const matches = (pattern: string, text: string) => re2([pattern])(text);
 
 test.each([
   ["web", "my-web-1", true],
@@ -81,9 +81,19 @@ test.each([
   ["[[:nothing:]]"],
   ["\\x{110000}"],
   ["(".repeat(2000)],
-  ["((a{100}){100}){100}"],
-])("%p is none", (pattern) => {
-  expect(re2(pattern)).toBeUndefined();
+])("%p is malformed and matches nothing", (pattern) => {
+  for (const text of ["", "a", "y", pattern]) expect([text, matches(pattern, text)]).toEqual([text, false]);
+});
+
+test("several are alternatives, each with its own flags", () => {
+  const any = re2(["^a$", "(?i)B", "("]);
+  expect(["a", "xb", "aa", "("].map(any)).toEqual([true, true, false, false]);
+  expect(re2([])("")).toBe(false);
+});
+
+test("what grows too large is refused", () => {
+  expect(() => re2(["((a{100}){100}){100}"])).toThrow("too large");
+  expect(() => re2(Array.from({ length: 20 }, () => "a{1000}"))).toThrow("too large");
 });
 
 describe("what takes others exponential time", () => {
