@@ -1,4 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
+import { re2 } from "../patterns/mod.ts";
 
 /** Go's `path.Match`: `*` and `?` stop at slashes, `[a-z]` and `[^a-z]` are classes, a backslash quotes. Throws "invalid" for a bad pattern. */
 export function globMatcher(pattern: string): (text: string) => boolean {
@@ -18,15 +19,17 @@ export function globMatcher(pattern: string): (text: string) => boolean {
       source += quote(pattern[at] ?? "");
     } else source += quote(char);
   }
-  const expression = compile(source, pattern);
-  return (text) => expression.test(text);
+  const expression = `^(?:${source})$`;
+  if (!isExpression(expression)) throw bad(pattern);
+  // JavaScript's own would take exponential time for a row of asterisks.
+  return re2([expression]);
 }
 
-function compile(source: string, pattern: string): RegExp {
+function isExpression(source: string): boolean {
   try {
-    return new RegExp(`^(?:${source})$`, "u");
+    return new RegExp(source, "u") instanceof RegExp;
   } catch {
-    throw bad(pattern);
+    return false;
   }
 }
 
