@@ -7,7 +7,7 @@ export const shortestWindow = 200;
 /** One from longer ago says nothing about now. */
 export const longestWindow = 60_000;
 /** Containers that are read before others on this thread get their turn. */
-const atOnce = 16;
+const atOnce = 8;
 
 type Read = (id: string) => Sample | undefined;
 
