@@ -45,6 +45,19 @@ describe("user networks", () => {
     expect((await run(["ip", "-br", "link"])).stdout).not.toContain(`br${machine.config.tag}-`);
   });
 
+  test("those that nobody uses are pruned, by label and by age", async () => {
+    await machine.networks.create(body("one", { Labels: { a: "b" } }));
+    await machine.networks.create(body("two", { Labels: { keep: "" } }));
+    const prune = (...filter: [string, string[]][]) => machine.networks.prune(new Map(filter));
+    expect(await prune(["label", ["other"]])).toEqual([]);
+    expect(await prune(["until", ["10m"]])).toEqual([]);
+    expect(await prune(["label!", ["keep"]])).toEqual(["one"]);
+    await expect(prune(["name", ["two"]])).rejects.toThrow("invalid filter 'name'");
+    expect(await prune()).toEqual(["two"]);
+    const last = machine.events().at(-1);
+    expect([last?.Action, last?.Actor.Attributes]).toEqual(["prune", { reclaimed: "0" }]);
+  });
+
   test("filter by name, id, driver, type, label, scope, dangling", async () => {
     const { id } = await machine.networks.create(body("one", { Labels: { a: "b=c", d: "" } }));
     const names = (...filter: [string, string[]][]) =>
