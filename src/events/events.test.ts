@@ -109,7 +109,20 @@ test("the log outlives its program, and goes on from where it was", async () => 
   expect(at).toEqual(at.toSorted((a, b) => a - b));
 });
 
-test("the log is bounded by number and by age", async () => {
+test("the log is bounded by size", () => {
+  using db = memory();
+  for (const round of [0, 1]) {
+    using events = createEvents(db, { ...defaultLimits, bytes: 300_000 });
+    publishMany(events, { from: 5000 * round, to: 5000 * (round + 1) });
+    const stored = storedEvents(events, db);
+    const size = stored.reduce((sum, one) => sum + JSON.stringify(one).length, 0);
+    expect(size).toBeLessThan(500_000);
+    expect(size).toBeGreaterThan(300_000);
+    expect(stored.at(-1)?.Actor.ID).toBe(String(5000 * (round + 1) - 1));
+  }
+});
+
+test("the log is bounded by number and by age", () => {
   using db = memory();
   {
     using events = createEvents(db, { ...defaultLimits, events: 1000 });

@@ -6,7 +6,8 @@ import { defaultLimits, EventLog, type LoggedEvent, type LogLimits, pageSize } f
 /**
  * The bus and its log. Publish only from `tx.afterCommit`, so that nobody hears of what did not happen.
  *
- * Everything published is written to the database, which keeps the last million events, and none for longer than 90 days.
+ * Everything published is written to the database, which keeps the last million events, at most 512 MiB of them and none for
+ * longer than 90 days.
  * Listeners have no queues: each has a place in the log and reads on from there, from memory where it keeps up and from disk
  * where it does not. So a slow one loses nothing (but what the log itself has let go), and one that stops costs nothing.
  */

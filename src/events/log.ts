@@ -7,6 +7,8 @@ export const eventsMigrations: readonly Migration[] = [
     version: 1,
     sql: "CREATE TABLE events (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT; CREATE INDEX events_at ON events(at)",
   },
+  // The lengths of all bodies so far, so that the size of what is kept is one subtraction.
+  { module: "events", version: 2, sql: "ALTER TABLE events ADD COLUMN total INTEGER NOT NULL DEFAULT 0" },
 ];
 
 export interface LoggedEvent {
@@ -17,11 +19,13 @@ export interface LoggedEvent {
 
 export interface LogLimits {
   readonly events: number;
+  /** Of the events' JSON. */
+  readonly bytes: number;
   /** Milliseconds. */
   readonly age: number;
 }
 
-export const defaultLimits: LogLimits = { events: 1_000_000, age: 90 * 24 * 3600 * 1000 };
+export const defaultLimits: LogLimits = { events: 1_000_000, bytes: 512 << 20, age: 90 * 24 * 3600 * 1000 };
 
 /** How many events are read at once: about a millisecond's work. */
 export const pageSize = 256;
@@ -44,13 +48,14 @@ export class EventLog {
   #pending: LoggedEvent[] = [];
   #newest: number;
   #lastAt: bigint;
+  #total: number;
 
   constructor(db: Db, limits: LogLimits) {
     this.#db = db;
     this.#limits = limits;
-    const last = db.read((q) =>
-      q.get<{ seq: number; at: number }>("SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1"),
-    );
+    const newest = "SELECT seq, at, total FROM events ORDER BY seq DESC LIMIT 1";
+    const last = db.read((q) => q.get<{ seq: number; at: number; total: number }>(newest));
+    this.#total = last?.total ?? 0;
     this.#newest = last?.seq ?? 0;
     const at = BigInt(last?.at ?? 0);
     this.#lastAt = at < nowNs() + plausible ? at : 0n;
@@ -121,18 +126,25 @@ export class EventLog {
   }
 
   #store(tx: Tx, batch: readonly LoggedEvent[]): void {
-    for (const { seq, message } of batch)
-      tx.run("INSERT INTO events VALUES (?, ?, ?)", [seq, message.timeNano, JSON.stringify(message)]);
+    let total = this.#total;
+    for (const { seq, message } of batch) {
+      const body = JSON.stringify(message);
+      total += body.length;
+      tx.run("INSERT INTO events VALUES (?, ?, ?, ?)", [seq, message.timeNano, body, total]);
+    }
+    tx.afterCommit(() => {
+      this.#total = total;
+    });
     const newest = batch.at(-1)?.seq ?? 0;
     // Each event written makes room for two: what is too old goes bit by bit, whatever has piled up.
-    if (newest % pageSize < batch.length) this.#trim(tx, { newest, room: 2 * (pageSize + batch.length) });
+    if (newest % pageSize < batch.length) this.#trim(tx, { newest, total, room: 2 * (pageSize + batch.length) });
   }
 
-  #trim(tx: Tx, { newest, room }: { newest: number; room: number }): void {
+  #trim(tx: Tx, { newest, total, room }: { newest: number; total: number; room: number }): void {
     const sql = `DELETE FROM events WHERE seq IN
-      (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT ?) WHERE seq <= ? OR at < ?)`;
+      (SELECT seq FROM (SELECT * FROM events ORDER BY seq LIMIT ?) WHERE seq <= ? OR at < ? OR total <= ?)`;
     const oldest = (Date.now() - this.#limits.age) * 1_000_000;
-    tx.run(sql, [room, newest - this.#limits.events, oldest]);
+    tx.run(sql, [room, newest - this.#limits.events, oldest, total - this.#limits.bytes]);
   }
 }
 

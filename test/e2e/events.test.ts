@@ -237,3 +237,35 @@ test("a reader that stops for a while finds everything when it goes on; one that
   socket.destroy();
   await engine.ok("rm", id);
 });
+
+test("terminals: attach, resize, and the keys that detach, where it is the engine that sees them", async () => {
+  const since = seconds();
+  const id = await engine.ok("run", "-dit", "--name", "tty", "busybox", "sh");
+  await call(engine, "POST /containers/tty/resize?h=20&w=80");
+  await pressKeys("/containers/tty/attach?stream=1&stdin=1&stdout=1");
+  const terminal = { AttachStdin: true, AttachStdout: true, Tty: true };
+  const { json: exec } = await call(engine, "POST /containers/tty/exec", { ...terminal, Cmd: ["sh"] });
+  await pressKeys(`/exec/${exec.Id}/start`, '{"Tty":true}');
+  const all = await told(since, "--filter", `container=${id}`);
+  expect(all.map(([action]) => action)).toEqual([
+    ...["create", "start", "resize", "attach", "detach", "exec_create: sh ", "exec_start: sh ", "exec_detach"],
+  ]);
+  expect(all[2]?.[1]).toMatchObject({ height: "20", width: "80" });
+  expect(all.at(-1)?.[1]).toMatchObject({ execID: exec.Id, image: "busybox" });
+  await engine.ok("rm", "-f", "tty");
+});
+
+/** Takes over the connection, waits for the shell, presses ctrl-p ctrl-q, and waits for the end. */
+async function pressKeys(path: string, body = ""): Promise<void> {
+  const socket = await dial(engine);
+  let [text, over] = ["", false];
+  socket.on("data", (chunk) => (text += chunk.toString())).on("end", () => (over = true));
+  const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n`;
+  socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+  await until("it has the connection", () => text.includes(" 101 "));
+  socket.write("echo is-$((40+2))\n");
+  await until("the shell answers", () => text.includes("is-42"));
+  socket.write("\x10\x11");
+  await until("it is let go", () => over);
+  socket.destroy();
+}
