@@ -79,12 +79,21 @@ export class Sampler {
     const due = performance.now() + period;
     let count = 0;
     for (const [id, tellers] of [...this.#watched]) {
-      const sample = this.take(id);
-      for (const tell of [...tellers]) tell(sample);
+      this.#tell(id, tellers);
       if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     const again = () => void this.#tick();
     this.#timer = this.#watched.size > 0 ? setTimeout(again, Math.max(0, due - performance.now())) : undefined;
+  }
+
+  #tell(id: string, tellers: ReadonlySet<(sample: Sample | undefined) => void>): void {
+    let sample: Sample | undefined;
+    try {
+      sample = this.take(id);
+    } catch {
+      return; // no file can be opened now, say: the next tick tries again
+    }
+    for (const tell of [...tellers]) tell(sample);
   }
 
   #keep(id: string, { at, ticks, started, cpu, processors }: Sample): void {

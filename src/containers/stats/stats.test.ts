@@ -114,6 +114,16 @@ describe("the sampler", () => {
     expect(await watch.next(leaving.signal)).toBeUndefined();
   });
 
+  test("a sample that fails is nobody's end: the next one is told", async () => {
+    let failures = 1;
+    const sampler = new Sampler(() => {
+      if (failures-- > 0) throw new Error("EMFILE");
+      return sampleAt(performance.now());
+    });
+    using watch = sampler.watch("one");
+    expect(await watch.next(never)).toBeDefined();
+  });
+
   test("keeps what can be compared with: of the same process, neither too new nor too old", () => {
     let ticks = performance.now() - 100_000;
     const sampler = new Sampler((id) => sampleAt(ticks, { started: id === "new" ? "later" : "s" }));
