@@ -21,6 +21,7 @@ const layers: Readonly<Record<string, number>> = {
   network: 2,
   runtime: 2,
   rootfs: 2,
+  userns: 2,
   "registry-client": 2,
   layers: 3,
   gc: 3,

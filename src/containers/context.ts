@@ -9,6 +9,7 @@ import type { Log } from "../log/mod.ts";
 import type { Networks } from "../network/mod.ts";
 import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
+import type { UserNamespaces } from "../userns/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
 import type { ExecTable } from "./exec/table.ts";
 import type { Hubs } from "./hub.ts";
@@ -31,6 +32,7 @@ export interface Parts {
   readonly networks: Networks;
   readonly runtime: Runtime;
   readonly images: Images;
+  readonly userns: UserNamespaces;
   readonly config: ContainersConfig;
 }
 

@@ -21,11 +21,13 @@ import { releaseVolumes } from "./remove.ts";
 import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
+import { checkUserns, settleUserns } from "./userns.ts";
 import { validate } from "./validate.ts";
 
 /** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */
 export async function create(ctx: Context, request: CreateContainer): Promise<ContainerCreateAnswer> {
   const warnings = validate(request.body, ctx.config.limits);
+  checkUserns(ctx.userns, request.body.hostConfig);
   const name = request.name ? checkName(request.name) : madeUpName(ctx.table);
   const image = findImage(ctx, request);
   const row = newRow(ctx, { request, name, image });
@@ -140,6 +142,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
     LogConfig: { ...host.LogConfig, Type: host.LogConfig.Type || "json-file" },
     RestartPolicy: { MaximumRetryCount: 0, ...host.RestartPolicy, Name: host.RestartPolicy.Name || "no" },
     IpcMode: host.IpcMode || "private",
+    UsernsMode: settleUserns(ctx, host.UsernsMode),
     CgroupnsMode: host.CgroupnsMode || (v2 && !host.Privileged ? "private" : "host"),
     ShmSize: host.ShmSize || ctx.config.defaultShmSize,
     MemorySwappiness: host.MemorySwappiness === -1 ? null : host.MemorySwappiness,

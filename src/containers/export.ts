@@ -6,6 +6,7 @@ import { mountRootfs, unmountRootfs } from "./mounts.ts";
 import { pathsOf } from "./paths.ts";
 import { resolve } from "./refs.ts";
 import { isLive } from "./transition.ts";
+import { idMapOf } from "./userns.ts";
 
 /** The container's file system as a tar. One that does not run is mounted meanwhile, under its lock: it cannot be started before the end. */
 export function exportRootfs(ctx: Context, ref: string, signal: AbortSignal): Bytes {
@@ -15,7 +16,8 @@ export function exportRootfs(ctx: Context, ref: string, signal: AbortSignal): By
 async function* pack(ctx: Context, { id, signal }: { id: string; signal: AbortSignal }): Bytes {
   await using mounted = await hold(ctx, { id, signal });
   publish(ctx, mounted.row, { action: "export" });
-  yield* packTree(ctx.host.workers, pathsOf(ctx.config, id).rootfs, { signal });
+  const owners = idMapOf(ctx, mounted.row);
+  yield* packTree(ctx.host.workers, pathsOf(ctx.config, id).rootfs, { signal, ...(owners && { owners }) });
 }
 
 /** Holds the lock until it is disposed of where the root had to be mounted; a running container's is there anyway. */

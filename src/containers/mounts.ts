@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, rmdir, stat } from "node:fs/promises";
+import { chown, mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
-import type { Mount } from "../host/mod.ts";
+import type { IdMap } from "../host/mod.ts";
+import { rootOf, type StagedMount } from "../userns/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { MountEntry } from "./mount-entry.ts";
@@ -11,7 +12,7 @@ import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve, resolveOther } from "./refs.ts";
 import type { Row } from "./table.ts";
 
-export type SpecMount = Mount & { readonly destination: string };
+export type SpecMount = StagedMount & { readonly destination: string };
 
 /** Mounts of the containers of `--volumes-from`, shared: they stay theirs, so none is removed with this container. */
 export function inheritedMounts(ctx: Context, specs: readonly string[]): MountEntry[] {
@@ -52,17 +53,24 @@ export async function copyUp(ctx: Context, row: Row): Promise<void> {
   }
 }
 
-/** Mounts the container's own layer on its image's; undone by {@link unmountRootfs}. */
-export async function mountRootfs(ctx: Context, id: string): Promise<string> {
-  const { rootfs } = pathsOf(ctx.config, id);
+/**
+ * Mounts the container's own layer on its image's, with owners as users of a user namespace where there is a map; undone by
+ * {@link unmountRootfs}.
+ */
+export async function mountRootfs(ctx: Context, id: string, map?: IdMap): Promise<string> {
+  const { rootfs, staged } = pathsOf(ctx.config, id);
   await mkdir(rootfs, { recursive: true, mode: 0o700 });
-  for (const mount of ctx.snapshots.mounts(snapshotKey(id))) ctx.host.mounts.mount(mount, rootfs);
+  if (map) {
+    const mounts = (at: string) => ctx.snapshots.mounts(snapshotKey(id), { at });
+    await ctx.userns.mountMapped({ source: ctx.snapshots.root, target: rootfs, mounts, staged, map });
+  } else for (const mount of ctx.snapshots.mounts(snapshotKey(id))) ctx.host.mounts.mount(mount, rootfs);
   return rootfs;
 }
 
 /** Takes down the root file system and the shared memory, whatever of it is there. */
 export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
-  const { rootfs, shm } = pathsOf(ctx.config, id);
+  const { rootfs, shm, staged } = pathsOf(ctx.config, id);
+  await ctx.userns.unstage(staged);
   for (const target of [rootfs, shm]) {
     if (!existsSync(target)) continue;
     ctx.host.mounts.unmount(target, "detach");
@@ -80,27 +88,35 @@ export async function checkBindSources(mounts: readonly MountEntry[]): Promise<v
   }
 }
 
-/** What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there. */
-export async function specMounts(ctx: Context, row: Row): Promise<SpecMount[]> {
+/** What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there. `map` is of the container's user namespace. */
+export async function specMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount[]> {
   await checkBindSources(row.mounts);
-  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry)));
+  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry, map)));
   const taken = new Set(own.map((mount) => mount.destination));
-  const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row))];
+  const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row, map))];
   const all = [...engine.filter((mount) => !taken.has(mount.destination)), ...own];
   const depth = (path: string) => path.split("/").length;
   return all.toSorted((a, b) => depth(a.destination) - depth(b.destination));
 }
 
-async function fromEntry(ctx: Context, entry: MountEntry): Promise<SpecMount> {
+async function fromEntry(ctx: Context, entry: MountEntry, map?: IdMap): Promise<SpecMount> {
   const { type, destination, rw } = entry;
   if (type === "tmpfs") {
     const options = ["noexec", "nosuid", "nodev", rw ? "rw" : "ro", ...(entry.tmpfs ?? [])];
     return { destination, type, source: "tmpfs", options: lastWins(options) };
   }
-  if (entry.createSource && !(await exists(entry.source))) await mkdir(entry.source, { recursive: true });
+  if (entry.createSource && !(await exists(entry.source))) await makeSource(entry.source, map);
   const source = entry.subpath === undefined ? entry.source : inside(ctx, entry);
   const options = [entry.recursive ? "rbind" : "bind", rw ? "rw" : "ro", entry.propagation || "rprivate"];
-  return { destination, type: "bind", source, options };
+  return { destination, type: "bind", source, options, owned: type === "volume" };
+}
+
+/** What is made for the container belongs to its root. */
+async function makeSource(path: string, map?: IdMap): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined || !map) return;
+  const { uid, gid } = rootOf(map);
+  for (let at = path; at.length >= first.length; at = posix.dirname(at)) await chown(at, uid, gid);
 }
 
 /** `exec` after the default `noexec` wins, as with mount(8): only one of a pair may reach the runtime. */
@@ -123,15 +139,15 @@ function etcMounts(ctx: Context, row: Row): SpecMount[] {
   const files = pathsOf(ctx.config, ref === undefined ? row.id : resolve(ctx.table, ref).id);
   const options = ["rbind", "rprivate", row.hostConfig.ReadonlyRootfs ? "ro" : "rw"];
   return [
-    { destination: "/etc/resolv.conf", type: "bind", source: files.resolvConf, options },
-    { destination: "/etc/hostname", type: "bind", source: files.hostname, options },
-    { destination: "/etc/hosts", type: "bind", source: files.hosts, options },
-    { destination: "/.dockerenv", type: "bind", source: files.dockerenv, options },
-  ];
+    { destination: "/etc/resolv.conf", source: files.resolvConf },
+    { destination: "/etc/hostname", source: files.hostname },
+    { destination: "/etc/hosts", source: files.hosts },
+    { destination: "/.dockerenv", source: files.dockerenv },
+  ].map((mount) => ({ ...mount, type: "bind", options, owned: true }));
 }
 
 /** Shared memory that others may join needs a mount on the host; a private one is the runtime's own tmpfs. */
-async function shmMounts(ctx: Context, row: Row): Promise<SpecMount[]> {
+async function shmMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount[]> {
   const { IpcMode, ShmSize } = row.hostConfig;
   const bind = (source: string): SpecMount[] => [
     { destination: "/dev/shm", type: "bind", source, options: ["rbind", "rprivate", "rw"] },
@@ -151,10 +167,9 @@ async function shmMounts(ctx: Context, row: Row): Promise<SpecMount[]> {
   const { shm } = pathsOf(ctx.config, row.id);
   await mkdir(shm, { recursive: true, mode: 0o700 });
   const size = `size=${ShmSize || ctx.config.defaultShmSize}`;
-  ctx.host.mounts.mount(
-    { type: "tmpfs", source: "shm", options: ["nosuid", "nodev", "noexec", "mode=1777", size] },
-    shm,
-  );
+  const { uid, gid } = map ? rootOf(map) : { uid: 0, gid: 0 };
+  const options = ["nosuid", "nodev", "noexec", "mode=1777", size, `uid=${uid}`, `gid=${gid}`];
+  ctx.host.mounts.mount({ type: "tmpfs", source: "shm", options }, shm);
   return bind(shm);
 }
 

@@ -15,9 +15,9 @@ import { settleAll } from "./undo.ts";
 
 /**
  * Makes the container's network namespace: "host", or the path of the one to join. What is there of it after a failure is
- * undone by `closeSandbox`. Also makes the container's files in /etc, since they are mounted before addresses are known.
+ * undone by `closeSandbox`. `owner` is the path of the container's user namespace, if it has one. Also makes the container's files in /etc, since they are mounted before addresses are known.
  */
-export async function openNetwork(ctx: Context, row: Row): Promise<string> {
+export async function openNetwork(ctx: Context, row: Row, owner?: string): Promise<string> {
   const mode = networkModeOf(row.hostConfig.NetworkMode);
   switch (mode.kind) {
     case "host":
@@ -27,7 +27,7 @@ export async function openNetwork(ctx: Context, row: Row): Promise<string> {
       return namespacePath(joined(ctx.table, mode.ref), "net");
     case "none":
     case "network":
-      return (await settleAll([ctx.networks.openSandbox(row.id), writeEtc(ctx, row)]))[0].path;
+      return (await settleAll([ctx.networks.openSandbox(row.id, owner), writeEtc(ctx, row)]))[0].path;
     default:
       return mode satisfies never;
   }

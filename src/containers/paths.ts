@@ -13,6 +13,8 @@ export interface ContainerPaths {
   readonly bundle: string;
   readonly rootfs: string;
   readonly shm: string;
+  /** What is mounted for a user namespace until the runtime has it. */
+  readonly staged: string;
   readonly execs: string;
 }
 
@@ -28,6 +30,7 @@ export function pathsOf(config: ContainersConfig, id: string): ContainerPaths {
     bundle: join(config.execRoot, "bundles", id),
     rootfs: join(config.execRoot, "rootfs", id),
     shm: join(config.execRoot, "shm", id),
+    staged: join(config.execRoot, "staged", id),
     execs: join(config.execRoot, "execs", id),
   };
 }

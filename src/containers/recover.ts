@@ -29,7 +29,9 @@ export async function recover(ctx: Context): Promise<void> {
   const rows = [...ctx.table.all()];
   const known = new Set(rows.map((row) => row.id));
   const live = rows.filter((row) => row.phase !== "removing" && row.phase !== "creating" && runs(tasks.get(row.id)));
-  await ctx.networks.recover(new Set(live.map((row) => row.id)));
+  const living = new Set(live.map((row) => row.id));
+  await ctx.networks.recover(living);
+  ctx.userns.recover(living);
   for (const row of rows) await attempt(ctx, { id: row.id, body: () => settle(ctx, { row, task: tasks.get(row.id) }) });
   for (const task of tasks.values())
     if (!known.has(task.id)) await attempt(ctx, { id: task.id, body: () => drop(ctx, task) });
@@ -133,6 +135,9 @@ async function sweep(ctx: Context): Promise<void> {
     for (const id of await idsIn(join(execRoot, kind))) {
       if (!running(id)) await attempt(ctx, { id, body: () => removeMount(ctx, join(execRoot, kind, id)) });
     }
+  }
+  for (const id of await idsIn(join(execRoot, "staged"))) {
+    await attempt(ctx, { id, body: () => ctx.userns.unstage(join(execRoot, "staged", id)) });
   }
   for (const kind of ["bundles", "execs"]) {
     for (const id of await idsIn(join(execRoot, kind))) {

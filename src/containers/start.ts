@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { messageOf } from "../errors/mod.ts";
 import { resolveUser } from "../rootfs/mod.ts";
 import { type Bundle, createFailure, ociSpec } from "../runtime/mod.ts";
+import { rootOf } from "../userns/mod.ts";
 import { instant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
@@ -16,6 +17,7 @@ import type { Row } from "./table.ts";
 import { takeDown } from "./take-down.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
+import { openUserns } from "./userns.ts";
 import { tellVolumes } from "./volume-events.ts";
 
 /** A user's start: earlier retries and stops are forgotten. */
@@ -55,14 +57,16 @@ async function launch(ctx: Context, row: Row): Promise<number> {
   const paths = pathsOf(ctx.config, row.id);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => takeBack(ctx, row));
-  await settleAll([mountRootfs(ctx, row.id), mkdir(paths.bundle, { recursive: true, mode: 0o700 })]);
+  const users = await openUserns(ctx, row);
+  await settleAll([mountRootfs(ctx, row.id, users?.map), mkdir(paths.bundle, { recursive: true, mode: 0o700 })]);
   const root = ctx.host.rooted(paths.rootfs);
   const user = resolveUser(root, { user: row.config.User, groupAdd: row.hostConfig.GroupAdd ?? [] });
-  root.mkdirs(row.config.WorkingDir || "/", { mode: 0o755 });
-  const [network, mounts] = await settleAll([openNetwork(ctx, row), specMounts(ctx, row)]);
-  const namespaces = { ...namespacesOf(ctx, row), network };
+  root.mkdirs(row.config.WorkingDir || "/", { mode: 0o755, ...(users && rootOf(users.map)) });
+  const [network, wanted] = await settleAll([openNetwork(ctx, row, users?.path), specMounts(ctx, row, users?.map)]);
+  const mounts = users ? await ctx.userns.stage(wanted, { staged: paths.staged, map: users.map }) : wanted;
+  const namespaces = { ...namespacesOf(ctx, row), network, ...(users && { user: users.path }) };
   const init = row.hostConfig.Init ? { init: findInit() } : {};
-  const input = { ...specInput(ctx, row, { user, mounts, namespaces }), ...init };
+  const input = { ...specInput(ctx, row, { user, mounts, namespaces }), ...init, ...(users && { idMap: users.map }) };
   const stdin = !row.config.OpenStdin ? "none" : row.config.StdinOnce ? "once" : "open";
   const bundle: Bundle = {
     id: row.id,
@@ -74,6 +78,7 @@ async function launch(ctx: Context, row: Row): Promise<number> {
     ...(input.process.size && { size: input.process.size }),
   };
   const [pid] = await settleAll([prepareTask(ctx, { row, bundle }), connectNetwork(ctx, row)]);
+  await ctx.userns.unstage(paths.staged);
   await ctx.runtime.start(row.id);
   undo.move();
   return pid;

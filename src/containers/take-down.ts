@@ -14,7 +14,7 @@ export async function takeDown(ctx: Context, row: Row): Promise<void> {
   );
 }
 
-/** The process, what the runtime keeps of it, and its network. */
+/** The process, what the runtime keeps of it, its user namespace, and its network. */
 export async function endProcess(ctx: Context, row: Row): Promise<void> {
   const { bundle, execs } = pathsOf(ctx.config, row.id);
   await tearDown(
@@ -24,6 +24,7 @@ export async function endProcess(ctx: Context, row: Row): Promise<void> {
         () => rm(bundle, { recursive: true, force: true }),
         () => rm(execs, { recursive: true, force: true }),
       );
+      ctx.userns.close(row.id);
     },
     () => (ownsSandbox(row) ? ctx.networks.closeSandbox(row.id) : undefined),
   );

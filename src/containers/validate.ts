@@ -97,7 +97,6 @@ function checkModes(config: ContainerConfig, host: HostConfig): void {
   if (!/^(private|host)?$/.test(host.CgroupnsMode)) {
     throw invalid(`invalid cgroup namespace mode: ${host.CgroupnsMode}`);
   }
-  if (!/^(host)?$/.test(host.UsernsMode)) throw invalid(`invalid user namespace mode: ${host.UsernsMode}`);
   if (host.UTSMode === "host" && config.Hostname !== "") {
     throw invalid("conflicting options: hostname and the UTS mode");
   }

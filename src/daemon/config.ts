@@ -20,6 +20,8 @@ export interface DaemonConfig {
   readonly subnet: string | undefined;
   readonly cgroupParent: string;
   readonly runtime: "auto" | "crun" | "runc";
+  /** Whose subordinate ids containers have: `default`, USER[:GROUP] or UID[:GID]; undefined runs them as the host's own users. */
+  readonly usernsRemap: string | undefined;
   /** Six characters, unique to the pair of roots. */
   readonly tag: string;
 }
@@ -47,6 +49,9 @@ export const daemonFlags = {
   bip: text("Address and prefix of the default bridge", { placeholder: "CIDR" }),
   "cgroup-parent": text("Parent cgroup of all containers", { placeholder: "PATH" }),
   runtime: choice("OCI runtime", { of: ["auto", "crun", "runc"], initial: "auto" }),
+  "userns-remap": text("Run containers in user namespaces with the subordinate ids of this user", {
+    placeholder: "default|USER[:GROUP]|UID[:GID]",
+  }),
   help: bool("Show this help"),
 };
 
@@ -56,8 +61,9 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
   if (rest[0] !== undefined)
     throw new EngineError("invalid", `unknown argument ${JSON.stringify(rest[0])}: berth daemon takes flags only`);
   const file = readFile(values["config-file"] || defaults.configFile, given.has("config-file"));
-  const string = (key: "data-root" | "exec-root" | "pidfile" | "group" | "bridge" | "bip" | "cgroup-parent") =>
-    values[key] || file.string(key);
+  const string = (
+    key: "data-root" | "exec-root" | "pidfile" | "group" | "bridge" | "bip" | "cgroup-parent" | "userns-remap",
+  ) => values[key] || file.string(key);
   const lists = (key: "host" | "registry-mirror" | "insecure-registry", inFile: string) =>
     values[key].length > 0 ? values[key] : file.list(inFile);
   const dataRoot = resolve(string("data-root") ?? defaults.dataRoot);
@@ -79,6 +85,7 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
     subnet: string("bip"),
     cgroupParent: string("cgroup-parent") ?? (own ? "/berth" : `/berth-${tag}`),
     runtime: given.has("runtime") ? values.runtime : checkRuntime(file.string("runtime") ?? "auto"),
+    usernsRemap: string("userns-remap"),
     tag,
   };
 }
@@ -95,7 +102,7 @@ const fileKeys = new Set<string>([
     "bridge",
     "bip",
   ],
-  ...["cgroup-parent", "runtime", "log-level"],
+  ...["cgroup-parent", "runtime", "log-level", "userns-remap"],
 ]);
 
 class ConfigFile {

@@ -15,6 +15,7 @@ import { defaultPlatform } from "../oci/mod.ts";
 import { createRegistryClient } from "../registry-client/mod.ts";
 import { hostLimits, openRuntime } from "../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../snapshots/mod.ts";
+import { openUserNamespaces } from "../userns/mod.ts";
 import { openVolumes, volumesMigrations } from "../volumes/mod.ts";
 import type { DaemonConfig } from "./config.ts";
 import { fetchUrl } from "./fetch.ts";
@@ -66,18 +67,21 @@ async function openParts({ config, log, undo }: Making) {
   const threads = undo.use(createWorkers({ size: 1 }));
   const networks = await openNetworks({ db, host, events, log, threads, config: networkConfig(config) });
   undo.defer(() => networks.shutdown());
+  const { execRoot, usernsRemap: remap } = config;
+  const userns = await openUserNamespaces({ host, execRoot, ...(remap !== undefined && { remap }) });
+  undo.defer(() => userns.shutdown());
   const chosen = config.runtime === "auto" ? {} : { runtime: config.runtime };
   const runtime = await openRuntime({
     host,
     log,
-    execRoot: config.execRoot,
+    execRoot,
     cgroupParent: config.cgroupParent,
     ...chosen,
   });
   undo.defer(() => {
     if (host.cgroups.pids(config.cgroupParent).length === 0) host.cgroups.remove(config.cgroupParent);
   });
-  return { host, db, events, log, content, snapshots, volumes, networks, runtime };
+  return { host, db, events, log, content, snapshots, volumes, networks, userns, runtime };
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>;

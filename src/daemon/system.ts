@@ -86,10 +86,11 @@ function cgroupFacts({ host: { cgroups } }: Engine): Pick<Facts, "cgroupDriver" 
   };
 }
 
-function securityOptions({ limits }: Engine): string[] {
+function securityOptions({ limits, userns }: Engine): string[] {
   const options = ["name=seccomp,profile=builtin"];
   if (limits.apparmor) options.unshift("name=apparmor");
   if (limits.selinux) options.push("name=selinux");
+  if (userns.remapped) options.push("name=userns");
   return limits.cgroupVersion === "v2" ? [...options, "name=cgroupns"] : options;
 }
 

@@ -4,6 +4,7 @@ import { createMounts } from "./mounts.ts";
 import { createNet } from "./net/net.ts";
 import { createProcesses } from "./processes.ts";
 import { rooted } from "./rooted.ts";
+import { createUserNamespaces } from "./users/users.ts";
 import { createWorkers, type WorkersOptions } from "./workers.ts";
 
 export interface HostOptions {
@@ -18,6 +19,7 @@ export function createHost(options: HostOptions = {}): Host {
     processes,
     cgroups: createCgroups(),
     net: createNet(processes),
+    users: createUserNamespaces(processes),
     rooted,
     workers: createWorkers(options.workers),
   };

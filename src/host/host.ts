@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Net } from "./net/net.ts";
+import type { UserNamespaces } from "./users/users.ts";
 
 /**
  * The kernel and other programs: the only module that uses FFI and spawns processes. Everything above asks through
@@ -10,6 +11,7 @@ export interface Host {
   readonly processes: Processes;
   readonly cgroups: Cgroups;
   readonly net: Net;
+  readonly users: UserNamespaces;
   /** Files below a root that somebody hostile may have written: no path leaves it. */
   rooted(root: string): RootedFs;
   readonly workers: Workers;
@@ -32,6 +34,12 @@ export interface MountInfo {
 export interface Mounts {
   /** Options are mount(8)'s: known words become flags, the rest is data. Throws "internal" with errno's name. */
   mount(mount: Mount, target: string): void;
+  /**
+   * Shows a file or directory at another place, with the owners that its files have for a user namespace, bound at a path:
+   * what belongs to an id of the namespace belongs there to that id's counterpart outside, and what is made there is stored
+   * with the namespace's ids. Mounts below `source` are not there. Throws "unavailable" where the file system cannot do it.
+   */
+  bindMapped(source: string, target: string, userNamespace: string): void;
   /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
   unmount(target: string, mode?: "detach"): void;
   /** From /proc/self/mountinfo, unescaped. */

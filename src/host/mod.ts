@@ -49,4 +49,6 @@ export { removeTree } from "./tree/remove.ts";
 export { type TreeUsage, usageOf } from "./tree/usage.ts";
 export { type Found, type Visitor, walk } from "./tree/walk.ts";
 export { type InterfaceCounters, interfaceCounters, type ProcessorTime, processorTime } from "./usage.ts";
+export { type IdMap, type IdRange, insideId, nobody, outsideId } from "./users/id-map.ts";
+export { createUserNamespaces, type UserNamespaces } from "./users/users.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";

@@ -4,6 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import { errnoName } from "./errno.ts";
 import type { Mount, MountInfo, Mounts } from "./host.ts";
 import { cString, errno, libc } from "./libc.ts";
+import { bindMapped } from "./mapped-mount.ts";
 import { bindAttributes, type MountAttributes, type MountWords, MS, parseMountOptions } from "./mount-options.ts";
 import { compactOverlay } from "./overlay-data.ts";
 import { scratchPath, scratchWords } from "./scratch.ts";
@@ -25,7 +26,7 @@ const page = 4096;
 const errnos = { EINVAL: 22, ENOENT: 2 } as const;
 
 export function createMounts(): Mounts {
-  return { mount, unmount, list };
+  return { mount, bindMapped, unmount, list };
 }
 
 function mount(what: Mount, where: string): void {

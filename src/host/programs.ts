@@ -3,6 +3,7 @@ const packages: Readonly<Record<string, string>> = {
   bridge: "iproute2",
   conmon: "conmon",
   conntrack: "conntrack",
+  getent: "libc-bin",
   crun: "crun",
   git: "git",
   ip: "iproute2",
@@ -13,6 +14,8 @@ const packages: Readonly<Record<string, string>> = {
   sysctl: "procps",
   tini: "tini",
   unshare: "util-linux",
+  useradd: "passwd",
+  usermod: "passwd",
   xz: "xz-utils",
   zstd: "zstd",
 };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createMounts, setXattr } from "../host/mod.ts";
 import { digestOf } from "../oci/mod.ts";
@@ -211,6 +211,23 @@ describe("changes", () => {
 });
 
 describe("packTree", () => {
+  test("a tree that belongs to a user namespace has the owners that it has inside", async () => {
+    const at = join(store.directory, "owned");
+    mkdirSync(at);
+    for (const [name, id] of Object.entries({ inside: 100_005, outside: 7 })) {
+      writeFileSync(join(at, name), name);
+      chownSync(join(at, name), id, id + 100_000);
+    }
+    const range = { inside: 0, size: 10 };
+    const owners = { uids: [{ ...range, outside: 100_000 }], gids: [{ ...range, outside: 200_000 }] };
+    const entries = await entriesOf(await collect(packTree(store.workers, at, { owners }), 1 << 24));
+    const found = [...entries].map(([name, { uid, gid }]) => [name, uid, gid]);
+    expect(found).toEqual([
+      ["inside", 5, 5],
+      ["outside", 65_534, 65_534],
+    ]);
+  });
+
   test("a mounted root as others read it", async () => {
     const at = join(store.directory, "export");
     mkdirSync(join(at, "mnt"), { recursive: true });

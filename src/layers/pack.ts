@@ -1,5 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
-import { streamJob, type Workers } from "../host/mod.ts";
+import { type IdMap, streamJob, type Workers } from "../host/mod.ts";
 import { mediaTypes } from "../oci/mod.ts";
 import type { SnapshotInfo } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
@@ -51,6 +51,8 @@ function describe({ digest, size, empty }: PackedRow): PackedLayer {
 }
 
 export interface PackTreeOptions {
+  /** The directory shows owners as they are outside of a user namespace with this map; the archive has them as inside. */
+  readonly owners?: IdMap;
   readonly signal?: AbortSignal;
 }
 
@@ -58,7 +60,7 @@ export interface PackTreeOptions {
  * A directory as an uncompressed tar archive, such as a container's mounted root for `docker export`. What is mounted
  * below it is an empty directory. Packing starts with the first read and never runs more than 2 MiB ahead of it.
  */
-export function packTree(workers: Workers, directory: string, options: PackTreeOptions = {}): Bytes {
-  const input: PackInput = { directory, layer: false };
+export function packTree(workers: Workers, directory: string, { owners, ...options }: PackTreeOptions = {}): Bytes {
+  const input: PackInput = { directory, layer: false, ...(owners && { owners }) };
   return streamJob(workers, packDirectory, { input, waits: true, ...options }).bytes;
 }

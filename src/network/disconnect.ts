@@ -32,7 +32,7 @@ export async function disconnect(context: Context, idOrName: string, holder: str
   });
 }
 
-export async function openSandbox(context: Context, holder: string): Promise<{ path: string }> {
+export async function openSandbox(context: Context, holder: string, owner?: string): Promise<{ path: string }> {
   if (!/^[\w.-]{1,128}$/.test(holder) || /^\.+$/.test(holder)) {
     throw new EngineError("invalid", `invalid name of a network sandbox: "${holder}"`);
   }
@@ -43,7 +43,8 @@ export async function openSandbox(context: Context, holder: string): Promise<{ p
     }
     context.db.write((tx) => insertSandbox(tx, holder));
     try {
-      await context.spare.place(path);
+      if (owner === undefined) await context.spare.place(path);
+      else await context.host.net.createNamespace(path, owner);
     } catch (err) {
       context.db.write((tx) => deleteSandbox(tx, holder));
       throw err;

@@ -22,7 +22,8 @@ export interface Networks {
   remove(idOrName: string): Promise<void>;
   /** Removes custom networks without endpoints and gives their names. Filters: until, label, label!. */
   prune(filter: Filters): Promise<string[]>;
-  openSandbox(holder: string): Promise<Sandbox>;
+  /** `owner` is the path of a user namespace, whose root may then do there what root may do in a network. */
+  openSandbox(holder: string, owner?: string): Promise<Sandbox>;
   /** Takes down what is left of the holder: endpoints, ports, veths, the namespace. No error when nothing is. */
   closeSandbox(holder: string): Promise<void>;
   /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */

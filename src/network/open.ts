@@ -50,7 +50,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     list: (filter) => db.read((q) => listNetworks(q, filter)),
     prune: (filter) => pruneNetworks(context, filter),
     remove: (idOrName) => removeNetwork(context, idOrName),
-    openSandbox: (holder) => openSandbox(context, holder),
+    openSandbox: (holder, owner) => openSandbox(context, holder, owner),
     closeSandbox: (holder) => closeSandbox(context, holder),
     connect: (idOrName, request) => connect(context, idOrName, request),
     disconnect: (idOrName, holder) => disconnect(context, idOrName, holder),

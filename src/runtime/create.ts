@@ -24,6 +24,7 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
       program: bundle.spec.process.args[0] ?? "",
       terminal,
       stdin,
+      keepsNull: hasUserNamespace(bundle),
       ...(logPath === undefined ? {} : { logPath }),
     });
     parts.filters?.learn(bundle.spec, { paths: parts.paths, id: record.id });
@@ -32,6 +33,11 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
     await dropContainer(parts, record);
     throw err;
   }
+}
+
+/** Whether it says who is who in a namespace of users. */
+export function hasUserNamespace({ spec }: Bundle): boolean {
+  return spec.linux["uidMappings"] !== undefined;
 }
 
 function recordOf(parts: Parts, bundle: Bundle): TaskRecord {

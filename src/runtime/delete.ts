@@ -9,7 +9,7 @@ import { killContainer } from "./settle.ts";
 import type { LiveTask, TaskRecord } from "./tasks.ts";
 
 /** What conmon and we put into a bundle's directory; the directory itself is the caller's. */
-const bundleFiles = ["config.json", "attach", "ctl", "winsz", "pidfile", "exit", "oom"];
+const bundleFiles = ["config.json", "attach", "ctl", "winsz", "pidfile", "exit", "oom", "null"];
 /** From the kill of a process to its monitor's end. */
 const endGrace = 10_000;
 

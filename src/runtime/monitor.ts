@@ -11,6 +11,8 @@ export interface MonitorOptions {
   readonly terminal: boolean;
   readonly stdin: "none" | "once" | "open";
   readonly logPath?: string;
+  /** The runtime must not get the host's /dev/null for a standard stream, see {@link ownNull}. */
+  readonly keepsNull?: boolean;
   /** For an exec: the process's file, and whether to wait for an attached client. */
   readonly exec?: { readonly processFile: string; readonly attach: boolean };
 }
@@ -81,7 +83,7 @@ function monitorArgs({ cli, paths }: MonitorParts, options: MonitorOptions): str
     "-c": record.containerId,
     "-u": record.id,
     "-n": record.id,
-    "-r": cli.path,
+    "-r": options.keepsNull ? "/bin/sh" : cli.path,
     "-b": directory,
     "-p": `${directory}/pidfile`,
     "--exit-dir": exitDirectory(paths, record),
@@ -89,9 +91,17 @@ function monitorArgs({ cli, paths }: MonitorParts, options: MonitorOptions): str
     "-l": options.logPath === undefined ? "none" : `k8s-file:${options.logPath}`,
     "--log-level": "warning",
   };
-  const runtime = cli.options.flatMap((option) => ["--runtime-arg", option]);
+  const wrapped = options.keepsNull ? ["-c", ownNull, cli.path, ...cli.options] : cli.options;
+  const runtime = wrapped.flatMap((option) => ["--runtime-arg", option]);
   return [...Object.entries(values).flat(), ...flags, ...runtime];
 }
+
+/**
+ * crun gives a container's standard streams to the root of its user namespace, also /dev/null, which conmon takes for no
+ * input and for all streams of one with a terminal: the host's own device would be that root's, to be locked for
+ * everybody (seen with crun 1.8.1; runc passes it over). An empty file of the task's own takes its place.
+ */
+const ownNull = 'for n in 0 1 2; do [ ! /proc/self/fd/$n -ef /dev/null ] || eval "exec $n<>null"; done; exec "$0" "$@"';
 
 /** JSON lines from a pipe, one asked for at a time. */
 export class Lines {

@@ -1,4 +1,4 @@
-import type { Mount } from "../host/mod.ts";
+import type { IdMap, Mount } from "../host/mod.ts";
 
 /**
  * A thin wrapper over conmon and an OCI runtime (crun or runc, chosen by a probe): it knows processes, not container
@@ -190,8 +190,10 @@ export interface SpecInput {
     readonly uts: string;
     readonly network: string;
     readonly cgroup: string;
+    /** "host" or a path; undefined is "host". With a path, `idMap` says who is who in it. */
     readonly user?: string;
   };
+  readonly idMap?: IdMap;
   readonly sysctls: Readonly<Record<string, string>>;
   /** The network is another container's, which has set its sysctls already: none are set but those of `sysctls`. */
   readonly joinsNetwork?: boolean;

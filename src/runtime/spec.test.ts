@@ -142,13 +142,27 @@ describe("mounts", () => {
 });
 
 describe("refused", () => {
-  test("a user namespace, a bad device rule, a device nobody looked at", () => {
-    expect(() => spec({ namespaces: { ...plainInput.namespaces, user: "private" } })).toThrow("User namespaces");
-    expect(() => spec({ namespaces: { ...plainInput.namespaces, user: "host" } })).not.toThrow();
+  test("a bad device rule, a device nobody looked at", () => {
     expect(() => spec({ deviceCgroupRules: ["x"] })).toThrow("invalid device cgroup rule format: 'x'");
     const devices = [{ hostPath: "/dev/fuse", containerPath: "/dev/fuse", permissions: "r" }];
     expect(() => spec({ devices })).toThrow("was not resolved");
   });
+});
+
+test("a user namespace is joined before the others, says who is who, and has groups of its own for ping", () => {
+  const ranges = [{ inside: 0, outside: 100_000, size: 1000 }];
+  const user = "/run/userns/x";
+  const network = "/run/netns/x";
+  const { linux } = spec({
+    namespaces: { ...plainInput.namespaces, network, user },
+    idMap: { uids: ranges, gids: ranges },
+  });
+  expect((linux["namespaces"] as { type: string }[])[1]).toEqual({ type: "user", path: user } as { type: string });
+  const mapping = [{ containerID: 0, hostID: 100_000, size: 1000 }];
+  expect(linux).toMatchObject({ uidMappings: mapping, gidMappings: mapping });
+  expect(linux["sysctl"]).toMatchObject({ "net.ipv4.ping_group_range": "0 999" });
+  const host = spec({ namespaces: { ...plainInput.namespaces, user: "host" } });
+  expect(host).toEqual(spec());
 });
 
 test("low ports and ping are for everybody in a network of its own, unless the user says otherwise or it is another's", () => {

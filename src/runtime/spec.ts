@@ -1,4 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
+import type { IdRange } from "../host/mod.ts";
 import { allowedCapabilities, capabilitySets } from "./capabilities.ts";
 import { defaultMaskedPaths, defaultReadonlyPaths, mountsOf } from "./default-mounts.ts";
 import { deviceRules, resourcesOf } from "./resources.ts";
@@ -9,13 +10,9 @@ const initPath = "/sbin/docker-init";
 
 /**
  * The OCI runtime spec that does what dockerd 28 would do with this input, cut down to what the host can give
- * (`input.limits`). Pure: the same input gives the same spec. Throws "invalid" for a bad seccomp profile or device rule,
- * "not-implemented" for a user namespace.
+ * (`input.limits`). Pure: the same input gives the same spec. Throws "invalid" for a bad seccomp profile or device rule.
  */
 export function ociSpec(input: SpecInput): RuntimeSpec {
-  if (input.namespaces.user !== undefined && input.namespaces.user !== "host") {
-    throw new EngineError("not-implemented", "User namespaces are not supported");
-  }
   const capabilities = allowedCapabilities(input);
   const mounts = mountsOf(input);
   return {
@@ -81,13 +78,15 @@ function linuxOf(input: SpecInput, capabilities: readonly string[]): RuntimeSpec
     maskedPaths: input.privileged ? [] : (input.maskedPaths ?? defaultMaskedPaths),
     readonlyPaths: input.privileged ? [] : (input.readonlyPaths ?? defaultReadonlyPaths),
     ...(seccomp ? { seccomp } : {}),
+    ...(input.idMap ? { uidMappings: mappings(input.idMap.uids), gidMappings: mappings(input.idMap.gids) } : {}),
     ...propagation(input.mounts),
   };
 }
 
 function namespacesOf(asked: SpecInput["namespaces"]): object[] {
   const kinds = { pid: asked.pid, ipc: asked.ipc, uts: asked.uts, network: asked.network, cgroup: asked.cgroup };
-  const joined = Object.entries(kinds)
+  // First, as whoever is in it makes the others: they belong to it.
+  const joined = Object.entries({ user: asked.user ?? "host", ...kinds })
     .filter(([, how]) => how !== "host")
     .map(([type, how]) => (how === "private" ? { type } : { type, path: how }));
   return [{ type: "mount" }, ...joined];
@@ -101,10 +100,20 @@ function sysctlsOf(input: SpecInput): Record<string, string> {
   const network =
     input.namespaces.network === "host" || input.joinsNetwork
       ? {}
-      : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
+      : { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": `0 ${lastGroup(input)}` };
   const domain =
     input.domainname && input.namespaces.uts === "private" ? { "kernel.domainname": input.domainname } : {};
   return { ...network, ...domain, ...input.sysctls };
+}
+
+/** The kernel takes only groups that there are. */
+function lastGroup({ idMap }: SpecInput): number {
+  const first = idMap?.gids.find(({ inside }) => inside === 0);
+  return idMap ? (first?.size ?? 1) - 1 : 2 ** 31 - 1;
+}
+
+function mappings(ranges: readonly IdRange[]): object[] {
+  return ranges.map(({ inside, outside, size }) => ({ containerID: inside, hostID: outside, size }));
 }
 
 function deviceNode(device: SpecInput["devices"][number]): object {

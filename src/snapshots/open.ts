@@ -108,15 +108,20 @@ class OverlaySnapshotter implements Snapshotter {
     return [overlayMount({ lower: chain.map((id) => this.#fs(id)), options: ["ro", ...this.#switches] })];
   }
 
-  mounts(key: string): Mount[] {
+  get root(): string {
+    return this.#root;
+  }
+
+  mounts(key: string, { at = this.#root }: { readonly at?: string } = {}): Mount[] {
     const { row, lower } = this.#db.read((q) => {
       const row = requireActive(q, key);
       return { row, lower: chainOf(q, row.parent) };
     });
     this.#touch(key);
-    if (lower.length === 0) return [{ type: "bind", source: this.#fs(row.id), options: ["bind"] }];
-    const parts = { upper: this.#fs(row.id), work: this.#work(row.id), options: this.#switches };
-    return [overlayMount({ lower: lower.map((id) => this.#fs(id)), ...parts })];
+    const fs = (id: number) => join(at, name36(id), "fs");
+    if (lower.length === 0) return [{ type: "bind", source: fs(row.id), options: ["bind"] }];
+    const parts = { upper: fs(row.id), work: join(at, name36(row.id), "work"), options: this.#switches };
+    return [overlayMount({ lower: lower.map(fs), ...parts })];
   }
 
   /**

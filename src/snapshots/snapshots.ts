@@ -21,8 +21,13 @@ export interface Snapshotter {
   /** Throws "not-found" (parent), "conflict" (key exists, or the parent is not committed). */
   prepare(key: string, parent?: string): Promise<Mount[]>;
   view(parent: string): Promise<Mount[]>;
-  /** The mounts of an active snapshot again, after a restart. Throws "not-found". */
-  mounts(key: string): Mount[];
+  /**
+   * The mounts of an active snapshot again, after a restart. With `at` they are for a {@link Snapshotter.root} that shows at
+   * this place. Throws "not-found".
+   */
+  mounts(key: string, options?: { readonly at?: string }): Mount[];
+  /** The directory with all snapshots, for whoever mounts them with other owners. */
+  readonly root: string;
   /** Makes an active snapshot immutable under its final name. "conflict" when the name is taken (the active one stays). */
   commit(name: string, key: string): Promise<void>;
   /** Row first, then files, in a worker. Throws "conflict" while it has children; no error when it is gone. */

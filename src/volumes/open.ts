@@ -33,8 +33,9 @@ export interface VolumesOptions {
 }
 
 export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
-  // Not searchable for others: a setuid program in a volume is no business of the host's users.
-  await mkdir(options.directory, { recursive: true, mode: 0o701 });
+  await mkdir(options.directory, { recursive: true });
+  // Not searchable for others: a program in a volume that makes its user root is not for the host's users.
+  await chmod(options.directory, 0o700);
   const volumes = new LocalVolumes(options);
   await volumes.sweep();
   return volumes;
@@ -77,7 +78,7 @@ class LocalVolumes implements Volumes {
 
   async #makeDirectory(name: string): Promise<void> {
     const { data } = this.#paths(name);
-    await mkdir(join(this.#root, name), { recursive: true, mode: 0o701 });
+    await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
     await mkdir(data, { recursive: true });
     await chmod(data, 0o755);
   }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./until.ts";
@@ -27,6 +27,7 @@ export interface Engine extends AsyncDisposable {
 /** A daemon on roots of its own, ready to answer. Disposing it removes its containers and everything that it keeps. */
 export async function startEngine(flags: readonly string[] = []): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), "berth-e2e-"));
+  chmodSync(directory, 0o711); // as /run is, for root in a user namespace
   const host = `unix://${directory}/berth.sock`;
   const argv = [berth, "daemon", "--host", host, ...rootFlags(directory), ...flags];
   let child: Bun.Subprocess | undefined;

@@ -15,6 +15,7 @@ import { type Networks, networkMigrations, openNetworks } from "../../network/mo
 import { type ImageRunConfig, parseReference } from "../../oci/mod.ts";
 import { hostLimits, openRuntime } from "../../runtime/mod.ts";
 import { openSnapshots, type Snapshotter, snapshotsMigrations } from "../../snapshots/mod.ts";
+import { openUserNamespaces } from "../../userns/mod.ts";
 import { openVolumes, volumesMigrations } from "../../volumes/mod.ts";
 import { containersMigrations, openContainers } from "../mod.ts";
 
@@ -164,7 +165,8 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
     await baseSnapshot(snapshots, "base");
     await registerImages(images, layers);
   }
-  const parts = { db, host, events, log, snapshots, volumes, runtime, images, layers, networks, collector };
+  const userns = await openUserNamespaces({ host, execRoot });
+  const parts = { db, host, events, log, snapshots, volumes, runtime, images, layers, networks, userns, collector };
   const containers = await openContainers({
     ...parts,
     config: {

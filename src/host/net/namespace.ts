@@ -1,9 +1,9 @@
-import { ptr } from "bun:ffi";
-import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { EngineError, messageOf, wrap } from "../../errors/mod.ts";
 import { systemError } from "../errno.ts";
 import type { Processes } from "../host.ts";
-import { cString, errno, libc } from "../libc.ts";
+import { errno, libc } from "../libc.ts";
+import { bindNamespace, claimPath, removeNamespace, withProcess } from "../namespace-files.ts";
 import { missingProgram } from "../programs.ts";
 
 /**
@@ -12,43 +12,43 @@ import { missingProgram } from "../programs.ts";
  * thread one call in some hundred left such a thread behind, which kept the namespace and its veth alive for as long as
  * the daemon (seen with Bun 1.4.5). {@link insideNamespace} is for a namespace that lasts as long as the process.
  */
-export type Runner = Pick<Processes, "run">;
-
-const MNT_DETACH = 2;
-const MS_BIND = 4096;
+export type Runner = Pick<Processes, "run" | "spawn">;
 
 /**
  * IPv6 is off for interfaces to come, not just without an address: with a router advertisement any container could make
  * itself the IPv6 router of the others on its bridge (CVE-2020-13401). No such file on a kernel without IPv6.
  */
 const disableIpv6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
-const furnish = `{ [ ! -e ${disableIpv6} ] || echo 1 >${disableIpv6}; } && exec ip link set lo up`;
+const furnish = `{ [ ! -e ${disableIpv6} ] || echo 1 >${disableIpv6}; } && ip link set lo up`;
 
 /** One process, which unshares, binds its namespace at the path, and becomes ip(8). */
-export async function createNamespace(runner: Runner, path: string): Promise<void> {
-  claim(path);
+export async function createNamespace(runner: Runner, path: string, owner?: string): Promise<void> {
+  claimPath(path);
   try {
-    await inside(runner, ["unshare", `--net=${path}`, "sh", "-c", furnish]);
+    if (owner === undefined) await inside(runner, ["unshare", `--net=${path}`, "sh", "-c", furnish]);
+    else await createOwned(runner, path, owner);
   } catch (err) {
     removeNamespace(path);
     throw wrap(err, `Create a network namespace at ${path}`);
   }
 }
 
-/** The new name comes first: a crash in between leaves two, and each is removed by itself. */
-export function moveNamespace(from: string, to: string): void {
-  claim(to);
-  if (libc.mount(ptr(cString(from)), ptr(cString(to)), null, MS_BIND, null) < 0) {
-    const code = errno();
-    rmSync(to);
-    throw systemError(`Move a network namespace to ${to}`, code);
-  }
-  removeNamespace(from);
+/** As root of a user namespace, who may not mount anything out here: we bind it. */
+async function createOwned(runner: Runner, path: string, owner: string): Promise<void> {
+  const argv = ["nsenter", `--user=${owner}`, "unshare", "--net", "sh", "-c", `${furnish} && exec cat`];
+  await withProcess(runner, argv, (pid) => bindNamespace(`/proc/${pid}/ns/net`, path));
 }
 
-export function removeNamespace(path: string): void {
-  libc.umount2(ptr(cString(path)), MNT_DETACH);
-  rmSync(path, { force: true });
+/** The new name comes first: a crash in between leaves two, and each is removed by itself. */
+export function moveNamespace(from: string, to: string): void {
+  claimPath(to);
+  try {
+    bindNamespace(from, to);
+  } catch (err) {
+    rmSync(to);
+    throw err;
+  }
+  removeNamespace(from);
 }
 
 /** Runs lines of ip(8) in a namespace, in one process, after these commands of a shell; stops at the first that fails. */
@@ -105,15 +105,6 @@ export function openNamespace(path: string): number {
 
 function absent(path: string, cause?: unknown): EngineError {
   return new EngineError("not-found", `Network namespace ${path} not found`, { cause });
-}
-
-function claim(path: string): void {
-  try {
-    writeFileSync(path, "", { flag: "wx", mode: 0o600 });
-  } catch (err) {
-    const exists = (err as NodeJS.ErrnoException).code === "EEXIST";
-    throw new EngineError(exists ? "conflict" : "internal", `Create ${path}: ${messageOf(err)}`, { cause: err });
-  }
 }
 
 /** 127 is what a shell and util-linux say when the program that they are to become, ip(8), is not there. */

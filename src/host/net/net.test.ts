@@ -76,7 +76,10 @@ describe("namespaces", () => {
 
   test("leave nothing without their programs, and name the package", async () => {
     const lacking = (path: string) =>
-      createNet({ run: (argv, options) => createProcesses().run(argv, { ...options, env: { PATH: path } }) });
+      createNet({
+        ...createProcesses(),
+        run: (argv, options) => createProcesses().run(argv, { ...options, env: { PATH: path } }),
+      });
     await expect(lacking("/nowhere").createNamespace(path)).rejects.toThrow("Debian package util-linux");
     for (const name of ["unshare", "sh", "nsenter"]) symlinkSync(`/usr/bin/${name}`, join(directory, name));
     await expect(lacking(directory).createNamespace(path)).rejects.toThrow("Debian package iproute2");

@@ -1,12 +1,6 @@
+import { removeNamespace } from "../namespace-files.ts";
 import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
-import {
-  addDefaultRoute,
-  createNamespace,
-  ipInside,
-  moveNamespace,
-  type Runner,
-  removeNamespace,
-} from "./namespace.ts";
+import { addDefaultRoute, createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
 import { type PortRequest, type Reservation, reservePort } from "./port.ts";
 import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
 
@@ -20,8 +14,8 @@ import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "
  * link takes 15 to 50 ms) is not here.
  */
 export interface Net {
-  /** A new network namespace with loopback up and IPv6 off for interfaces to come, bound at `path`. Throws "conflict" when the path exists, "unavailable" without util-linux or iproute2; nothing is left then. */
-  createNamespace(path: string): Promise<void>;
+  /** A new network namespace with loopback up and IPv6 off for interfaces to come, bound at `path`; it belongs to the user namespace at `owner`, else to our own. Throws "conflict" when the path exists, "unavailable" without util-linux or iproute2; nothing is left then. */
+  createNamespace(path: string, owner?: string): Promise<void>;
   /** Binds the namespace at another path instead. Throws "conflict" when that one exists; the old one stays then. */
   moveNamespace(from: string, to: string): void;
   /** Unmounts and removes what {@link Net.createNamespace} made. No error when it is gone. The kernel takes down the namespace, with the veths in it, some 50 ms after its last process. */
@@ -42,7 +36,7 @@ export interface Net {
 
 export function createNet(runner: Runner): Net {
   return {
-    createNamespace: (path) => createNamespace(runner, path),
+    createNamespace: (path, owner) => createNamespace(runner, path, owner),
     moveNamespace,
     removeNamespace,
     plugVeth: (plan) => plugVeth(runner, plan),

@@ -1,10 +1,12 @@
-import { confined, type Flow, FlowWriter, type Job } from "../../host/mod.ts";
+import { confined, type Flow, FlowWriter, type IdMap, type Job } from "../../host/mod.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 
 export interface PackInput {
   readonly directory: string;
   /** The directory holds a layer's own files, not a whole file system. */
   readonly layer: boolean;
+  /** The directory shows what it holds as it is outside of a user namespace with this map. */
+  readonly owners?: IdMap;
   /** Seconds since 1970 that no modification time exceeds. */
   readonly latest?: number;
 }
@@ -16,6 +18,7 @@ export const packDirectory: Job<PackInput & Flow, number> = {
     const writer = new FlowWriter(input, context);
     const options: PackerOptions = {
       layer: input.layer,
+      ...(input.owners && { owners: input.owners }),
       ...(input.latest !== undefined && { latest: BigInt(input.latest) * 1_000_000_000n }),
       write: (bytes) => writer.write(bytes),
       check: context.check,

@@ -9,13 +9,15 @@ import {
   readSync,
 } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
-import { deviceParts, type Found, readXattrs, walk } from "../../host/mod.ts";
+import { deviceParts, type Found, type IdMap, insideId, readXattrs, walk } from "../../host/mod.ts";
 import { encodeTarHeader, type TarHeader, type TarType, tarEnd, tarPadding } from "../../stream/mod.ts";
 import { isOpaque, isOverlayXattr, isWhiteout, opaqueName, whiteoutPrefix } from "./overlay.ts";
 
 export interface PackerOptions {
   /** The directory is a layer: overlayfs' marks become whiteout entries. */
   readonly layer: boolean;
+  /** Whose ids are written: those that owners have inside of a user namespace. */
+  readonly owners?: IdMap;
   /** Latest modification time, in nanoseconds since 1970. */
   readonly latest?: bigint;
   write(bytes: Uint8Array): void;
@@ -91,9 +93,10 @@ export class Packer {
   }
 
   #base(name: Buffer, stat: BigIntStats): TarHeader {
-    const { latest } = this.#options;
+    const { latest, owners } = this.#options;
     const mtime = latest !== undefined && stat.mtimeNs > latest ? latest : stat.mtimeNs;
-    const owner = { uid: Number(stat.uid), gid: Number(stat.gid) };
+    const [uid, gid] = [Number(stat.uid), Number(stat.gid)];
+    const owner = owners ? { uid: insideId(owners.uids, uid), gid: insideId(owners.gids, gid) } : { uid, gid };
     return { name, type: "file", mode: Number(stat.mode & 0o7777n), ...owner, size: 0n, mtime };
   }
 

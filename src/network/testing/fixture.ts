@@ -52,9 +52,9 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     });
   };
   /** A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
-  const creating = (alive: AbortSignal) => async (path: string) => {
+  const creating = (alive: AbortSignal) => async (path: string, owner?: string) => {
     alive.throwIfAborted();
-    const made = host.net.createNamespace(path).finally(() => making.delete(made));
+    const made = host.net.createNamespace(path, owner).finally(() => making.delete(made));
     making.add(made);
     await made;
   };
