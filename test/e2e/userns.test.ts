@@ -99,6 +99,18 @@ describe("who is who", () => {
     );
   });
 
+  test("names in a user's network resolve, ports answer, and the way out is as without", async () => {
+    await engine.ok("network", "create", "own");
+    const script = "while :; do echo pong | nc -l -p 80; done";
+    await engine.ok("run", "-d", "--name", "web", "--network", "own", "busybox", "sh", "-c", script);
+    const ask = "for i in $(seq 100); do nc -w 2 web 80 < /dev/null && break; usleep 50000; done";
+    expect(await inside(ask, "--network", "own")).toBe("pong");
+    await engine.ok("network", "connect", "bridge", "web");
+    expect(await engine.ok("exec", "web", "ls", "/sys/class/net")).toBe("eth0\neth1\nlo");
+    await removeAll(engine);
+    await engine.ok("network", "rm", "own");
+  });
+
   test("what needs the host's is refused in dockerd's words, and allowed with --userns=host", async () => {
     const refused: Readonly<Record<string, string>> = {
       "--privileged":
