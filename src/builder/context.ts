@@ -12,6 +12,7 @@ import type { Platform } from "../oci/mod.ts";
 import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
+import type { UserNamespaces } from "../userns/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { BuildCache } from "./cache.ts";
 import type { Vertex } from "./graph/vertex.ts";
@@ -29,6 +30,7 @@ export interface BuilderOptions {
   readonly transfer: ImageTransfer;
   readonly runtime: Runtime;
   readonly networks: Networks;
+  readonly userns: UserNamespaces;
   readonly events: Events;
   readonly leases: Leases;
   readonly collector: Collector;
@@ -38,6 +40,8 @@ export interface BuilderOptions {
 export interface BuilderConfig {
   /** Belongs to the builder alone: what a crash left there is removed when it opens. */
   readonly directory: string;
+  /** Where RUN steps in user namespaces have their roots, which must be able to search all directories above. */
+  readonly execRoot: string;
   /** What RUN steps may be given. */
   readonly limits: HostLimits;
   /** Parent of the steps' cgroups, such as "/berth". */

@@ -8,7 +8,7 @@ import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { pruneCache } from "./prune.ts";
-import { activePrefix } from "./root.ts";
+import { activePrefix, stepsDirectory } from "./root.ts";
 import { builderRoots } from "./table.ts";
 import { cacheUsage } from "./usage.ts";
 
@@ -37,9 +37,12 @@ async function sweep(context: BuilderContext): Promise<void> {
   for (const name of ["work", "mounts", "contexts"]) {
     await mkdir(join(config.directory, name), { recursive: true, mode: 0o700 });
   }
+  const steps = stepsDirectory(context);
+  await mkdir(steps, { recursive: true, mode: 0o700 });
   const targets = host.mounts.list().map(({ target }) => target);
-  for (const target of targets.reverse()) if (target.startsWith(`${work}/`)) host.mounts.unmount(target, "detach");
-  for (const directory of [work, join(config.directory, "contexts")]) {
+  const ours = targets.filter((target) => target.startsWith(`${work}/`) || target.startsWith(`${steps}/`));
+  for (const target of ours.reverse()) host.mounts.unmount(target, "detach");
+  for (const directory of [work, steps, join(config.directory, "contexts")]) {
     for (const name of await readdir(directory)) await host.workers.run(removeTree, { path: join(directory, name) });
   }
   for (const { name, state } of [...snapshots.list()]) {

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isKind } from "../errors/mod.ts";
+import type { UserNamespace } from "../userns/mod.ts";
 import type { BuilderContext } from "./context.ts";
 
 /** A snapshot being written, mounted. */
@@ -11,6 +12,8 @@ export interface BuildRoot extends AsyncDisposable {
   /** For other things that belong to the step; deleted with it. */
   readonly directory: string;
   readonly id: string;
+  /** The user namespace of what runs in it, where that is not the host's. */
+  readonly users?: StepUsers;
   /** The layer's own files, as overlayfs keeps them; to be touched after `unmount` only. */
   readonly upper: string;
   unmount(): void;
@@ -18,17 +21,31 @@ export interface BuildRoot extends AsyncDisposable {
   commit(): Promise<string>;
 }
 
+export interface StepUsers extends UserNamespace {
+  /** For what is mounted on behalf of its root, see {@link UserNamespaces.stage}. */
+  readonly staged: string;
+}
+
 export const activePrefix = "building/";
 const donePrefix = "build/";
 
-/** Prepares a snapshot on `parent` and mounts it. Disposing one that was not committed leaves nothing. */
-export async function openRoot(context: BuilderContext, parent: string | undefined): Promise<BuildRoot> {
+/**
+ * Prepares a snapshot on `parent` and mounts it; with `runs` for a process, which may get a user namespace. Disposing one that
+ * was not committed leaves nothing.
+ */
+export async function openRoot(
+  context: BuilderContext,
+  parent: string | undefined,
+  { runs = false }: { readonly runs?: boolean } = {},
+): Promise<BuildRoot> {
   const id = randomBytes(12).toString("hex");
   const key = `${activePrefix}${id}`;
   const directory = join(context.config.directory, "work", id);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  const path = join(directory, "rootfs");
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const users = runs && context.userns.remapped ? await openUsers(context, { id, undo }) : undefined;
+  const path = users ? join(users.staged, "..", "rootfs") : join(directory, "rootfs");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const mounts = await context.snapshots.prepare(key, parent);
   undo.defer(() => removeActive(context, key));
@@ -38,7 +55,8 @@ export async function openRoot(context: BuilderContext, parent: string | undefin
     mounted = false;
   };
   undo.defer(unmount);
-  for (const mount of mounts) context.host.mounts.mount(mount, path);
+  if (users) await mountMapped(context, { key, path, users });
+  else for (const mount of mounts) context.host.mounts.mount(mount, path);
   mounted = true;
   const upper = context.snapshots.directory(key);
   const commit = async () => {
@@ -48,7 +66,47 @@ export async function openRoot(context: BuilderContext, parent: string | undefin
     return name;
   };
   const owned = undo.move();
-  return { path, directory, id, upper, unmount, commit, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    path,
+    directory,
+    id,
+    upper,
+    ...(users && { users }),
+    unmount,
+    commit,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function openUsers(
+  context: BuilderContext,
+  { id, undo }: { id: string; undo: AsyncDisposableStack },
+): Promise<StepUsers> {
+  const holder = `build-${id}`;
+  const directory = join(stepsDirectory(context), id);
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  const users = await context.userns.open(holder);
+  undo.defer(() => context.userns.close(holder));
+  const staged = join(directory, "staged");
+  undo.defer(() => context.userns.unstage(staged));
+  return { ...users, staged };
+}
+
+/** Below it are the roots and mounts of steps in user namespaces. */
+export function stepsDirectory({ config }: Pick<BuilderContext, "config">): string {
+  return join(config.execRoot, "builds");
+}
+
+async function mountMapped(
+  context: BuilderContext,
+  { key, path, users }: { key: string; path: string; users: StepUsers },
+): Promise<void> {
+  const { snapshots, userns } = context;
+  await userns.mountMapped({
+    ...{ source: snapshots.root, target: path, staged: users.staged, map: users.map },
+    mounts: (at) => snapshots.mounts(key, { at }),
+    through: [stepsDirectory(context), dirname(path)],
+  });
 }
 
 async function removeActive(context: BuilderContext, key: string): Promise<void> {

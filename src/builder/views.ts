@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { IdMap } from "../host/mod.ts";
 import type { BuilderContext } from "./context.ts";
 
 /** Read-only looks at committed snapshots, mounted once a build, for COPY --from and RUN --mount. */
@@ -13,21 +14,36 @@ export class RootViews implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  /** Where the snapshot can be read; an empty directory for an empty root. */
-  path(snapshot: string | undefined): Promise<string> {
-    const name = snapshot ?? "";
-    const view = this.#views.get(name) ?? this.#open(snapshot, `v${this.#views.size}`);
+  /** Where the snapshot can be read, with the owners that it has for users of a namespace with this map; an empty directory for an empty root. */
+  path(snapshot: string | undefined, map?: IdMap): Promise<string> {
+    const name = `${snapshot ?? ""} ${map ? JSON.stringify(map) : ""}`;
+    const view = this.#views.get(name) ?? this.#open(snapshot, { name: `v${this.#views.size}`, ...(map && { map }) });
     this.#views.set(name, view);
     return view;
   }
 
-  async #open(snapshot: string | undefined, name: string): Promise<string> {
+  async #open(snapshot: string | undefined, { name, map }: { name: string; map?: IdMap }): Promise<string> {
     const path = join(this.#directory, name);
     await mkdir(path, { recursive: true, mode: 0o700 });
     if (snapshot === undefined) return path;
+    if (map) {
+      await this.#openMapped(snapshot, { path, map });
+      return path;
+    }
     const mounts = await this.#context.snapshots.view(snapshot);
     for (const mount of mounts) this.#context.host.mounts.mount(mount, path);
     return path;
+  }
+
+  async #openMapped(snapshot: string, { path, map }: { path: string; map: IdMap }): Promise<void> {
+    const { snapshots, userns } = this.#context;
+    const staged = `${path}.staged`;
+    const mounts = (at: string) => snapshots.view(snapshot, { at });
+    try {
+      await userns.mountMapped({ source: snapshots.root, target: path, mounts, staged, map, through: [] });
+    } finally {
+      await userns.unstage(staged);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -62,7 +62,8 @@ export async function mountRootfs(ctx: Context, id: string, map?: IdMap): Promis
   await mkdir(rootfs, { recursive: true, mode: 0o700 });
   if (map) {
     const mounts = (at: string) => ctx.snapshots.mounts(snapshotKey(id), { at });
-    await ctx.userns.mountMapped({ source: ctx.snapshots.root, target: rootfs, mounts, staged, map });
+    const through = [posix.dirname(rootfs), posix.dirname(staged)];
+    await ctx.userns.mountMapped({ source: ctx.snapshots.root, target: rootfs, mounts, staged, through, map });
   } else for (const mount of ctx.snapshots.mounts(snapshotKey(id))) ctx.host.mounts.mount(mount, rootfs);
   return rootfs;
 }

@@ -34,6 +34,13 @@ test("the daemon on the default roots has the names that clients expect", () => 
   });
 });
 
+test("containers are the host's own users unless somebody is named, by flag or in the file", () => {
+  expect(readConfig(["--config-file", none]).usernsRemap).toBeUndefined();
+  const path = file({ "userns-remap": "default" });
+  expect(readConfig(["--config-file", path]).usernsRemap).toBe("default");
+  expect(readConfig(["--config-file", path, "--userns-remap", "1000:1000"]).usernsRemap).toBe("1000:1000");
+});
+
 test("flags count before the file, and the file before defaults", () => {
   const path = file({
     "log-level": "warn",

@@ -112,6 +112,7 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
     ...below5,
     config: {
       directory: await below(config, "builds"),
+      execRoot,
       limits,
       cgroupParent,
       platform: defaultPlatform(),

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { EngineError } from "../errors/mod.ts";
-import { cgroupOf } from "./create.ts";
+import { cgroupOf, hasUserNamespace } from "./create.ts";
 import { startError } from "./failure.ts";
 import type { Parts } from "./parts.ts";
 import { checkedId } from "./paths.ts";
@@ -48,7 +48,13 @@ interface Running {
 async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> {
   const { id, directory } = bundle;
   const argv = parts.cli.argv("--log", log, "--log-format", "json", "run", "--bundle", directory, id);
-  const child = parts.host.processes.spawn(argv, { cwd: directory, env: {}, stdio: ["ignore", "pipe", "pipe"] });
+  const stdin = parts.info.name === "crun" && hasUserNamespace(bundle) ? emptyFile(directory) : undefined;
+  const child = parts.host.processes.spawn(argv, {
+    cwd: directory,
+    env: {},
+    stdio: [stdin ?? "ignore", "pipe", "pipe"],
+  });
+  if (stdin !== undefined) closeSync(stdin);
   const kill = async () => {
     await parts.cli.run(["delete", "--force", id]);
     child.kill(9); // it may not have made its container yet; what it made since is deleted by the caller
@@ -70,6 +76,11 @@ async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> 
   } finally {
     io.signal.removeEventListener("abort", abort);
   }
+}
+
+/** Instead of the host's /dev/null, which crun would give away, see `ownNull` in monitor.ts. */
+function emptyFile(directory: string): number {
+  return openSync(join(directory, "null"), constants.O_CREAT | constants.O_TRUNC | constants.O_RDONLY, 0o600);
 }
 
 /** Resolves at the end of the stream; its errors are the end too. */

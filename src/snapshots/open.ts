@@ -98,14 +98,13 @@ class OverlaySnapshotter implements Snapshotter {
     await mkdir(this.#work(id), { mode: 0o700 });
   }
 
-  async view(parent: string): Promise<Mount[]> {
+  async view(parent: string, { at = this.#root }: { readonly at?: string } = {}): Promise<Mount[]> {
     const chain = this.#db.read((q) => chainOf(q, requireCommitted(q, parent).id));
     this.#touch(parent);
-    const [top] = chain;
-    if (chain.length === 1 && top !== undefined) {
-      return [{ type: "bind", source: this.#fs(top), options: ["bind", "ro"] }];
-    }
-    return [overlayMount({ lower: chain.map((id) => this.#fs(id)), options: ["ro", ...this.#switches] })];
+    const lower = chain.map((id) => join(at, name36(id), "fs"));
+    const [top] = lower;
+    if (lower.length === 1 && top !== undefined) return [{ type: "bind", source: top, options: ["bind", "ro"] }];
+    return [overlayMount({ lower, options: ["ro", ...this.#switches] })];
   }
 
   get root(): string {

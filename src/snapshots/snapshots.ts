@@ -20,7 +20,7 @@ export interface Snapshotter {
   info(name: string): SnapshotInfo | undefined;
   /** Throws "not-found" (parent), "conflict" (key exists, or the parent is not committed). */
   prepare(key: string, parent?: string): Promise<Mount[]>;
-  view(parent: string): Promise<Mount[]>;
+  view(parent: string, options?: { readonly at?: string }): Promise<Mount[]>;
   /**
    * The mounts of an active snapshot again, after a restart. With `at` they are for a {@link Snapshotter.root} that shows at
    * this place. Throws "not-found".

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type IdMap, type Mounts, outsideId } from "../host/mod.ts";
 import type { MappedTree, StagedMount, UserNamespaces } from "./userns.ts";
 
@@ -15,12 +15,12 @@ export function rootOf({ uids, gids }: IdMap): { readonly uid: number; readonly 
 }
 
 export async function mountMapped({ mounts, show }: StageParts, tree: MappedTree): Promise<void> {
-  const { staged, target, map } = tree;
+  const { staged, target, map, through } = tree;
   const at = join(staged, "layers");
   await mkdir(at, { recursive: true, mode: 0o700 });
-  await openTo(map, [dirname(target), dirname(staged), staged]);
+  await openTo(map, [...through, staged]);
   await show(tree.source, at, map);
-  for (const mount of tree.mounts(at)) mounts.mount(mount, target);
+  for (const mount of await tree.mounts(at)) mounts.mount(mount, target);
 }
 
 export async function stage<M extends StagedMount>(

@@ -41,12 +41,13 @@ export interface UserNamespaces {
 export interface MappedTree {
   /** The directory with all layers. */
   readonly source: string;
-  /** Where they go, in a directory that is the engine's. */
   readonly target: string;
   /** The mounts, for a `source` that shows at this place. */
-  mounts(at: string): readonly Mount[];
-  /** A directory of the holder's own, in one that is the engine's; made when missing. */
+  mounts(at: string): readonly Mount[] | Promise<readonly Mount[]>;
+  /** A directory of the holder's own; made when missing. */
   readonly staged: string;
+  /** The engine's directories above the two, which are closed to others: the namespace's root is let through. */
+  readonly through: readonly string[];
   readonly map: IdMap;
 }
 

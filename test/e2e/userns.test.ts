@@ -205,6 +205,68 @@ describe("files", () => {
   });
 });
 
+describe("builds", () => {
+  const build = async (dockerfile: string, ...flags: string[]) => {
+    const context = hostDirectory(`context${Date.now()}`);
+    writeFileSync(join(context, "Dockerfile"), dockerfile);
+    writeFileSync(join(context, "private"), "from the context", { mode: 0o600 });
+    return engine.docker("build", "-t", "built", ...flags, context);
+  };
+
+  test("RUN is in a namespace; what it makes is as without", async () => {
+    const { code, stdout, stderr } = await build(`FROM busybox AS tools
+RUN echo "map $(cat /proc/self/uid_map)"; mkdir /kept; echo secret > /kept/s; chmod 600 /kept/s
+FROM busybox
+WORKDIR /made
+RUN touch root && chown alice:wheel . && rm /etc/group; ping -c 1 -W 5 127.0.0.1 > /dev/null && stat -c '%u %n' /etc/hosts
+USER alice
+RUN touch alice
+USER root
+RUN --mount=type=bind,source=private,target=/p cat /p && stat -c '%u %n' /p
+RUN --mount=type=bind,target=/ctx,rw echo x >> /ctx/private && touch /ctx/new && stat -c '%u %n' /ctx/* && cat /ctx/private
+RUN --mount=type=bind,from=tools,source=/kept,target=/k cat /k/s && stat -c '%u %n' /k/s
+RUN --mount=type=bind,from=tools,source=/kept,target=/k,rw echo more >> /k/s && cat /k/s && rm /k/s
+RUN --mount=type=cache,target=/c touch /c/x && stat -c '%u %n' /c/x && mknod /made/dev c 1 3 || echo no devices
+`);
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(stdout.replace(/\s+/g, " ")).toContain(`map 0 ${base} 65536`);
+    for (const line of [
+      "0 /etc/hosts",
+      "from the context0 /p",
+      "0 /ctx/new",
+      "from the contextx",
+      "0 /k/s",
+      "secret\nmore",
+      "0 /c/x",
+    ])
+      expect(stdout).toContain(line);
+    expect(stdout).toContain("no devices");
+    for (const flags of [[], ["--userns=host"]]) {
+      const told = await engine.ok(
+        "run",
+        "--rm",
+        ...flags,
+        "built",
+        "sh",
+        "-c",
+        "stat -c '%u %g %n' . root alice; ls -A / /etc",
+      );
+      expect(told).toStartWith("1000 10 .\n0 0 root\n1000 1000 alice\n");
+      expect(told).not.toMatch(/^(group|k|ctx|p|c)$/m);
+    }
+    await engine.ok("rmi", "built");
+    expect(readdirSync(join(engine.directory, "exec/builds"))).toEqual([]);
+    expect(owner("/dev/null")).toEqual([0, 0]);
+  });
+
+  test("the host's network is refused", async () => {
+    const { code, stderr, stdout } = await build("FROM busybox\nRUN echo with the host\n", "--network", "host");
+    expect([code, `${stdout}${stderr}`]).toEqual([
+      ...[1, expect.stringContaining("cannot share the host's network namespace when user namespaces are enabled")],
+    ]);
+  });
+});
+
 describe("the host's files", () => {
   test("bound into a container belong to nobody there, and its root cannot change them", async () => {
     const host = hostDirectory("bound");

@@ -2,14 +2,15 @@ import { randomBytes } from "node:crypto";
 import { chmod, chown, copyFile, mkdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
-import type { Mount } from "../../host/mod.ts";
+import type { IdMap, Mount } from "../../host/mod.ts";
+import { rootOf, type StagedMount } from "../../userns/mod.ts";
 import type { Planned } from "../context.ts";
 import type { ExecMount, ExecOp } from "../graph/vertex.ts";
 import { selectJob } from "../jobs/select.ts";
 import type { BuildRoot } from "../root.ts";
 import { mountDirectory } from "../table.ts";
 
-export type StepMount = Mount & { readonly destination: string };
+export type StepMount = StagedMount & { readonly destination: string };
 
 export interface MountsOptions {
   readonly op: ExecOp;
@@ -42,9 +43,9 @@ async function contentKey(planned: Planned, mount: ExecMount): Promise<string> {
   return (await workers.run(selectJob, input, { signal: planned.build.signal })).digest;
 }
 
-async function bindRoot({ build, inputs }: Planned, mount: ExecMount): Promise<string> {
+async function bindRoot({ build, inputs }: Planned, mount: ExecMount, map?: IdMap): Promise<string> {
   if (mount.from === undefined) return build.files.directory;
-  return build.views.path(mount.input && inputs.get(mount.input)?.snapshot);
+  return build.views.path(mount.input && inputs.get(mount.input)?.snapshot, map);
 }
 
 /** Mounts for the runtime, in the order of the instruction. */
@@ -62,7 +63,7 @@ interface OneMount extends MountsOptions {
   readonly index: number;
 }
 
-async function execMount(planned: Planned, one: OneMount): Promise<Mount | undefined> {
+async function execMount(planned: Planned, one: OneMount): Promise<StagedMount | undefined> {
   const { mount } = one;
   switch (mount.type) {
     case "bind":
@@ -84,38 +85,47 @@ function tmpfs({ size }: ExecMount): Mount {
   return { type: "tmpfs", source: "tmpfs", options };
 }
 
-async function bindMount(planned: Planned, one: OneMount): Promise<Mount> {
+/** A stage's files show the owners that they have in the step's user namespace anyway, the context's are yet to. */
+async function bindMount(planned: Planned, one: OneMount): Promise<StagedMount> {
   const { host } = planned.build.context;
-  const root = await bindRoot(planned, one.mount);
+  const root = await bindRoot(planned, one.mount, one.root.users?.map);
+  const owned = one.mount.from === undefined;
   const source = host.rooted(root).resolve(one.mount.source || "/");
   if (source === undefined) throw new EngineError("not-found", `failed to mount ${one.mount.source}: not found`);
-  if (one.mount.readonly) return { type: "bind", source, options: ["bind", "ro"] };
-  return { type: "bind", source: await scratchCopy(planned, { ...one, source }), options: ["bind", "rw"] };
+  if (one.mount.readonly) return { type: "bind", source, options: ["bind", "ro"], owned };
+  return { type: "bind", options: ["bind", "rw"], ...(await scratchCopy(planned, { ...one, source, owned })) };
 }
 
 /** What is written into a writable bind is thrown away: a directory gets an overlay, a file is copied. */
-async function scratchCopy({ build }: Planned, one: OneMount & { source: string }): Promise<string> {
-  const { mounts } = build.context.host;
+async function scratchCopy(
+  { build }: Planned,
+  one: OneMount & { readonly source: string; readonly owned: boolean },
+): Promise<Pick<StagedMount, "owned"> & { source: string }> {
+  const { host, userns } = build.context;
+  const { mounts } = host;
+  const map = one.root.users?.map;
   const directory = join(one.root.directory, `bind${one.index}`);
   await mkdir(directory, { mode: 0o700 });
   if (!(await stat(one.source)).isDirectory()) {
     const file = join(directory, basename(one.source));
     await copyFile(one.source, file);
-    return file;
+    return { source: file, owned: true };
   }
   const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((name) => join(directory, name));
   for (const path of [lower, upper, work, merged]) if (path) await mkdir(path, { mode: 0o755 });
-  if (!lower || !merged) throw new TypeError("no directories");
-  mounts.mount({ type: "bind", source: one.source, options: ["bind"] }, lower);
+  if (!lower || !upper || !merged) throw new TypeError("no directories");
+  if (map) await chown(upper, rootOf(map).uid, rootOf(map).gid);
+  if (map && one.owned) await userns.show(one.source, lower, map);
+  else mounts.mount({ type: "bind", source: one.source, options: ["bind"] }, lower);
   one.undo.defer(() => mounts.unmount(lower, "detach"));
   const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
   mounts.mount({ type: "overlay", source: "overlay", options }, merged);
   one.undo.defer(() => mounts.unmount(merged, "detach"));
-  return merged;
+  return { source: merged, owned: false };
 }
 
 /** A directory that outlives the build. "locked" and "private" ones are used by one step at a time. */
-async function cacheMount(planned: Planned, one: OneMount): Promise<Mount> {
+async function cacheMount(planned: Planned, one: OneMount): Promise<StagedMount> {
   const { mount, undo } = one;
   const { context, signal } = planned.build;
   if (mount.from !== undefined) {
@@ -130,7 +140,7 @@ async function cacheMount(planned: Planned, one: OneMount): Promise<Mount> {
     await chown(source, mount.uid, mount.gid);
     await chmod(source, mount.mode ?? 0o755);
   }
-  return { type: "bind", source, options: ["bind", mount.readonly ? "ro" : "rw"] };
+  return { type: "bind", source, options: ["bind", mount.readonly ? "ro" : "rw"], owned: true };
 }
 
 async function made(path: string): Promise<boolean> {

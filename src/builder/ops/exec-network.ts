@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { EngineError } from "../../errors/mod.ts";
 import { hostsFile, resolvConfFile } from "../../rootfs/mod.ts";
 import type { Build } from "../context.ts";
 import type { ExecOp } from "../graph/vertex.ts";
@@ -17,6 +18,9 @@ export interface StepNetwork extends AsyncDisposable {
 export async function openNetwork(build: Build, { op, root }: { op: ExecOp; root: BuildRoot }): Promise<StepNetwork> {
   const mode = op.network === "default" ? build.options.networkMode || "default" : op.network;
   await using undo = new AsyncDisposableStack();
+  if (mode === "host" && root.users) {
+    throw new EngineError("invalid", "cannot share the host's network namespace when user namespaces are enabled");
+  }
   const { namespace, address } =
     mode === "host" ? { namespace: "host", address: undefined } : await sandbox(build, { mode, root, undo });
   const mounts = await networkFiles(build, { root, address, mode });
@@ -35,7 +39,7 @@ async function sandbox(
   { mode, root, undo }: Sandboxed,
 ): Promise<{ namespace: string; address?: string }> {
   const holder = `build-${root.id}`;
-  const { path } = await context.networks.openSandbox(holder);
+  const { path } = await context.networks.openSandbox(holder, root.users?.path);
   undo.defer(() => context.networks.closeSandbox(holder));
   if (mode === "none") return { namespace: path };
   const name = mode === "default" ? "bridge" : mode;
@@ -66,7 +70,7 @@ async function networkFiles(
     Object.entries(texts).map(async ([name, text]): Promise<StepMount> => {
       const source = join(root.directory, name);
       await writeFile(source, text, { mode: 0o644 });
-      return { destination: `/etc/${name}`, type: "bind", source, options: ["bind", "rw"] };
+      return { destination: `/etc/${name}`, type: "bind", source, options: ["bind", "rw"], owned: true };
     }),
   );
 }

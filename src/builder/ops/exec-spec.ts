@@ -18,7 +18,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /** A RUN step has docker's default rights; what it is given beyond comes from the build's options. */
 export function specInput(build: Build, parts: SpecParts): SpecInput {
-  const { op, root, user, mounts, network } = parts;
+  const { op, root, user: who, mounts, network } = parts;
   const { options, context } = build;
   const { limits, cgroupParent } = context.config;
   return {
@@ -27,24 +27,29 @@ export function specInput(build: Build, parts: SpecParts): SpecInput {
     readonlyRootfs: false,
     process: {
       args: op.args,
-      env: environment(op, user),
+      env: environment(op, who),
       cwd: op.cwd,
       terminal: false,
-      uid: user.uid,
-      gid: user.gid,
-      additionalGids: user.additionalGids,
+      uid: who.uid,
+      gid: who.gid,
+      additionalGids: who.additionalGids,
     },
     hostname: root.id.slice(0, 12),
     domainname: "",
     mounts,
     shmSize: options.shmSize || 64 * 1024 * 1024,
     ...rights,
-    namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private" },
+    namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private", ...userNamespace(root) },
+    ...(root.users && { idMap: root.users.map }),
     cgroupPath: `${options.cgroupParent || cgroupParent}/build-${root.id}`,
     resources: resourcesOf(options.resources),
     rlimits: options.ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
     limits,
   };
+}
+
+function userNamespace({ users }: BuildRoot): { user?: string } {
+  return users ? { user: users.path } : {};
 }
 
 const rights = {

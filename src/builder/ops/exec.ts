@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { resolveUser } from "../../rootfs/mod.ts";
 import { ociSpec } from "../../runtime/mod.ts";
+import { rootOf } from "../../userns/mod.ts";
 import type { Build, Plan, Planned } from "../context.ts";
 import type { ExecOp, Vertex } from "../graph/vertex.ts";
 import { stubsJob } from "../jobs/stubs.ts";
@@ -27,7 +28,7 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
 
 async function run(planned: Planned, op: ExecOp): Promise<string> {
   const { build, vertex, base } = planned;
-  await using root = await openRoot(build.context, base?.snapshot);
+  await using root = await openRoot(build.context, base?.snapshot, { runs: true });
   build.output.write(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
   const stubs = await execute(planned, { op, root });
   root.unmount();
@@ -51,10 +52,12 @@ async function execute(planned: Planned, { op, root }: { op: ExecOp; root: Build
     files,
     targets.filter((target) => !target.startsWith("/dev/")),
   );
-  if (op.cwd !== "/") files.mkdirs(op.cwd);
+  const { users } = root;
+  if (op.cwd !== "/") files.mkdirs(op.cwd, users && rootOf(users.map));
   const directory = join(root.directory, "bundle");
   await mkdir(directory, { mode: 0o700 });
-  const spec = ociSpec(specInput(build, { op, root, user, mounts: all, network: network.namespace }));
+  const staged = users ? await build.context.userns.stage(all, users) : all;
+  const spec = ociSpec(specInput(build, { op, root, user, mounts: staged, network: network.namespace }));
   const bundle = { id: `build-${root.id}`, directory, spec, terminal: false, stdin: "none" } as const;
   const code = await runtime.runOnce(bundle, { ...lineOutput(build, vertex), signal: build.signal });
   build.signal.throwIfAborted();
@@ -82,5 +85,5 @@ async function scriptMount(op: ExecOp, root: BuildRoot): Promise<StepNetwork["mo
   if (!op.script) return [];
   const source = join(root.directory, "script");
   await writeFile(source, op.script.text, { mode: 0o755 });
-  return [{ destination: op.script.path, type: "bind", source, options: ["bind", "ro"] }];
+  return [{ destination: op.script.path, type: "bind", source, options: ["bind", "ro"], owned: true }];
 }

@@ -15,6 +15,7 @@ import type { Networks } from "../../network/mod.ts";
 import { chainIds, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
 import type { Bundle, Runtime } from "../../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../../snapshots/mod.ts";
+import { openUserNamespaces } from "../../userns/mod.ts";
 import type { NetworkInspect, ProgressMessage } from "../../wire/mod.ts";
 import type { BuildOptions } from "../builder.ts";
 import type { BuilderConfig, Fetched } from "../context.ts";
@@ -49,6 +50,7 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
   const collector = openCollector({ db, content, snapshots, owners: ["images", "builder"] });
   const images = openImages({ db, content, snapshots, layers, leases: collector, collector, events, log });
   const networks = fakeNetworks();
+  const userns = await openUserNamespaces({ host, execRoot: join(directory, "exec") });
   const parts = {
     db,
     host,
@@ -61,6 +63,7 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
     collector,
     leases: collector,
     networks: networks.networks,
+    userns,
   };
   const config = configOf(directory, fetchUrl);
   const open = () => openBuilder({ ...parts, transfer: fakeTransfer, runtime: fakeRuntime(body), config });
@@ -91,6 +94,7 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
 function configOf(directory: string, fetchUrl: EngineOptions["fetchUrl"]): BuilderConfig {
   return {
     directory: join(directory, "builds"),
+    execRoot: join(directory, "exec"),
     limits: {
       capabilities: new Set(),
       rlimits: new Map(),
