@@ -48,7 +48,7 @@ interface Running {
 async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> {
   const { id, directory } = bundle;
   const argv = parts.cli.argv("--log", log, "--log-format", "json", "run", "--bundle", directory, id);
-  const stdin = parts.info.name === "crun" && hasUserNamespace(bundle) ? emptyFile(directory) : undefined;
+  const stdin = hasUserNamespace(bundle) ? emptyFile(directory) : undefined;
   const child = parts.host.processes.spawn(argv, {
     cwd: directory,
     env: {},
