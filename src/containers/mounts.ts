@@ -89,7 +89,10 @@ export async function checkBindSources(mounts: readonly MountEntry[]): Promise<v
   }
 }
 
-/** What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there. `map` is of the container's user namespace. */
+/**
+ * What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there.
+ * `map` is of the container's user namespace.
+ */
 export async function specMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount[]> {
   await checkBindSources(row.mounts);
   const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry, map)));

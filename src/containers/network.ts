@@ -15,7 +15,8 @@ import { settleAll } from "./undo.ts";
 
 /**
  * Makes the container's network namespace: "host", or the path of the one to join. What is there of it after a failure is
- * undone by `closeSandbox`. `owner` is the path of the container's user namespace, if it has one. Also makes the container's files in /etc, since they are mounted before addresses are known.
+ * undone by `closeSandbox`. `owner` is the path of the container's user namespace, if it has one. Also makes the container's
+ * files in /etc, since they are mounted before addresses are known.
  */
 export async function openNetwork(ctx: Context, row: Row, owner?: string): Promise<string> {
   const mode = networkModeOf(row.hostConfig.NetworkMode);
