@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Migration, openDb } from "./mod.ts";
@@ -69,4 +69,12 @@ test("migrations run once, in order, and a gap is refused", () => {
   using again = openDb(at.path, [notes, second]);
   expect(again.read((q) => q.all("SELECT * FROM notes"))).toEqual([{ text: "old", more: null }]);
   expect(() => openDb(at.path, [notes, second, { ...second, version: 4 }])).toThrow("does not follow version 2");
+});
+
+test("nobody else on the host may read the file, nor what lies beside it, also one that was open to all", () => {
+  using at = opened();
+  at.db.write((tx) => tx.run("INSERT INTO notes VALUES ('secret')"));
+  chmodSync(at.path, 0o644);
+  using _again = openDb(at.path, [notes]);
+  for (const file of [at.path, `${at.path}-wal`, `${at.path}-shm`]) expect(statSync(file).mode & 0o077, file).toBe(0);
 });

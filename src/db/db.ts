@@ -1,4 +1,5 @@
 import { Database, type SQLQueryBindings } from "bun:sqlite";
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 
 /**
@@ -43,12 +44,19 @@ export function openDb(path: string, migrations: readonly Migration[]): Db {
   return db;
 }
 
+/** Containers' environments are in it. SQLite gives the files beside it (WAL) the same mode. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+}
+
 class SqliteDb implements Db, Tx {
   readonly #db: Database;
   #depth = 0;
   #effects: (() => void)[] = [];
 
   constructor(path: string) {
+    if (path !== ":memory:") keepPrivate(path);
     this.#db = new Database(path, { create: true, strict: true });
     for (const pragma of ["journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000"]) {
       this.#db.run(`PRAGMA ${pragma}`);
