@@ -11,9 +11,11 @@ import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { UserNamespaces } from "../userns/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
+import type { Ulimit } from "../wire/mod.ts";
 import type { ExecTable } from "./exec/table.ts";
 import type { Hubs } from "./hub.ts";
 import type { Retries } from "./retry.ts";
+import type { SecurityDefaults } from "./security.ts";
 import type { Sampler } from "./stats/sampler.ts";
 import type { ContainerTable } from "./table.ts";
 import type { Waiters } from "./waiters.ts";
@@ -45,12 +47,27 @@ export interface ContainersConfig {
   readonly cgroupParent: string;
   /** Bytes. */
   readonly defaultShmSize: number;
+  /** For containers that say nothing. */
+  readonly defaults?: ContainerDefaults;
   /** What this daemon itself may do; specs are cut down to it. */
   readonly limits: HostLimits;
   /** How long a retry waits at first, in milliseconds; doubled each time up to a minute. Default 100. */
   readonly firstRetryDelay?: number;
   /** Where the host's own resolver configuration is. Default /etc/resolv.conf. */
   readonly resolvConf?: string;
+}
+
+/** Each as dockerd's flag of that name has it. */
+export interface ContainerDefaults extends SecurityDefaults {
+  readonly ulimits?: readonly Ulimit[];
+  readonly init?: boolean;
+  readonly ipcMode?: "private" | "shareable";
+  readonly cgroupnsMode?: "host" | "private";
+  readonly dns?: readonly string[];
+  readonly dnsOptions?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  /** What `host-gateway` means in `--add-host`; the default bridge's address unless it is set. */
+  readonly hostGateways?: readonly string[];
 }
 
 /** The module's insides, passed to each operation. Order of locks: container, then whatever a part below takes. */

@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { hostname as hostName } from "node:os";
 import { EngineError, messageOf } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
-import type { ContainerConfig, ContainerCreateAnswer, HostConfig } from "../wire/mod.ts";
+import type { ContainerConfig, ContainerCreateAnswer, HostConfig, Ulimit } from "../wire/mod.ts";
 import { instant } from "./clock.ts";
 import { mergeConfig } from "./config.ts";
 import type { CreateContainer } from "./containers.ts";
@@ -18,6 +18,7 @@ import { networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolveOther } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
+import { runtimeName } from "./runtime-name.ts";
 import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
@@ -26,11 +27,12 @@ import { validate } from "./validate.ts";
 
 /** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */
 export async function create(ctx: Context, request: CreateContainer): Promise<ContainerCreateAnswer> {
-  const warnings = validate(request.body, ctx.config.limits);
-  checkUserns(ctx.userns, request.body.hostConfig);
+  const { hostConfig, warnings } = validate(request.body, ctx.config.limits);
+  checkUserns(ctx.userns, hostConfig);
+  await ctx.runtime.require(runtimeName(hostConfig.Runtime || ctx.runtime.info.name));
   const name = request.name ? checkName(request.name) : madeUpName(ctx.table);
   const image = findImage(ctx, request);
-  const row = newRow(ctx, { request, name, image });
+  const row = newRow(ctx, { request: { ...request, body: { ...request.body, hostConfig } }, name, image });
   await checkBindSources(row.mounts);
   await ctx.locks.run(row.id, () => build(ctx, { row, image }));
   return { Id: row.id, Warnings: warnings };
@@ -134,22 +136,31 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
       : mode.kind === "network"
         ? networkName(ctx, mode.name)
         : host.NetworkMode;
-  const v2 = ctx.config.limits.cgroupVersion === "v2";
+  const { limits, defaults = {} } = ctx.config;
+  const v2 = limits.cgroupVersion === "v2";
+  const cgroupns = host.Privileged && !v2 ? "host" : (defaults.cgroupnsMode ?? (v2 ? "private" : "host"));
   return {
     ...host,
     NetworkMode,
     Links: settleLinks(ctx.table, { ...host, NetworkMode }),
     LogConfig: { ...host.LogConfig, Type: host.LogConfig.Type || "json-file" },
     RestartPolicy: { MaximumRetryCount: 0, ...host.RestartPolicy, Name: host.RestartPolicy.Name || "no" },
-    IpcMode: host.IpcMode || "private",
+    IpcMode: host.IpcMode || defaults.ipcMode || "private",
     UsernsMode: settleUserns(ctx, host.UsernsMode),
-    CgroupnsMode: host.CgroupnsMode || (v2 && !host.Privileged ? "private" : "host"),
+    CgroupnsMode: host.CgroupnsMode || cgroupns,
     ShmSize: host.ShmSize || ctx.config.defaultShmSize,
     MemorySwappiness: host.MemorySwappiness === -1 ? null : host.MemorySwappiness,
-    PidsLimit: host.PidsLimit === 0 ? null : host.PidsLimit,
+    PidsLimit: (host.PidsLimit ?? 0) > 0 ? host.PidsLimit : null,
+    Ulimits: withDefaults(host.Ulimits, defaults.ulimits),
     Runtime: host.Runtime || ctx.runtime.info.name,
     MemorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
   };
+}
+
+function withDefaults(asked: HostConfig["Ulimits"], defaults: readonly Ulimit[] = []): HostConfig["Ulimits"] {
+  const named = new Set((asked ?? []).map(({ Name }) => Name));
+  const rest = defaults.filter(({ Name }) => !named.has(Name));
+  return rest.length > 0 ? [...(asked ?? []), ...rest] : asked;
 }
 
 /** The short id, unless the user or a namespace that is shared has a word in it. */

@@ -318,7 +318,7 @@ test("rm --force of what is started again meanwhile kills that, too", async () =
   await Promise.allSettled([again, removed, started]);
   await removed;
   await expect(state(id)).rejects.toThrow("No such container");
-  for (const kind of ["state", "tasks", "exits", "bundles"]) {
+  for (const kind of ["state/crun", "state/runc", "tasks", "exits", "bundles"]) {
     expect(readdirSync(join(engine.directory, "exec", kind)).filter((name) => name.startsWith(id))).toEqual([]);
   }
 });

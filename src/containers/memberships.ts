@@ -22,7 +22,10 @@ export async function connectNetworkTo(ctx: Context, network: string, body: Netw
     }
     const config = body.EndpointConfig;
     for (const link of config.Links ?? []) parseLink(link);
-    if (isLive(row.phase)) await ctx.networks.connect(Name, endpointRequest(row, config));
+    if (isLive(row.phase)) {
+      const dns = ctx.config.defaults?.dns;
+      await ctx.networks.connect(Name, endpointRequest(row, config, { dns }));
+    }
     try {
       ctx.table.update(row.id, { endpoints: { ...row.endpoints, [Name]: config } });
     } catch (err) {

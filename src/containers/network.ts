@@ -89,15 +89,26 @@ export function networkName({ networks }: Pick<Context, "networks">, idOrName: s
   }
 }
 
-/** One leg; ports are published on the first. */
-export function endpointRequest(row: Row, config: EndpointConfig, { first = false } = {}): EndpointRequest {
+export interface LegOptions {
+  /** Ports are published on the first. */
+  readonly first?: boolean;
+  /** The daemon's own resolvers, for a container that names none. */
+  readonly dns?: readonly string[] | undefined;
+}
+
+/** One leg. */
+export function endpointRequest(
+  row: Row,
+  config: EndpointConfig,
+  { first = false, dns = [] }: LegOptions,
+): EndpointRequest {
   const macAddress = config.MacAddress || (first ? row.config.MacAddress : undefined);
   return {
     holder: row.id,
     name: row.name,
     dnsNames: [row.id.slice(0, 12), row.config.Hostname],
     links: resolverLinks(config),
-    upstreams: row.hostConfig.Dns ?? [],
+    upstreams: filled(row.hostConfig.Dns) ?? dns,
     config,
     ...(macAddress && { macAddress }),
     ...(first && { ports: wantedPorts(row) }),
@@ -119,7 +130,7 @@ export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostCo
 async function connectAll(ctx: Context, row: Row): Promise<void> {
   let first = true;
   for (const [network, config] of wantedNetworks(row)) {
-    await ctx.networks.connect(network, endpointRequest(row, config, { first }));
+    await ctx.networks.connect(network, endpointRequest(row, config, { first, dns: ctx.config.defaults?.dns }));
     first = false;
   }
 }
@@ -127,13 +138,14 @@ async function connectAll(ctx: Context, row: Row): Promise<void> {
 /** What is to be in its /etc/resolv.conf: the resolver of the first of its networks that has one, or the host's. */
 async function resolvConfText(ctx: Context, row: Row): Promise<string> {
   const { hostConfig } = row;
+  const { defaults } = ctx.config;
   const resolver = [...wantedNetworks(row).keys()].map((name) => ctx.networks.resolver(name)).find(Boolean);
   return resolvConfFile({
     host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
     ...(resolver !== undefined && { resolver }),
-    dns: hostConfig.Dns ?? [],
-    search: hostConfig.DnsSearch ?? [],
-    options: hostConfig.DnsOptions ?? [],
+    dns: filled(hostConfig.Dns) ?? defaults?.dns ?? [],
+    search: filled(hostConfig.DnsSearch) ?? defaults?.dnsSearch ?? [],
+    options: filled(hostConfig.DnsOptions) ?? defaults?.dnsOptions ?? [],
     hostNetwork: hostConfig.NetworkMode === "host",
   });
 }
@@ -155,6 +167,10 @@ async function writeEtc(ctx: Context, row: Row): Promise<void> {
     writeFile(paths.dockerenv, "", { mode: 0o755 }),
     writeFile(paths.hostname, `${row.config.Hostname}\n`, { mode: 0o644 }),
   ]);
+}
+
+function filled<T>(list: readonly T[] | null): readonly T[] | undefined {
+  return list !== null && list.length > 0 ? list : undefined;
 }
 
 /** Without addresses, which come with the connections. The host network's container gets the host's own names, too. */

@@ -28,6 +28,7 @@ import { recover } from "./recover.ts";
 import { remove } from "./remove.ts";
 import { rename } from "./rename.ts";
 import { resize, resizeExec } from "./resize.ts";
+import { update } from "./resources/update.ts";
 import { Retries } from "./retry.ts";
 import { start } from "./start.ts";
 import { sampleOf } from "./stats/sample.ts";
@@ -37,7 +38,6 @@ import { restart, stop } from "./stop.ts";
 import { ContainerTable, containerRoots } from "./table.ts";
 import { top } from "./top.ts";
 import { isLive } from "./transition.ts";
-import { update } from "./update.ts";
 import { wait } from "./wait.ts";
 import { Waiters } from "./waiters.ts";
 

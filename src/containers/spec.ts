@@ -1,4 +1,5 @@
 import { readlinkSync, statSync } from "node:fs";
+import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import type { ResolvedUser } from "../rootfs/mod.ts";
 import { allHostDevices, resolveDevices, type SpecInput } from "../runtime/mod.ts";
@@ -10,6 +11,7 @@ import { startEnvironment } from "./links/environment.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { SpecMount } from "./mounts.ts";
 import { pathsOf } from "./paths.ts";
+import { runtimeName } from "./runtime-name.ts";
 import { parseSecurity } from "./security.ts";
 import type { Row } from "./table.ts";
 import { capability } from "./validate.ts";
@@ -24,8 +26,9 @@ export interface StartFacts {
 /** The runtime's input for a container's row, or for another process in it. Throws "invalid" for a device that is not there. */
 export function specInput(ctx: Context, row: Row, facts: StartFacts): SpecInput {
   const { config, hostConfig } = row;
-  const { cgroupParent, defaultShmSize, limits } = ctx.config;
-  const security = parseSecurity(hostConfig);
+  const { cgroupParent, defaultShmSize, defaults } = ctx.config;
+  const limits = { ...ctx.config.limits, runtime: runtimeName(hostConfig.Runtime) };
+  const security = parseSecurity(hostConfig, defaults);
   const [height, width] = hostConfig.ConsoleSize;
   return {
     id: row.id,
@@ -85,8 +88,7 @@ function devicesOf(host: HostConfig): SpecInput["devices"] {
 
 /** Where the container's cgroup is, relative to each hierarchy's root. */
 export function cgroupPath(row: Row, cgroupParent: string): string {
-  const parent = row.hostConfig.CgroupParent || cgroupParent;
-  return `${parent.startsWith("/") ? "" : "/"}${parent.replace(/\/$/, "")}/${row.id}`;
+  return posix.join("/", row.hostConfig.CgroupParent || cgroupParent, row.id);
 }
 
 /** The namespaces of a container about to start. Throws "not-found"/"conflict" for those of containers that do not run. */
@@ -94,7 +96,7 @@ export function namespacesOf(ctx: Context, row: Row): Omit<SpecInput["namespaces
   const { PidMode, IpcMode, UTSMode, CgroupnsMode } = row.hostConfig;
   return {
     pid: namespaceOf(ctx, { mode: PidMode, file: "pid" }),
-    ipc: namespaceOf(ctx, { mode: IpcMode, file: "ipc" }),
+    ipc: IpcMode === "none" ? "none" : namespaceOf(ctx, { mode: IpcMode, file: "ipc" }),
     uts: UTSMode === "host" ? "host" : "private",
     cgroup: CgroupnsMode || "private",
   };
@@ -133,8 +135,14 @@ export function resourcesOf(host: Resources): SpecInput["resources"] {
     cpuQuota: host.CpuQuota,
     cpusetCpus: host.CpusetCpus,
     cpusetMems: host.CpusetMems,
-    pidsLimit: Math.max(host.PidsLimit ?? 0, 0),
+    cpuRealtimePeriod: host.CpuRealtimePeriod,
+    cpuRealtimeRuntime: host.CpuRealtimeRuntime,
+    pidsLimit: host.PidsLimit === 0 ? -1 : (host.PidsLimit ?? 0),
     blkioWeight: host.BlkioWeight,
+    weightDevices: (host.BlkioWeightDevice ?? []).map(({ Path, Weight }) => ({
+      ...deviceNumber(Path),
+      weight: Weight,
+    })),
     throttle: [
       ...throttles("readBps", host.BlkioDeviceReadBps),
       ...throttles("writeBps", host.BlkioDeviceWriteBps),
@@ -150,10 +158,12 @@ function throttles(kind: Throttle["kind"], list: Resources["BlkioDeviceReadBps"]
   return (list ?? []).map(({ Path, Rate }) => ({ kind, ...deviceNumber(Path), rate: Rate }));
 }
 
-/** glibc's gnu_dev_major and gnu_dev_minor. */
+/** glibc's gnu_dev_major and gnu_dev_minor. Throws "invalid". */
 function deviceNumber(path: string): { major: number; minor: number } {
-  const rdev = statSync(path, { throwIfNoEntry: false })?.rdev;
-  if (!rdev) throw new EngineError("invalid", `invalid device path: ${path}`);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw new EngineError("invalid", `stat ${path}: no such file or directory`);
+  const { rdev } = stat;
+  if (!rdev) throw new EngineError("invalid", `invalid device path: ${path} is not a device`);
   const dev = BigInt(rdev);
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);

@@ -65,12 +65,13 @@ async function launch(ctx: Context, row: Row): Promise<number> {
   const [network, wanted] = await settleAll([openNetwork(ctx, row, users?.path), specMounts(ctx, row, users?.map)]);
   const mounts = users ? await ctx.userns.stage(wanted, { staged: paths.staged, map: users.map }) : wanted;
   const namespaces = { ...namespacesOf(ctx, row), network, ...(users && { user: users.path }) };
-  const init = row.hostConfig.Init ? { init: findInit() } : {};
+  const init = (row.hostConfig.Init ?? ctx.config.defaults?.init) ? { init: findInit() } : {};
   const input = { ...specInput(ctx, row, { user, mounts, namespaces }), ...init, ...(users && { idMap: users.map }) };
   const stdin = !row.config.OpenStdin ? "none" : row.config.StdinOnce ? "once" : "open";
   const bundle: Bundle = {
     id: row.id,
     directory: paths.bundle,
+    runtime: input.limits.runtime,
     spec: ociSpec(input),
     terminal: row.config.Tty,
     stdin,

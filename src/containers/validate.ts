@@ -6,18 +6,24 @@ import type { HostLimits } from "../runtime/mod.ts";
 import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
 import { checkLinks } from "./links/settle.ts";
 import { networkModeOf } from "./modes.ts";
-import { parseSecurity } from "./security.ts";
+import { checkProcess, settleResources } from "./resources/check.ts";
+import { parseSecurity, securityWarnings } from "./security.ts";
 import { signalNumber } from "./signals.ts";
-import { checkResources } from "./validate-resources.ts";
+
+export interface Validated {
+  readonly hostConfig: HostConfig;
+  /** For the answer. */
+  readonly warnings: readonly string[];
+}
 
 /**
- * Checks what a user asked for before anything is done about it, and returns the warnings that the answer carries.
+ * Checks what a user asked for before anything is done about it; what this host cannot limit is taken out, with a warning.
  * Throws "invalid" in Docker's words, "not-implemented" naming what is not built: nothing is ignored in silence.
  */
-export function validate(body: ContainerCreateBody, limits: HostLimits): string[] {
+export function validate(body: ContainerCreateBody, limits: HostLimits): Validated {
   const { config, hostConfig } = body;
   checkConfig(config);
-  refuseUnbuilt(hostConfig, limits.runtime);
+  refuseUnbuilt(hostConfig);
   checkModes(config, hostConfig);
   checkRestart(hostConfig);
   checkCapabilities(hostConfig);
@@ -26,7 +32,11 @@ export function validate(body: ContainerCreateBody, limits: HostLimits): string[
   checkLinks(body);
   checkSysctls(hostConfig);
   parseSecurity(hostConfig);
-  return [...checkResources(hostConfig, cpus().length), ...warnings(body), ...hostWarnings(hostConfig, limits)];
+  checkProcess(hostConfig);
+  checkCgroupParent(hostConfig);
+  const settled = settleResources(hostConfig, { controls: limits.controls, cpuCount: cpus().length });
+  const told = [...settled.warnings, ...warnings(body), ...hostWarnings(hostConfig, limits)];
+  return { hostConfig: settled.resources, warnings: told };
 }
 
 function invalid(message: string): EngineError {
@@ -62,21 +72,14 @@ export function checkTexts(fields: Readonly<Record<string, readonly string[]>>):
 }
 
 /** Asked for and not there: refused by name. */
-function refuseUnbuilt(host: HostConfig, runtimeName: string): void {
+function refuseUnbuilt(host: HostConfig): void {
   const absent: Readonly<Record<string, boolean>> = {
-    BlkioWeightDevice: filled(host.BlkioWeightDevice),
-    CpuRealtimePeriod: host.CpuRealtimePeriod > 0,
-    CpuRealtimeRuntime: host.CpuRealtimeRuntime > 0,
     Cgroup: host.Cgroup !== "",
-    "IpcMode none": host.IpcMode === "none",
   };
   for (const [name, asked] of Object.entries(absent)) {
     if (asked) throw new EngineError("not-implemented", `${name} is not implemented`);
   }
-  if (filled(host.DeviceRequests)) throw invalid('could not select device driver "" with capabilities: [[gpu]]');
-  if (host.Runtime && ![runtimeName, "runc", "io.containerd.runc.v2"].includes(host.Runtime)) {
-    throw invalid(`unknown or invalid runtime name: ${host.Runtime}`);
-  }
+  for (const request of host.DeviceRequests ?? []) throw invalid(noDriver(request));
   if (host.Isolation && host.Isolation !== "default") {
     throw invalid(`invalid isolation '${host.Isolation}' on linux: only 'default' is supported`);
   }
@@ -86,6 +89,22 @@ function refuseUnbuilt(host: HostConfig, runtimeName: string): void {
   if (!["", "json-file", "local", "none"].includes(host.LogConfig.Type)) {
     throw invalid(`logger: no log driver named '${host.LogConfig.Type}' is registered`);
   }
+}
+
+/** Berth has no device drivers; the words are moby's (`daemon/devices.go`). */
+function noDriver(request: unknown): string {
+  const { Driver, Capabilities } = (request ?? {}) as { Driver?: unknown; Capabilities?: unknown };
+  const sets = Array.isArray(Capabilities) ? Capabilities : [];
+  const listed = sets.map((set) => `[${Array.isArray(set) ? set.join(" ") : ""}]`).join(" ");
+  return `could not select device driver ${JSON.stringify(Driver ?? "")} with capabilities: [${listed}]`;
+}
+
+/** systemd would not know of a slice that is made behind its back. */
+function checkCgroupParent({ CgroupParent }: HostConfig): void {
+  if (CgroupParent.includes("\0")) throw invalid("CgroupParent must not hold a NUL byte");
+  if (!/^[^/]+\.slice$/.test(CgroupParent)) return;
+  const what = `cgroup-parent ${CgroupParent} is a systemd slice, and Berth's cgroup driver is cgroupfs`;
+  throw invalid(`${what}: give a path such as /${CgroupParent.replace(/\.slice$/, "")}`);
 }
 
 function checkModes(config: ContainerConfig, host: HostConfig): void {
@@ -99,6 +118,9 @@ function checkModes(config: ContainerConfig, host: HostConfig): void {
   }
   if (host.UTSMode === "host" && config.Hostname !== "") {
     throw invalid("conflicting options: hostname and the UTS mode");
+  }
+  if (host.UTSMode === "host" && config.Domainname !== "") {
+    throw invalid("conflicting options: domainname and the UTS mode");
   }
   if (networkModeOf(host.NetworkMode).kind === "container") checkSharedNetwork(config, host);
 }
@@ -217,14 +239,10 @@ function hostWarnings(host: HostConfig, limits: HostLimits): string[] {
   }
   if (host.OomScoreAdj < limits.oomScoreAdj)
     found.push(`OomScoreAdj is raised to ${limits.oomScoreAdj}, the daemon's own`);
-  if (host.BlkioWeight > 0 && !limits.blkioWeight) {
-    found.push("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.");
+  if (host.CgroupnsMode === "private" && !limits.controls.namespaces) {
+    found.push("Your kernel does not support cgroup namespaces.  Cgroup namespace setting discarded.");
   }
-  if (host.Memory > 0 && !limits.swapLimit) {
-    const what = "Your kernel does not support swap limit capabilities or the cgroup is not mounted.";
-    found.push(`${what} Memory limited without swap.`);
-  }
-  return found;
+  return [...found, ...securityWarnings(host, limits)];
 }
 
 function lacks(capability: string): string {

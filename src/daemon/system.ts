@@ -35,6 +35,7 @@ function components({ runtime }: Engine) {
 async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
   const { info } = engine.runtime;
   const os = osRelease();
+  const forwards = readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1";
   return {
     id: daemonId(),
     name: hostname(),
@@ -53,11 +54,11 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     cpus: cpus().length,
     memory: totalmem(),
     ...cgroupFacts(engine),
-    ipForwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8").trim() === "1",
+    ipForwarding: forwards,
     debug: config.logLevel === "debug",
     openFiles: readdirSync("/proc/self/fd").length,
     eventListeners: engine.events.listeners,
-    runtimes: { [info.name]: { path: info.path } },
+    runtimes: Object.fromEntries(engine.runtime.all.map(({ name, path }) => [name, { path }])),
     defaultRuntime: info.name,
     securityOptions: securityOptions(engine),
     registryMirrors: config.registryMirrors,
@@ -65,25 +66,40 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     addressPools: [],
     proxies: { http: environment("HTTP_PROXY"), https: environment("HTTPS_PROXY"), no: environment("NO_PROXY") },
     labels: [],
-    warnings: [],
+    warnings: warnings(engine, forwards),
   };
 }
 
 function cgroupFacts({ host: { cgroups } }: Engine): Pick<Facts, "cgroupDriver" | "cgroupVersion" | "limits"> {
-  const has = (name: string) => cgroups.controllers.has(name);
+  const { memory, swap, cpuQuota, cpuShares, cpuset, pids, oomKillDisable } = cgroups.controls;
   return {
     cgroupDriver: "cgroupfs",
     cgroupVersion: cgroups.version === "v2" ? "2" : "1",
-    limits: {
-      memory: has("memory"),
-      swap: has("memory"),
-      cpuQuota: has("cpu"),
-      cpuShares: has("cpu"),
-      cpuset: has("cpuset"),
-      pids: has("pids"),
-      oomKillDisable: cgroups.version !== "v2" && has("memory"),
-    },
+    limits: { memory, swap, cpuQuota, cpuShares, cpuset, pids, oomKillDisable },
   };
+}
+
+/** moby's `fillDriverWarnings` and its fellows (daemon/info.go, info_unix.go). */
+function warnings({ host: { cgroups } }: Engine, forwards: boolean): string[] {
+  const { controls, version } = cgroups;
+  const v1 = version !== "v2";
+  const lacking: readonly (readonly [boolean, string])[] = [
+    [controls.memory, "No memory limit support"],
+    [controls.swap, "No swap limit support"],
+    [controls.oomKillDisable || !v1, "No oom kill disable support"],
+    [controls.cpuQuota, "No cpu cfs quota support"],
+    [controls.cpuQuota, "No cpu cfs period support"],
+    [controls.cpuShares, "No cpu shares support"],
+    [controls.cpuset, "No cpuset support"],
+    [controls.blkioWeight || v1, "No io.weight support"],
+    [controls.blkioWeightDevice || v1, "No io.weight (per device) support"],
+    [controls.readBps || v1, "No io.max (rbps) support"],
+    [controls.writeBps || v1, "No io.max (wbps) support"],
+    [controls.readIOps || v1, "No io.max (riops) support"],
+    [controls.writeIOps || v1, "No io.max (wiops) support"],
+    [forwards, "IPv4 forwarding is disabled"],
+  ];
+  return lacking.filter(([there]) => !there).map(([, what]) => `WARNING: ${what}`);
 }
 
 function securityOptions({ limits, userns }: Engine): string[] {

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
+import { controlsOf } from "./cgroup-controls.ts";
 import { flatKeys, numberIn, readV1Usage, readV2Usage } from "./cgroup-files.ts";
+import { liftLimit, readLimits, writeLimits } from "./cgroup-limits.ts";
 import type { Cgroups, CgroupUsage } from "./host.ts";
 
 /**
@@ -14,15 +16,20 @@ export function createCgroups(root = "/sys/fs/cgroup"): Cgroups {
   /** Where each of the paths lives: any one that knows the process list will do for pids, all of them for removal. */
   const directories = (path: string) =>
     hierarchies.map((top) => join(top, checked(path))).filter((at) => existsSync(at));
+  const at = (path: string) => ({ root, version, path: checked(path) });
   return {
     version,
     controllers: controllersOf(root, version),
+    controls: controlsOf(root, version),
     pids: (path) => [...new Set(directories(path).flatMap(pidsBelow))],
     oomKilled: (path) => oomKills({ root, version, path: checked(path) }) > 0,
     remove(path) {
       for (const directory of directories(path)) removeTree(directory);
     },
     usage: (path): CgroupUsage => (version === "v2" ? readV2Usage : readV1Usage)(root, checked(path)),
+    limits: (path) => readLimits(at(path)),
+    restore: (path, limits) => writeLimits(at(path), limits),
+    lift: (path, limit) => liftLimit(at(path), limit),
   };
 }
 

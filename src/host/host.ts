@@ -104,6 +104,7 @@ export interface Cgroups {
   readonly version: "v1" | "hybrid" | "v2";
   /** Controllers that can limit something here. */
   readonly controllers: ReadonlySet<string>;
+  readonly controls: CgroupControls;
   /** Pids of a cgroup and its descendants; empty when it is gone. */
   pids(path: string): number[];
   /** True when the kernel's OOM killer has killed in this cgroup. */
@@ -112,6 +113,40 @@ export interface Cgroups {
   remove(path: string): void;
   /** Counters as `stats` needs them: bytes, nanoseconds, counts. */
   usage(path: string): CgroupUsage;
+  /** The values of the files that an update may change, in the kernel's words; empty when it is gone. */
+  limits(path: string): ReadonlyMap<string, string>;
+  /** Puts back what `limits` gave. Throws "internal" naming the file that the kernel refuses. */
+  restore(path: string, limits: ReadonlyMap<string, string>): void;
+  /** Takes a limit away, for which crun has no word. Throws "internal" naming the file. */
+  lift(path: string, limit: CgroupLimit): void;
+}
+
+export type CgroupLimit = "pids" | "cpuQuota";
+
+/** What this host's cgroups can do: what is false here has no effect, or fails. */
+export interface CgroupControls {
+  readonly memory: boolean;
+  /** Memory and swap together. */
+  readonly swap: boolean;
+  readonly reservation: boolean;
+  readonly swappiness: boolean;
+  readonly oomKillDisable: boolean;
+  readonly cpuShares: boolean;
+  readonly cpuQuota: boolean;
+  readonly cpuRealtime: boolean;
+  readonly cpuset: boolean;
+  /** Processors and memory nodes that there are, such as "0-3,6"; empty when that is not known. */
+  readonly cpus: string;
+  readonly mems: string;
+  readonly pids: boolean;
+  readonly blkioWeight: boolean;
+  readonly blkioWeightDevice: boolean;
+  readonly readBps: boolean;
+  readonly writeBps: boolean;
+  readonly readIOps: boolean;
+  readonly writeIOps: boolean;
+  /** Whether the kernel has cgroup namespaces. */
+  readonly namespaces: boolean;
 }
 
 export interface CgroupUsage {

@@ -3,6 +3,8 @@ export { confined } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
 export { unreadBytes } from "./fifo.ts";
 export type {
+  CgroupControls,
+  CgroupLimit,
   Cgroups,
   CgroupUsage,
   Child,

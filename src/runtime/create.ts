@@ -6,15 +6,16 @@ import { removeMonitorFiles } from "./delete.ts";
 import { launch } from "./launch.ts";
 import type { Parts } from "./parts.ts";
 import { checkedId } from "./paths.ts";
-import type { Bundle, ExecRequest, ProcessSpec, Task } from "./runtime.ts";
+import type { Bundle, ExecRequest, ProcessSpec, RuntimeName, Task } from "./runtime.ts";
 import { specText } from "./spec.ts";
 import type { TaskRecord } from "./tasks.ts";
 
 /** Record, conmon, container; when it fails nothing of it is left. */
 export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
-  const record = recordOf(parts, bundle);
+  const { name, filters, state } = await parts.runtimes.usable(bundle.runtime);
+  const record = recordOf(parts, { bundle, runtime: name });
   const sized = { ...bundle.spec, process: { ...bundle.spec.process, ...consoleSize(bundle) } };
-  const spec = parts.filters?.apply(sized) ?? sized;
+  const spec = filters?.apply(sized) ?? sized;
   await writeFile(join(bundle.directory, "config.json"), specText(spec), { mode: 0o600 });
   parts.tasks.record(record);
   const { terminal, stdin, logPath } = bundle;
@@ -27,7 +28,7 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
       keepsNull: hasUserNamespace(bundle),
       ...(logPath === undefined ? {} : { logPath }),
     });
-    parts.filters?.learn(bundle.spec, { paths: parts.paths, id: record.id });
+    filters?.learn(bundle.spec, { paths: { state }, id: record.id });
     return task;
   } catch (err) {
     await dropContainer(parts, record);
@@ -40,11 +41,11 @@ export function hasUserNamespace({ spec }: Bundle): boolean {
   return spec.linux["uidMappings"] !== undefined;
 }
 
-function recordOf(parts: Parts, bundle: Bundle): TaskRecord {
+function recordOf(parts: Parts, { bundle, runtime }: { bundle: Bundle; runtime: RuntimeName }): TaskRecord {
   const id = checkedId(bundle.id);
   if (parts.tasks.find(id)) throw new EngineError("conflict", `Container ${id} is there already`);
   const cgroup = cgroupOf(bundle);
-  return { id, kind: "container", containerId: id, directory: bundle.directory, cgroup };
+  return { id, kind: "container", containerId: id, directory: bundle.directory, runtime, cgroup };
 }
 
 /** Throws "invalid" when the spec names no cgroup: the runtime would choose one that nobody knows. */
@@ -55,7 +56,8 @@ export function cgroupOf(bundle: Bundle): string {
 }
 
 async function dropContainer(parts: Parts, record: TaskRecord): Promise<void> {
-  if (existsSync(join(parts.paths.state, record.id))) await parts.cli.run(["delete", "--force", record.id]);
+  const { cli, state } = parts.runtimes.get(record.runtime);
+  if (existsSync(join(state, record.id))) await cli.run(["delete", "--force", record.id]);
   await removeMonitorFiles(parts, record);
   parts.tasks.forget(record.id);
 }
@@ -81,8 +83,10 @@ export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
 async function prepareExec(parts: Parts, request: ExecRequest): Promise<TaskRecord> {
   const id = checkedId(request.execId);
   if (parts.tasks.find(id)) throw new EngineError("conflict", `Exec ${id} is there already`);
-  const { containerId, directory, terminal } = request;
-  const record: TaskRecord = { id, kind: "exec", containerId: checkedId(containerId), directory };
+  const { directory, terminal } = request;
+  const containerId = checkedId(request.containerId);
+  const { runtime } = parts.tasks.get(containerId).record;
+  const record: TaskRecord = { id, kind: "exec", containerId, directory, runtime };
   await mkdir(join(directory, "exits"), { recursive: true, mode: 0o700 });
   await writeFile(
     join(directory, "process.json"),

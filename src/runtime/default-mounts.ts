@@ -26,7 +26,10 @@ export const defaultReadonlyPaths: readonly string[] = [
   "/proc/sysrq-trigger",
 ];
 
-type MountInput = Pick<SpecInput, "mounts" | "shmSize" | "privileged" | "readonlyRootfs" | "namespaces">;
+type MountInput = Pick<
+  SpecInput,
+  "mounts" | "shmSize" | "privileged" | "readonlyRootfs" | "namespaces" | "writableCgroups"
+>;
 
 /** The default mounts, without those that the container's own replace, and then its own in their order. */
 export function mountsOf(input: MountInput): SpecMount[] {
@@ -54,7 +57,7 @@ function defaults(input: MountInput): SpecMount[] {
     mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
     mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
     mount("/sys", "sysfs", [...strict, ...system]),
-    mount("/sys/fs/cgroup", "cgroup", [...system, ...strict]),
+    mount("/sys/fs/cgroup", "cgroup", [...(input.writableCgroups ? [] : system), ...strict]),
     ...ipcMounts(input, strict),
   ];
 }
@@ -62,6 +65,7 @@ function defaults(input: MountInput): SpecMount[] {
 /** With the host's IPC namespace an mqueue mount shows the host's queues; its shared memory is a file system of its own. */
 function ipcMounts(input: MountInput, strict: readonly string[]): SpecMount[] {
   const queues = { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: strict };
+  if (input.namespaces.ipc === "none") return [queues];
   if (input.namespaces.ipc === "host") {
     return [queues, { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind", ...strict] }];
   }

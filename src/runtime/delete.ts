@@ -17,8 +17,8 @@ const endGrace = 10_000;
 export async function deleteContainer(parts: Parts, id: string): Promise<void> {
   const task = parts.tasks.find(id);
   if (!task) return;
-  if (!task.exit) await end(parts, task, () => killContainer(parts, id));
-  await deleteState(parts, id);
+  if (!task.exit) await end(parts, task, () => killContainer(parts, task.record));
+  await deleteState(parts, task.record);
   removeCgroup(parts, task.record);
   for (const exec of parts.tasks.execsOf(id)) await deleteExec(parts, exec.record.id);
   await removeMonitorFiles(parts, task.record);
@@ -28,10 +28,12 @@ export async function deleteContainer(parts: Parts, id: string): Promise<void> {
 }
 
 /** Without --force first: with it runc waits 100 ms to see what it has killed. */
-async function deleteState(parts: Parts, id: string): Promise<void> {
-  const gentle = await parts.cli.run(["delete", id]);
+async function deleteState(parts: Parts, record: TaskRecord): Promise<void> {
+  const { id } = record;
+  const { cli } = parts.runtimes.get(record.runtime);
+  const gentle = await cli.run(["delete", id]);
   if (gentle.code === 0 || isGone(gentle.stderr)) return;
-  const { code, stderr } = await parts.cli.run(["delete", "--force", id]);
+  const { code, stderr } = await cli.run(["delete", "--force", id]);
   if (code !== 0 && !isGone(stderr)) throw new EngineError("internal", `Delete container ${id}: ${stderr.trim()}`);
 }
 

@@ -20,9 +20,7 @@ export function hostLimits(host: Pick<Host, "cgroups">, runtime: Pick<Runtime, "
     runtime: runtime.info.name,
     kernel: release(),
     machine: process.arch,
-    swapLimit: version === "v2" || existsSync("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"),
-    blkioWeight:
-      version === "v2" ? host.cgroups.controllers.has("io") : existsSync("/sys/fs/cgroup/blkio/blkio.weight"),
+    controls: host.cgroups.controls,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { EngineError } from "../errors/mod.ts";
 import type { Child, Host } from "../host/mod.ts";
-import type { RuntimeCli } from "./cli.ts";
+import type { Runtimes } from "./choice/runtimes.ts";
 import { exitDirectory } from "./exits.ts";
 import type { Paths } from "./paths.ts";
 import type { TaskRecord } from "./tasks.ts";
@@ -19,7 +19,7 @@ export interface MonitorOptions {
 
 export interface MonitorParts {
   readonly host: Pick<Host, "processes">;
-  readonly cli: RuntimeCli;
+  readonly runtimes: Pick<Runtimes, "get">;
   readonly paths: Paths;
 }
 
@@ -69,8 +69,9 @@ export function spawnMonitor(parts: MonitorParts, options: MonitorOptions): Moni
   };
 }
 
-function monitorArgs({ cli, paths }: MonitorParts, options: MonitorOptions): string[] {
+function monitorArgs({ runtimes, paths }: MonitorParts, options: MonitorOptions): string[] {
   const { record, exec } = options;
+  const { cli } = runtimes.get(record.runtime);
   const { directory } = record;
   const flags = ["--sync", "--full-attach", "--no-sync-log"];
   if (options.terminal) flags.push("-t");

@@ -2,18 +2,18 @@ import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import type { Host } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
-import { RuntimeCli } from "./cli.ts";
+import { chooseRuntime } from "./choice/probe.ts";
+import { Runtimes } from "./choice/runtimes.ts";
+import type { RuntimeCli } from "./cli.ts";
 import { controlNow } from "./control.ts";
 import { create, exec } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
 import { Exits } from "./exits.ts";
-import { Filters } from "./filters.ts";
 import type { Parts } from "./parts.ts";
 import { pathsOf } from "./paths.ts";
-import { chooseRuntime } from "./probe.ts";
 import { recover } from "./recover.ts";
 import { runOnce } from "./run-once.ts";
-import type { Runtime } from "./runtime.ts";
+import type { LimitChange, Runtime, RuntimeName } from "./runtime.ts";
 import { openStreams } from "./streams.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -24,8 +24,8 @@ export interface RuntimeOptions {
   readonly execRoot: string;
   /** Where the probe makes its cgroup, such as "/berth"; containers name theirs in their specs. */
   readonly cgroupParent: string;
-  /** Only this one. */
-  readonly runtime?: "crun" | "runc";
+  /** The default one; without it crun, and runc where crun cannot run. */
+  readonly runtime?: RuntimeName;
 }
 
 /** Chooses the OCI runtime by a probe and opens its directory. Throws "unavailable" when this host has none that works, or no conmon. */
@@ -34,29 +34,29 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const paths = pathsOf(execRoot);
   for (const directory of [paths.state, paths.exits, paths.tasks])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const probe = { host, log, cgroupParent, directory: paths.probe, ...(runtime ? { runtime } : {}) };
-  const info = await chooseRuntime(probe);
+  const probe = { host, log, cgroupParent, directory: paths.probe };
+  const info = await chooseRuntime({ ...probe, ...(runtime ? { runtime } : {}) });
   log.info("OCI runtime chosen", { runtime: info.name, version: info.version, reason: info.reason });
-  const cli = new RuntimeCli(host.processes, { info, state: paths.state });
-  const filters = info.name === "crun" ? new Filters() : undefined;
+  const runtimes = new Runtimes(probe, { info, paths });
   const tasks = new Tasks(paths.tasks);
-  return runtimeOf({ host, log, info, cli, paths, tasks, exits: new Exits(), frozen: new Set(), filters });
+  return runtimeOf({ host, log, runtimes, paths, tasks, exits: new Exits(), frozen: new Set() });
 }
 
 function runtimeOf(parts: Parts): Runtime {
-  const { cli, tasks, frozen } = parts;
+  const { runtimes, tasks, frozen } = parts;
   return {
-    info: parts.info,
+    info: runtimes.info,
+    all: runtimes.all().map(({ name, path }) => ({ name, path })),
+    require: async (name) => void (await runtimes.usable(name)),
     create: (bundle) => create(parts, bundle),
-    start: async (id) => cli.must(["start", tasks.get(id).record.id]),
+    start: async (id) => cliOf(parts, id).must(["start", id]),
     signal: (id, signal, scope) => sendSignal(parts, { id, signal, scope }),
     async freeze(id, freeze) {
-      await cli.must([freeze ? "pause" : "resume", tasks.get(id).record.id]);
+      await cliOf(parts, id).must([freeze ? "pause" : "resume", id]);
       if (freeze) frozen.add(id);
       else frozen.delete(id);
     },
-    limit: async (id, resources) =>
-      cli.must(["update", "--resources", "/dev/stdin", tasks.get(id).record.id], JSON.stringify(resources)),
+    limit: (id, change) => limit(parts, id, change),
     exec: (request) => exec(parts, request),
     attach: async (id) => openStreams(parts.host, tasks.get(id).record.directory),
     resize: async (id, size) => controlNow(tasks.get(id), `1 ${size.rows} ${size.columns}`),
@@ -71,11 +71,31 @@ function runtimeOf(parts: Parts): Runtime {
 
 /** crun leaves a frozen container frozen after SIGKILL (v1 cgroups), where runc thaws it to let it die. */
 async function sendSignal(parts: Parts, send: { id: string; signal: number; scope: "init" | "all" }): Promise<void> {
-  const { cli, tasks, frozen } = parts;
-  const { record } = tasks.get(send.id);
+  const { frozen } = parts;
+  const cli = cliOf(parts, send.id);
   if (!Number.isInteger(send.signal) || send.signal < 1 || send.signal > 64) {
     throw new EngineError("invalid", `Invalid signal: ${send.signal}`);
   }
-  await cli.must(["kill", ...(send.scope === "all" ? ["--all"] : []), record.id, String(send.signal)]);
-  if (send.signal === 9 && frozen.delete(send.id)) await cli.run(["resume", record.id]);
+  await cli.must(["kill", ...(send.scope === "all" ? ["--all"] : []), send.id, String(send.signal)]);
+  if (send.signal === 9 && frozen.delete(send.id)) await cli.run(["resume", send.id]);
+}
+
+/** Of the runtime that the container was made with. Throws "not-found". */
+function cliOf({ runtimes, tasks }: Parts, id: string): RuntimeCli {
+  return runtimes.get(tasks.get(id).record.runtime).cli;
+}
+
+/** The runtimes stop at the first value that the kernel refuses, and leave what they had set before it. */
+async function limit(parts: Parts, id: string, { resources, lift }: LimitChange): Promise<void> {
+  const { cgroup = "" } = parts.tasks.get(id).record;
+  const { cgroups } = parts.host;
+  const before = cgroups.limits(cgroup);
+  try {
+    if (Object.keys(resources).length > 0)
+      await cliOf(parts, id).must(["update", "--resources", "/dev/stdin", id], JSON.stringify(resources));
+    for (const one of lift) cgroups.lift(cgroup, one);
+  } catch (err) {
+    cgroups.restore(cgroup, before);
+    throw err;
+  }
 }

@@ -63,10 +63,19 @@ export function processSuite(name: "crun" | "runc"): void {
       const usage = () => lab.host.cgroups.usage(`${lab.cgroupParent}/${id}`);
       expect(usage().memory.limit).toBe(64 << 20);
       expect(usage().pids.limit).toBe(33);
-      await lab.runtime.limit(id, { pids: { limit: 44 }, memory: { limit: 128 << 20, swap: 256 << 20 } });
+      const raised = { pids: { limit: 44 }, memory: { limit: 128 << 20, swap: 256 << 20 }, cpu: { quota: 50_000 } };
+      await lab.runtime.limit(id, { resources: raised, lift: [] });
       expect(usage().memory.limit).toBe(128 << 20);
       expect(usage().pids.limit).toBe(44);
-      expect(isKind(await caught(lab.runtime.limit(id, { cpu: { cpus: "4096" } })), "internal")).toBe(true);
+      const before = lab.host.cgroups.limits(`${lab.cgroupParent}/${id}`);
+      const refused = { memory: { limit: 64 << 20, swap: 64 << 20 }, cpu: { shares: 512, cpus: "4096" } };
+      const err = await caught(lab.runtime.limit(id, { resources: refused, lift: ["pids"] }));
+      expect(isKind(err, "internal")).toBe(true);
+      expect(lab.host.cgroups.limits(`${lab.cgroupParent}/${id}`)).toEqual(before);
+      await lab.runtime.limit(id, { resources: {}, lift: ["pids", "cpuQuota"] });
+      expect(usage().pids.limit).toBe(Number.POSITIVE_INFINITY);
+      const after = lab.host.cgroups.limits(`${lab.cgroupParent}/${id}`);
+      expect(after.get("cpu.cfs_quota_us") ?? after.get("cpu.max")?.split(" ")[0]).toMatch(/^(-1|max)$/);
       await lab.runtime.delete(id);
     });
 
@@ -138,7 +147,7 @@ export function processSuite(name: "crun" | "runc"): void {
         const bundle = lab.bundle(["/bin/sh", "-c", "echo out; echo err > /dev/stderr; exit 5"]);
         expect(await once(bundle)).toEqual({ code: 5, stdout: "out\n", stderr: "err\n" });
         expect(readdirSync(bundle.directory)).toEqual([]);
-        expect(readdirSync(join(lab.directory, "exec/state"))).toEqual([]);
+        expect(readdirSync(join(lab.directory, "exec/state", lab.name))).toEqual([]);
       });
 
       test("much output comes whole", async () => {
@@ -159,7 +168,7 @@ export function processSuite(name: "crun" | "runc"): void {
         const running = lab.runtime.runOnce(unlogged, { onOutput: () => abort.abort(), signal: abort.signal });
         expect(((await caught(running)) as Error).name).toBe("AbortError");
         expect(lab.host.cgroups.pids(`${lab.cgroupParent}/${bundle.id}`)).toEqual([]);
-        expect(readdirSync(join(lab.directory, "exec/state"))).toEqual([]);
+        expect(readdirSync(join(lab.directory, "exec/state", lab.name))).toEqual([]);
         expect(((await caught(once(lab.bundle(["/bin/true"]), abort.signal))) as Error).name).toBe("AbortError");
       });
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { OciRuntime } from "./choice/runtimes.ts";
 import type { ListedContainer } from "./cli.ts";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
@@ -18,8 +19,8 @@ const lostCode = 255;
 export async function recover(parts: Parts): Promise<RecoveredTask[]> {
   const names = await readdir(parts.paths.tasks);
   const records = names.flatMap((name) => parts.tasks.read(name) ?? []).filter(({ id }) => !parts.tasks.find(id));
-  const [listed, monitors] = await Promise.all([parts.cli.list(), findMonitors()]);
-  const containers = new Map(listed.map((entry) => [entry.id, entry]));
+  const [listed, monitors] = await Promise.all([listAll(parts), findMonitors()]);
+  const containers = new Map(listed.map(({ entry }) => [entry.id, entry]));
   const found: RecoveredTask[] = [];
   for (const record of [...records].sort(containersFirst)) {
     found.push(
@@ -30,11 +31,25 @@ export async function recover(parts: Parts): Promise<RecoveredTask[]> {
       }),
     );
   }
-  for (const { id } of listed) if (!parts.tasks.find(id)) await removeOrphan(parts, id);
+  for (const { entry, runtime } of listed)
+    if (!parts.tasks.find(entry.id)) await removeOrphan(parts, { entry, runtime });
   for (const id of await readdir(parts.paths.exits)) {
     if (!parts.tasks.find(id)) await rm(join(parts.paths.exits, id), { recursive: true, force: true });
   }
   return found;
+}
+
+interface Listed {
+  readonly entry: ListedContainer;
+  readonly runtime: OciRuntime;
+}
+
+async function listAll(parts: Parts): Promise<Listed[]> {
+  const lists = parts.runtimes.inUse().map(async (runtime) => {
+    const entries = await runtime.cli.list();
+    return entries.map((entry) => ({ entry, runtime }));
+  });
+  return (await Promise.all(lists)).flat();
 }
 
 /** An exec is told apart from a stranger by its container's cgroup. */
@@ -90,14 +105,14 @@ async function killLeft(parts: Parts, { record, listed }: Found): Promise<{ code
   if (!running) return { code: lostCode, at: Date.now() };
   parts.log.warn("A container's monitor has died: it is killed", { container: record.id });
   if (listed.status === "paused") parts.frozen.add(record.id);
-  await killContainer(parts, record.id);
+  await killContainer(parts, record);
   await parts.host.processes.ended(listed.pid);
   return { code: 137, at: Date.now() };
 }
 
-async function removeOrphan(parts: Parts, id: string): Promise<void> {
+async function removeOrphan(parts: Parts, { entry: { id }, runtime }: Listed): Promise<void> {
   parts.log.info("Removing a container that belongs to nobody", { container: id });
-  const { code, stderr } = await parts.cli.run(["delete", "--force", id]);
+  const { code, stderr } = await runtime.cli.run(["delete", "--force", id]);
   if (code !== 0) parts.log.warn("Cannot remove it", { container: id, error: stderr.trim() });
 }
 

@@ -124,7 +124,7 @@ export function recoverSuite(name: "crun" | "runc"): void {
         const { found } = await next();
         expect(found.size).toBe(0);
         await lab.host.processes.ended(task.pid);
-        expect(readdirSync(join(lab.directory, "exec/state"))).toEqual([]);
+        expect(readdirSync(join(lab.directory, "exec/state", lab.name))).toEqual([]);
       });
     });
   });

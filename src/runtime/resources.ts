@@ -1,18 +1,19 @@
 import { EngineError } from "../errors/mod.ts";
+import type { CgroupLimit } from "../host/mod.ts";
 import type { HostLimits, RuntimeResources, SpecInput } from "./runtime.ts";
 
-type Limits = Pick<HostLimits, "cgroupVersion" | "swapLimit" | "blkioWeight">;
+type Limits = Pick<HostLimits, "controls">;
 
 /**
  * linux.resources without the device rules, also for a live `limit`. Zero means "not set", as in Docker's API. What this
- * host's cgroups cannot do is left out, and the caller warns: swap accounting, blkio weights, on v2 swappiness and
- * oomKillDisable. `pids` of 0 or -1 is left out because crun refuses -1; unlimited is a new cgroup's default.
+ * host's cgroups cannot do is left out, and the caller warns. `pids` and `quota` below 0 are left out because crun refuses
+ * them; unlimited is a new cgroup's default, and {@link lifted} says what an update is to take away.
  */
 export function resourcesOf(input: SpecInput["resources"], limits: Limits): RuntimeResources {
   return withoutEmpty({
     memory: memory(input, limits),
-    cpu: cpu(input),
-    pids: input.pidsLimit > 0 ? { limit: input.pidsLimit } : {},
+    cpu: cpu(input, limits),
+    pids: limits.controls.pids && input.pidsLimit > 0 ? { limit: input.pidsLimit } : {},
     blockIO: blockIo(input, limits),
   });
 }
@@ -20,29 +21,38 @@ export function resourcesOf(input: SpecInput["resources"], limits: Limits): Runt
 /** Without an own limit for memory and swap together Docker allows as much swap as memory; -1 is no limit. */
 function memory(input: SpecInput["resources"], limits: Limits): object {
   const swap = input.memorySwap === 0 && input.memory > 0 ? input.memory * 2 : input.memorySwap;
-  const v1 = limits.cgroupVersion !== "v2";
+  const { controls } = limits;
+  const swappiness = controls.swappiness ? (input.memorySwappiness ?? -1) : -1;
   return {
-    ...nonZero("limit", input.memory),
-    ...(limits.swapLimit ? nonZero("swap", swap) : {}),
-    ...nonZero("reservation", input.memoryReservation),
-    ...(v1 && input.memorySwappiness !== undefined && input.memorySwappiness >= 0
-      ? { swappiness: input.memorySwappiness }
-      : {}),
-    ...(v1 && input.oomKillDisable ? { disableOOMKiller: true } : {}),
+    ...(controls.memory ? nonZero("limit", input.memory) : {}),
+    ...(controls.swap ? nonZero("swap", swap) : {}),
+    ...(controls.reservation ? nonZero("reservation", input.memoryReservation) : {}),
+    ...(swappiness >= 0 ? { swappiness } : {}),
+    ...(controls.oomKillDisable && input.oomKillDisable ? { disableOOMKiller: true } : {}),
   };
 }
 
-function cpu(input: SpecInput["resources"]): object {
-  const period = 100_000;
-  const quota = input.nanoCpus > 0 ? { period, quota: Math.round((input.nanoCpus * period) / 1e9) } : {};
+/** Limits that are explicitly none. */
+export function lifted(input: SpecInput["resources"]): CgroupLimit[] {
+  return [...(input.cpuQuota < 0 ? (["cpuQuota"] as const) : []), ...(input.pidsLimit < 0 ? (["pids"] as const) : [])];
+}
+
+function cpu(input: SpecInput["resources"], { controls }: Limits): object {
   return {
-    ...nonZero("shares", input.cpuShares),
-    ...nonZero("period", input.cpuPeriod),
-    ...nonZero("quota", input.cpuQuota),
-    ...quota,
-    ...(input.cpusetCpus ? { cpus: input.cpusetCpus } : {}),
-    ...(input.cpusetMems ? { mems: input.cpusetMems } : {}),
+    ...(controls.cpuShares ? nonZero("shares", input.cpuShares) : {}),
+    ...(controls.cpuQuota ? bandwidth(input) : {}),
+    ...(controls.cpuRealtime ? nonZero("realtimePeriod", input.cpuRealtimePeriod ?? 0) : {}),
+    ...(controls.cpuRealtime ? nonZero("realtimeRuntime", input.cpuRealtimeRuntime ?? 0) : {}),
+    ...(controls.cpuset && input.cpusetCpus ? { cpus: input.cpusetCpus } : {}),
+    ...(controls.cpuset && input.cpusetMems ? { mems: input.cpusetMems } : {}),
   };
+}
+
+/** Microseconds in each period of as many. */
+function bandwidth(input: SpecInput["resources"]): object {
+  const period = 100_000;
+  if (input.nanoCpus > 0) return { period, quota: Math.round((input.nanoCpus * period) / 1e9) };
+  return { ...nonZero("period", input.cpuPeriod), ...nonZero("quota", Math.max(input.cpuQuota, 0)) };
 }
 
 const throttles = {
@@ -55,11 +65,14 @@ const throttles = {
 function blockIo(input: SpecInput["resources"], limits: Limits): object {
   const lists: Record<string, object[]> = {};
   for (const { kind, major, minor, rate } of input.throttle) {
+    if (!limits.controls[kind]) continue;
     const list = lists[throttles[kind]] ?? [];
     list.push({ major, minor, rate });
     lists[throttles[kind]] = list;
   }
-  return { ...(limits.blkioWeight ? nonZero("weight", input.blkioWeight) : {}), ...lists };
+  const { blkioWeight, blkioWeightDevice } = limits.controls;
+  const weightDevice = blkioWeightDevice && input.weightDevices?.length ? { weightDevice: input.weightDevices } : {};
+  return { ...(blkioWeight ? nonZero("weight", input.blkioWeight) : {}), ...weightDevice, ...lists };
 }
 
 function nonZero(key: string, value: number): Record<string, number> {

@@ -21,8 +21,9 @@ export async function runOnce(parts: Parts, bundle: Bundle, io: RunOnceIo): Prom
   }
   io.signal.throwIfAborted();
   const cgroup = cgroupOf(bundle);
+  const { cli, filters, state } = parts.runtimes.get();
   const log = join(bundle.directory, "runtime.log");
-  await writeFile(join(bundle.directory, "config.json"), specText(parts.filters?.apply(bundle.spec) ?? bundle.spec), {
+  await writeFile(join(bundle.directory, "config.json"), specText(filters?.apply(bundle.spec) ?? bundle.spec), {
     mode: 0o600,
   });
   try {
@@ -32,7 +33,7 @@ export async function runOnce(parts: Parts, bundle: Bundle, io: RunOnceIo): Prom
     if (said !== undefined) throw startError({ said, program: bundle.spec.process.args[0] ?? "", kind: "container" });
     return code;
   } finally {
-    if (existsSync(join(parts.paths.state, id))) await parts.cli.run(["delete", "--force", id]);
+    if (existsSync(join(state, id))) await cli.run(["delete", "--force", id]);
     parts.host.cgroups.remove(cgroup);
     await Promise.all([log, join(bundle.directory, "config.json")].map((file) => rm(file, { force: true })));
   }
@@ -47,7 +48,8 @@ interface Running {
 
 async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> {
   const { id, directory } = bundle;
-  const argv = parts.cli.argv("--log", log, "--log-format", "json", "run", "--bundle", directory, id);
+  const { cli, filters, state } = parts.runtimes.get();
+  const argv = cli.argv("--log", log, "--log-format", "json", "run", "--bundle", directory, id);
   const stdin = hasUserNamespace(bundle) ? emptyFile(directory) : undefined;
   const child = parts.host.processes.spawn(argv, {
     cwd: directory,
@@ -56,21 +58,21 @@ async function run(parts: Parts, { bundle, io, log }: Running): Promise<number> 
   });
   if (stdin !== undefined) closeSync(stdin);
   const kill = async () => {
-    await parts.cli.run(["delete", "--force", id]);
+    await cli.run(["delete", "--force", id]);
     child.kill(9); // it may not have made its container yet; what it made since is deleted by the caller
   };
   const abort = () => void kill().catch((err) => parts.log.error("Cannot kill a build step", { id, error: err }));
   io.signal.addEventListener("abort", abort, { once: true });
   try {
     // The compiled filter is there as soon as the process says something, and gone when it has ended.
-    const learn = () => parts.filters?.learn(bundle.spec, { paths: parts.paths, id });
+    const learn = () => filters?.learn(bundle.spec, { paths: { state }, id });
     child.pipes.get(1)?.once("data", learn);
     const outputs = [
       drain(child.pipes.get(1), (bytes) => io.onOutput("stdout", bytes)),
       drain(child.pipes.get(2), (bytes) => io.onOutput("stderr", bytes)),
     ];
     const code = await child.exited;
-    if (existsSync(join(parts.paths.state, id))) await parts.cli.run(["delete", "--force", id]);
+    if (existsSync(join(state, id))) await cli.run(["delete", "--force", id]);
     await Promise.all(outputs);
     return code;
   } finally {

@@ -1,4 +1,4 @@
-import type { IdMap, Mount } from "../host/mod.ts";
+import type { CgroupControls, CgroupLimit, IdMap, Mount } from "../host/mod.ts";
 
 /**
  * A thin wrapper over conmon and an OCI runtime (crun or runc, chosen by a probe): it knows processes, not container
@@ -7,13 +7,22 @@ import type { IdMap, Mount } from "../host/mod.ts";
  * until `delete` (tasks) forgets them.
  */
 export interface Runtime {
+  /** The default one. */
   readonly info: RuntimeInfo;
+  /** Those that the host has, the default one first. */
+  readonly all: readonly { readonly name: RuntimeName; readonly path: string }[];
+  /**
+   * Makes sure that containers can be created with it; probed once. Throws "invalid" in Docker's words for one that is
+   * not there, "unavailable" with its reason for one that does not work here.
+   */
+  require(name: RuntimeName): Promise<void>;
   /** Spawns conmon and creates the container; its process waits for `start`. Throws "invalid" with the runtime's message: `kind` of {@link createFailure} tells 126/127. */
   create(bundle: Bundle): Promise<Task>;
   start(id: string): Promise<void>;
   signal(id: string, signal: number, scope: "init" | "all"): Promise<void>;
   freeze(id: string, frozen: boolean): Promise<void>;
-  limit(id: string, resources: RuntimeResources): Promise<void>;
+  /** Changes limits of a container that runs; when one of them is refused, all are as they were. */
+  limit(id: string, change: LimitChange): Promise<void>;
   /** Starts a process in a running container. */
   exec(request: ExecRequest): Promise<Task>;
   /** The task's streams: one connection per task for the daemon's whole life, fan-out is the caller's business. Undefined when it has ended. */
@@ -32,8 +41,16 @@ export interface Runtime {
   runOnce(bundle: Bundle, io: RunOnceIo): Promise<number>;
 }
 
+export interface LimitChange {
+  readonly resources: RuntimeResources;
+  /** Taken away altogether, which crun's resources cannot say. */
+  readonly lift: readonly CgroupLimit[];
+}
+
+export type RuntimeName = "crun" | "runc";
+
 export interface RuntimeInfo {
-  readonly name: "crun" | "runc";
+  readonly name: RuntimeName;
   readonly path: string;
   readonly version: string;
   readonly conmonVersion: string;
@@ -45,6 +62,8 @@ export interface Bundle {
   readonly id: string;
   /** An existing directory that belongs to this bundle: config.json and conmon's files go there. */
   readonly directory: string;
+  /** Undefined is the default one. */
+  readonly runtime?: RuntimeName;
   readonly spec: RuntimeSpec;
   readonly terminal: boolean;
   readonly stdin: "none" | "once" | "open";
@@ -176,6 +195,8 @@ export interface SpecInput {
   readonly capAdd: readonly string[];
   readonly capDrop: readonly string[];
   readonly noNewPrivileges: boolean;
+  /** /sys/fs/cgroup can be written to, as with --privileged. */
+  readonly writableCgroups?: boolean;
   /** "default", "unconfined", or a profile in Docker's format. */
   readonly seccomp: "default" | "unconfined" | object;
   readonly apparmorProfile?: string;
@@ -184,7 +205,7 @@ export interface SpecInput {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly namespaces: {
-    /** "private", "host", or a path of a namespace to join. */
+    /** "private", "host", or a path of a namespace to join; for ipc also "none": private, and without /dev/shm. */
     readonly pid: string;
     readonly ipc: string;
     readonly uts: string;
@@ -212,6 +233,10 @@ export interface SpecInput {
     readonly cpusetMems: string;
     readonly pidsLimit: number;
     readonly blkioWeight: number;
+    readonly weightDevices?: readonly { readonly major: number; readonly minor: number; readonly weight: number }[];
+    /** Microseconds; 0 is none. */
+    readonly cpuRealtimePeriod?: number;
+    readonly cpuRealtimeRuntime?: number;
     readonly throttle: readonly {
       readonly kind: "readBps" | "writeBps" | "readIOps" | "writeIOps";
       readonly major: number;
@@ -255,12 +280,11 @@ export interface HostLimits {
   readonly cgroupVersion: "v1" | "hybrid" | "v2";
   readonly apparmor: boolean;
   readonly selinux: boolean;
-  readonly runtime: "crun" | "runc";
+  readonly runtime: RuntimeName;
   /** uname -r. */
   readonly kernel: string;
   /** Node's word for the CPU: x64, arm64. */
   readonly machine: string;
-  /** Whether memory+swap can be limited, and whether block devices take weights. */
-  readonly swapLimit: boolean;
-  readonly blkioWeight: boolean;
+  /** What cgroups can limit here. */
+  readonly controls: CgroupControls;
 }

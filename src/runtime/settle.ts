@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { Exit } from "./runtime.ts";
-import type { LiveTask } from "./tasks.ts";
+import type { LiveTask, TaskRecord } from "./tasks.ts";
 
 /** What SIGKILL leaves: for tasks whose monitor was killed, which are killed with it. */
 const killedCode = 137;
@@ -38,15 +38,16 @@ export function exitOf(parts: Parts, { record, pid }: LiveTask, known: { code: n
 async function lostMonitor(parts: Parts, task: LiveTask): Promise<{ code: number; at: number }> {
   const { record, pid } = task;
   parts.log.warn("A task's monitor has died: its processes are killed", { task: record.id, kind: record.kind });
-  await (record.kind === "container" ? killContainer(parts, record.id) : killExec(parts, task));
+  await (record.kind === "container" ? killContainer(parts, record) : killExec(parts, task));
   await parts.host.processes.ended(pid);
   return { code: killedCode, at: Date.now() };
 }
 
 /** SIGKILL for all its processes; a paused container dies once it is thawed (crun leaves it frozen). */
-export async function killContainer(parts: Parts, id: string): Promise<void> {
-  await parts.cli.run(["kill", "--all", id, "KILL"]);
-  if (parts.frozen.delete(id)) await parts.cli.run(["resume", id]);
+export async function killContainer(parts: Parts, { id, runtime }: TaskRecord): Promise<void> {
+  const { cli } = parts.runtimes.get(runtime);
+  await cli.run(["kill", "--all", id, "KILL"]);
+  if (parts.frozen.delete(id)) await cli.run(["resume", id]);
 }
 
 /** Only while the pid is in the container's cgroup, and so cannot be somebody else's by now. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RuntimeSpec, SpecInput } from "./runtime.ts";
 import { ociSpec, specText } from "./spec.ts";
-import { plainInput } from "./testing/lab.ts";
+import { controls, plainInput } from "./testing/lab.ts";
 
 const spec = (change: Partial<SpecInput> = {}) => ociSpec({ ...plainInput, ...change });
 const mountAt = (made: RuntimeSpec, destination: string) =>
@@ -90,10 +90,13 @@ describe("what the host cannot give is left out", () => {
   };
 
   test("swap, swappiness, the OOM switch and weights", () => {
-    const limits = { ...unlimited, cgroupVersion: "v2", swapLimit: false } as const;
+    const v2 = { swap: false, swappiness: false, oomKillDisable: false };
+    const limits = { ...unlimited, controls: controls(v2) };
     expect(spec({ resources, limits }).linux["resources"]).toMatchObject({ memory: { limit: 100 } });
     expect((spec({ resources, limits }).linux["resources"] as { memory: object }).memory).toEqual({ limit: 100 });
-    const weighted = spec({ resources, limits: { ...unlimited, blkioWeight: true } }).linux["resources"];
+    const weighted = spec({ resources, limits: { ...unlimited, controls: controls({ blkioWeight: true }) } }).linux[
+      "resources"
+    ];
     expect(weighted).toMatchObject({ blockIO: { weight: 300 } });
   });
 

@@ -88,7 +88,7 @@ function namespacesOf(asked: SpecInput["namespaces"]): object[] {
   // First, as whoever is in it makes the others: they belong to it.
   const joined = Object.entries({ user: asked.user ?? "host", ...kinds })
     .filter(([, how]) => how !== "host")
-    .map(([type, how]) => (how === "private" ? { type } : { type, path: how }));
+    .map(([type, how]) => (how === "private" || how === "none" ? { type } : { type, path: how }));
   return [{ type: "mount" }, ...joined];
 }
 

@@ -35,7 +35,7 @@ export function streamSuite(name: "crun" | "runc"): void {
       await lab.runtime.delete(bundle.id);
       expect(readdirSync(bundle.directory)).toEqual(["log"]);
       expect(lab.host.cgroups.pids(`${lab.cgroupParent}/${bundle.id}`)).toEqual([]);
-      for (const kept of ["state", "exits", "tasks"]) {
+      for (const kept of [`state/${lab.name}`, "exits", "tasks"]) {
         expect(readdirSync(join(lab.directory, "exec", kept)).filter((file) => file.includes(bundle.id))).toEqual([]);
       }
       await lab.runtime.delete(bundle.id);

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
-import type { Exit } from "./runtime.ts";
+import type { Exit, RuntimeName } from "./runtime.ts";
 
 /** What the next daemon must know of a task to find it again. */
 export interface TaskRecord {
@@ -11,6 +11,8 @@ export interface TaskRecord {
   readonly containerId: string;
   /** Where conmon's files are. */
   readonly directory: string;
+  /** The container's, also of an exec. */
+  readonly runtime: RuntimeName;
   /** Relative to the hierarchy's root; undefined for an exec. */
   readonly cgroup?: string;
 }

@@ -7,7 +7,7 @@ import { openDb } from "../../db/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
 import { openCollector } from "../../gc/mod.ts";
-import { createHost, removeTree } from "../../host/mod.ts";
+import { createCgroups, createHost, removeTree } from "../../host/mod.ts";
 import { type ImageTransfer, imagesMigrations, openImages } from "../../images/mod.ts";
 import { layersMigrations, openLayers } from "../../layers/mod.ts";
 import { nullLog } from "../../log/mod.ts";
@@ -105,8 +105,7 @@ function configOf(directory: string, fetchUrl: EngineOptions["fetchUrl"]): Build
       runtime: "crun",
       kernel: "6.1.0",
       machine: "x64",
-      swapLimit: true,
-      blkioWeight: true,
+      controls: createCgroups("/nonexistent").controls,
     },
     cgroupParent: "/berth-test",
     platform: { os: "linux", architecture: "amd64" },

@@ -38,9 +38,10 @@ export async function refreshLinkers(ctx: Context, target: Row): Promise<void> {
   }
 }
 
-/** The host as containers on the default bridge see it. */
-export function hostGateway(ctx: Pick<Context, "networks">): string | undefined {
-  return ctx.networks.get("bridge").IPAM.Config[0]?.Gateway;
+/** The host as containers on the default bridge see it, unless the daemon was told what to say. */
+export function hostGateway(ctx: Pick<Context, "networks" | "config">): string | undefined {
+  const [told] = ctx.config.defaults?.hostGateways ?? [];
+  return told ?? ctx.networks.get("bridge").IPAM.Config[0]?.Gateway;
 }
 
 function isLinkedTo(row: Row, target: Row): boolean {

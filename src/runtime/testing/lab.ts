@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCgroups, createMounts, createProcesses } from "../../host/mod.ts";
+import { type CgroupControls, createCgroups, createMounts, createProcesses } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import { hostLimits } from "../limits.ts";
 import { openRuntime } from "../open.ts";
@@ -180,10 +180,16 @@ export const plainInput: SpecInput = {
     runtime: "crun",
     kernel: "6.1.0",
     machine: "x64",
-    swapLimit: true,
-    blkioWeight: false,
+    controls: controls(),
   },
 };
+
+/** All but weights. */
+export function controls(change: Partial<CgroupControls> = {}): CgroupControls {
+  const none = createCgroups("/nonexistent").controls;
+  const all = Object.fromEntries(Object.entries(none).map(([name, has]) => [name, has === false ? true : has]));
+  return { ...none, ...all, blkioWeight: false, ...change };
+}
 
 function makeRoot(rootfs: string): void {
   for (const name of ["bin", "proc", "dev", "sys", "tmp", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineError, messageOf } from "../errors/mod.ts";
-import type { Host } from "../host/mod.ts";
-import type { Log } from "../log/mod.ts";
-import { isGone, RuntimeCli } from "./cli.ts";
-import type { RuntimeInfo } from "./runtime.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
+import type { Host } from "../../host/mod.ts";
+import type { Log } from "../../log/mod.ts";
+import { isGone, RuntimeCli } from "../cli.ts";
+import type { RuntimeInfo, RuntimeName } from "../runtime.ts";
 
 export interface ProbeOptions {
   readonly host: Pick<Host, "processes" | "cgroups" | "mounts">;
@@ -14,10 +14,11 @@ export interface ProbeOptions {
   /** An empty directory of the probe's own. */
   readonly directory: string;
   /** Only this one; without it crun, and runc where crun cannot run. */
-  readonly runtime?: "crun" | "runc";
+  readonly runtime?: RuntimeName;
 }
 
-type Name = RuntimeInfo["name"];
+/** In the order to be tried. */
+export const runtimeNames: readonly RuntimeName[] = ["crun", "runc"];
 
 /**
  * Chooses the OCI runtime by making a container with it: crun is more than twice as fast, but refuses some hosts. Throws
@@ -25,11 +26,10 @@ type Name = RuntimeInfo["name"];
  */
 export async function chooseRuntime(options: ProbeOptions): Promise<RuntimeInfo> {
   const conmonVersion = await versionOf(options, "conmon");
-  const candidates: readonly Name[] = options.runtime ? [options.runtime] : ["crun", "runc"];
-  if (candidates.includes("crun")) releaseHybridControllers(options);
+  const candidates: readonly RuntimeName[] = options.runtime ? [options.runtime] : runtimeNames;
   const refusals: string[] = [];
   for (const name of candidates) {
-    const refusal = await tryRuntime(options, name);
+    const refusal = await refusalOf(options, name);
     if (refusal !== undefined) {
       refusals.push(`${name}: ${refusal}`);
       options.log.warn("OCI runtime cannot be used", { runtime: name, reason: refusal });
@@ -78,15 +78,21 @@ async function versionOf({ host }: ProbeOptions, program: string): Promise<strin
   return /version:?\s+(\S+)/.exec(stdout)?.[1] ?? "unknown";
 }
 
-function pathOf(name: string): string {
-  const path = Bun.which(name);
-  if (path !== null) return path;
+/** Undefined where the host has none. */
+export function programOf(name: RuntimeName): string | undefined {
+  return Bun.which(name) ?? undefined;
+}
+
+function pathOf(name: RuntimeName): string {
+  const path = programOf(name);
+  if (path !== undefined) return path;
   throw new EngineError("unavailable", `The program ${name} is missing`);
 }
 
 /** Why the runtime cannot be used; undefined when it can. */
-async function tryRuntime(options: ProbeOptions, name: Name): Promise<string | undefined> {
+export async function refusalOf(options: ProbeOptions, name: RuntimeName): Promise<string | undefined> {
   try {
+    if (name === "crun") releaseHybridControllers(options);
     await versionOf(options, name);
     return await makeContainer(options, name);
   } catch (err) {
@@ -98,7 +104,7 @@ async function tryRuntime(options: ProbeOptions, name: Name): Promise<string | u
  * A container out of an empty root: cgroups, namespaces and mounts are made before the runtime finds that there is no program
  * in it, so exactly that complaint is success, and nothing has to be run or cleaned up but the cgroup.
  */
-async function makeContainer(options: ProbeOptions, name: Name): Promise<string | undefined> {
+async function makeContainer(options: ProbeOptions, name: RuntimeName): Promise<string | undefined> {
   const { directory, host, cgroupParent } = options;
   const cgroup = `${cgroupParent}/probe-${process.pid}`;
   mkdirSync(join(directory, "rootfs"), { recursive: true, mode: 0o700 });
