@@ -4,6 +4,12 @@ import { resolve } from "node:path";
 import { EngineError, wrap } from "../errors/mod.ts";
 import { bool, choice, list, parseFlags, text } from "../flags/mod.ts";
 import { type LogLevel, logLevels } from "../log/mod.ts";
+import {
+  type ContainerSettings,
+  containerDefaultFlags,
+  containerDefaultKeys,
+  readContainerDefaults,
+} from "./container-defaults.ts";
 
 /** Everything a daemon is told. What is derived from the roots keeps two daemons on one host apart. */
 export interface DaemonConfig {
@@ -22,6 +28,7 @@ export interface DaemonConfig {
   readonly runtime: "auto" | "crun" | "runc";
   /** Whose subordinate ids containers have: `default`, USER[:GROUP] or UID[:GID]; undefined runs them as the host's own users. */
   readonly usernsRemap: string | undefined;
+  readonly containers: ContainerSettings;
   /** Six characters, unique to the pair of roots. */
   readonly tag: string;
 }
@@ -52,6 +59,8 @@ export const daemonFlags = {
   "userns-remap": text("Run containers in user namespaces with the subordinate ids of this user", {
     placeholder: "default|USER[:GROUP]|UID[:GID]",
   }),
+  "default-runtime": text("The same as --runtime", { placeholder: "NAME" }),
+  ...containerDefaultFlags,
   help: bool("Show this help"),
 };
 
@@ -62,7 +71,16 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
     throw new EngineError("invalid", `unknown argument ${JSON.stringify(rest[0])}: berth daemon takes flags only`);
   const file = readFile(values["config-file"] || defaults.configFile, given.has("config-file"));
   const string = (
-    key: "data-root" | "exec-root" | "pidfile" | "group" | "bridge" | "bip" | "cgroup-parent" | "userns-remap",
+    key:
+      | "data-root"
+      | "exec-root"
+      | "pidfile"
+      | "group"
+      | "bridge"
+      | "bip"
+      | "cgroup-parent"
+      | "default-runtime"
+      | "userns-remap",
   ) => values[key] || file.string(key);
   const lists = (key: "host" | "registry-mirror" | "insecure-registry", inFile: string) =>
     values[key].length > 0 ? values[key] : file.list(inFile);
@@ -84,8 +102,11 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
     bridge: checkBridge(string("bridge") ?? (own ? "berth0" : `berth${tag}`)),
     subnet: string("bip"),
     cgroupParent: string("cgroup-parent") ?? (own ? "/berth" : `/berth-${tag}`),
-    runtime: given.has("runtime") ? values.runtime : checkRuntime(file.string("runtime") ?? "auto"),
+    runtime: given.has("runtime")
+      ? values.runtime
+      : checkRuntime(string("default-runtime") ?? file.string("runtime") ?? "auto"),
     usernsRemap: string("userns-remap"),
+    containers: readContainerDefaults({ values, given }, file),
     tag,
   };
 }
@@ -102,7 +123,8 @@ const fileKeys = new Set<string>([
     "bridge",
     "bip",
   ],
-  ...["cgroup-parent", "runtime", "log-level", "userns-remap"],
+  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap"],
+  ...containerDefaultKeys,
 ]);
 
 class ConfigFile {
@@ -121,6 +143,16 @@ class ConfigFile {
     const value = this.#values[key];
     if (value === undefined || typeof value === "string") return value || undefined;
     throw new EngineError("invalid", `${this.#path}: ${key} must be a string`);
+  }
+
+  raw(key: string): unknown {
+    return this.#values[key];
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.#values[key];
+    if (value === undefined || typeof value === "boolean") return value;
+    throw new EngineError("invalid", `${this.#path}: ${key} must be true or false`);
   }
 
   list(key: string): readonly string[] {

@@ -105,7 +105,12 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
   const { execRoot, cgroupParent } = config;
   const containers = await openContainers({
     ...below5,
-    config: { directory: await below(config, "containers"), execRoot, cgroupParent, defaultShmSize: 64 << 20, limits },
+    config: {
+      directory: await below(config, "containers"),
+      ...{ execRoot, cgroupParent, limits },
+      defaultShmSize: config.containers.shmSize,
+      defaults: config.containers,
+    },
   });
   undo.defer(() => containers.shutdown());
   const builder = await openBuilder({
@@ -116,7 +121,7 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
       limits,
       cgroupParent,
       platform: defaultPlatform(),
-      dns: [],
+      dns: config.containers.dns ?? [],
       fetchUrl,
     },
   });

@@ -60,7 +60,7 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     eventListeners: engine.events.listeners,
     runtimes: Object.fromEntries(engine.runtime.all.map(({ name, path }) => [name, { path }])),
     defaultRuntime: info.name,
-    securityOptions: securityOptions(engine),
+    securityOptions: securityOptions(engine, config),
     registryMirrors: config.registryMirrors,
     insecureRegistries: ["127.0.0.0/8", ...config.insecureRegistries],
     addressPools: [],
@@ -102,12 +102,15 @@ function warnings({ host: { cgroups } }: Engine, forwards: boolean): string[] {
   return lacking.filter(([there]) => !there).map(([, what]) => `WARNING: ${what}`);
 }
 
-function securityOptions({ limits, userns }: Engine): string[] {
-  const options = ["name=seccomp,profile=builtin"];
+function securityOptions({ limits, userns }: Engine, { containers }: DaemonConfig): string[] {
+  const { seccomp: profile, noNewPrivileges } = containers;
+  const seccomp = typeof profile === "object" ? "custom" : profile === "unconfined" ? "unconfined" : "builtin";
+  const options = [`name=seccomp,profile=${seccomp}`];
   if (limits.apparmor) options.unshift("name=apparmor");
   if (limits.selinux) options.push("name=selinux");
   if (userns.remapped) options.push("name=userns");
-  return limits.cgroupVersion === "v2" ? [...options, "name=cgroupns"] : options;
+  if (limits.cgroupVersion === "v2") options.push("name=cgroupns");
+  return noNewPrivileges ? [...options, "name=no-new-privileges"] : options;
 }
 
 async function countContainers({ containers }: Engine): Promise<Facts["containers"]> {

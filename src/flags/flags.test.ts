@@ -50,7 +50,7 @@ test.each([
   [["-ix"], "unknown shorthand flag: 'x' in -ix"],
   [["--name"], "flag needs an argument: --name"],
   [["-p"], "flag needs an argument: 'p' in -p"],
-  [["--tail", "x"], 'invalid argument "x" for "--tail" flag: must be a whole number'],
+  [["--tail", "x"], 'invalid argument "x" for "--tail" flag: strconv.ParseInt: parsing "x": invalid syntax'],
   [["--tty=maybe"], 'invalid argument "maybe" for "-t, --tty" flag: must be true or false'],
   [["--progress", "no"], 'invalid argument "no" for "--progress" flag: must be one of auto, plain'],
 ])("%p is refused", (argv, message) => {

@@ -193,6 +193,6 @@ function parseBool(given: string): boolean {
 function parseInteger(given: string): number {
   const value = Number(given);
   if (!/^[+-]?\d+$/.test(given) || !Number.isSafeInteger(value))
-    throw new EngineError("invalid", "must be a whole number");
+    throw new EngineError("invalid", `strconv.ParseInt: parsing ${JSON.stringify(given)}: invalid syntax`);
   return value;
 }

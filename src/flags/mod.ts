@@ -1,3 +1,4 @@
+export { parseBytes, parseUlimit, type UlimitValue } from "./amounts.ts";
 export {
   bool,
   choice,

@@ -3,8 +3,9 @@ import type { Values } from "../../flags/mod.ts";
 import type { HealthConfig } from "../../wire/mod.ts";
 import type { CliIo } from "../io.ts";
 import { sizeOf } from "../session/terminal.ts";
-import { parseRestart } from "./devices.ts";
+import { parseDevice, parseRestart } from "./devices.ts";
 import type { ContainerFlags } from "./flags.ts";
+import { checkModes } from "./isolation-values.ts";
 import { bindOf, withAbsoluteSource } from "./mounts.ts";
 import { endpointsOf } from "./networks.ts";
 import { portSpecs } from "./ports.ts";
@@ -98,13 +99,14 @@ function hostPart({ flags }: CreateInput, io: CliIo): Record<string, unknown> {
     ExtraHosts: flags["add-host"],
     Links: flags.link,
     PublishAllPorts: flags["publish-all"],
-    StorageOpt: pairs(flags["storage-opt"]),
+    StorageOpt: storageOptions(flags["storage-opt"]),
     ShmSize: flags["shm-size"],
     Runtime: flags.runtime || undefined,
   };
 }
 
 function isolation({ flags, given }: CreateInput, io: CliIo): Record<string, unknown> {
+  checkModes(flags);
   return {
     ...securityPart(flags["security-opt"], io.cwd),
     CapAdd: capabilities(flags["cap-add"]),
@@ -112,6 +114,7 @@ function isolation({ flags, given }: CreateInput, io: CliIo): Record<string, unk
     CgroupnsMode: flags.cgroupns,
     GroupAdd: flags["group-add"],
     IpcMode: flags.ipc,
+    Isolation: flags.isolation,
     OomScoreAdj: flags["oom-score-adj"] ?? 0,
     PidMode: flags.pid,
     Privileged: flags.privileged,
@@ -123,12 +126,23 @@ function isolation({ flags, given }: CreateInput, io: CliIo): Record<string, unk
   };
 }
 
+function storageOptions(given: readonly string[]): Record<string, string> {
+  if (given.some((one) => !one.includes("="))) throw invalid("invalid storage option");
+  return pairs(given);
+}
+
+function swappiness(given: number | undefined): number | null {
+  const value = given ?? -1;
+  if (value < -1 || value > 100) throw invalid(`invalid value: ${value}. Valid memory swappiness range is 0-100`);
+  return given ?? null;
+}
+
 function resources(flags: Flags): Record<string, unknown> {
   return {
     Memory: flags.memory,
     MemorySwap: flags["memory-swap"],
     MemoryReservation: flags["memory-reservation"],
-    MemorySwappiness: flags["memory-swappiness"] ?? null,
+    MemorySwappiness: swappiness(flags["memory-swappiness"]),
     NanoCpus: flags.cpus,
     CpuShares: flags["cpu-shares"] ?? 0,
     CpuPeriod: flags["cpu-period"] ?? 0,
@@ -137,14 +151,15 @@ function resources(flags: Flags): Record<string, unknown> {
     CpuRealtimeRuntime: flags["cpu-rt-runtime"] ?? 0,
     CpusetCpus: flags["cpuset-cpus"],
     CpusetMems: flags["cpuset-mems"],
-    BlkioWeight: flags["blkio-weight"] ?? 0,
+    BlkioWeight: flags["blkio-weight"],
     BlkioWeightDevice: flags["blkio-weight-device"],
     BlkioDeviceReadBps: flags["device-read-bps"],
     BlkioDeviceWriteBps: flags["device-write-bps"],
     BlkioDeviceReadIOps: flags["device-read-iops"],
     BlkioDeviceWriteIOps: flags["device-write-iops"],
     CgroupParent: flags["cgroup-parent"],
-    Devices: flags.device,
+    Devices: flags.device.map(parseDevice),
+    DeviceRequests: flags.gpus.length > 0 ? flags.gpus : null,
     DeviceCgroupRules: flags["device-cgroup-rule"],
     OomKillDisable: flags["oom-kill-disable"] || null,
     PidsLimit: flags["pids-limit"] ?? null,

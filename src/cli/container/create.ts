@@ -27,12 +27,9 @@ export const create = command({
   },
 });
 
-/** The streams that `-a` names; without it both outputs, and the input where `-i` asks for it. Throws "invalid". */
+/** The streams that `-a` names; without it both outputs, and the input where `-i` asks for it. */
 export function attachedStreams(flags: Values<ContainerFlags>): CreateInput["attach"] {
-  const chosen = new Set(flags.attach.map((one) => one.toLowerCase()));
-  for (const one of chosen)
-    if (!["stdin", "stdout", "stderr"].includes(one))
-      throw invalid(`invalid attach stream ${JSON.stringify(one)}: valid streams are STDIN, STDOUT and STDERR`);
+  const chosen = new Set(flags.attach);
   if (chosen.size === 0) return { stdin: flags.interactive, stdout: true, stderr: true };
   return { stdin: chosen.has("stdin"), stdout: chosen.has("stdout"), stderr: chosen.has("stderr") };
 }
@@ -46,6 +43,7 @@ export function prepare(call: Call<ContainerFlags>, io: CliIo, attach: CreateInp
   try {
     if (!["missing", "always", "never"].includes(flags.pull))
       throw invalid(`invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`);
+    if (!flags["disable-content-trust"]) throw invalid("image verification (content trust) is not supported");
     return createBody({ flags, given, image, command: rest, attach }, io);
   } catch (err) {
     return new EngineError("invalid", messageOf(err), { cause: err });
@@ -75,6 +73,8 @@ export async function createContainer(
     await pull();
     return send();
   });
+  if (flags["kernel-memory"] > 0)
+    await tell(io, "WARNING: --kernel-memory has no effect: kernels have no such limit\n");
   for (const warning of answer.Warnings ?? []) await tell(io, `WARNING: ${warning}\n`);
   if (cidfile) writeFileSync(cidfile, answer.Id, { flag: "wx" });
   return answer.Id;

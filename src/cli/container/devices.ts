@@ -1,47 +1,48 @@
-import type { DeviceMapping, RestartPolicy, ThrottleDevice, Ulimit } from "../../wire/mod.ts";
-import { invalid, parseBytes, splitOnce } from "./values.ts";
+import { parseBytes } from "../../flags/mod.ts";
+import type { DeviceMapping, RestartPolicy, ThrottleDevice } from "../../wire/mod.ts";
+import { invalid, splitOnce } from "./values.ts";
 
 /** Values of the flags about resources that have a shape of their own. */
-
-export function parseUlimit(given: string): Ulimit {
-  const [name, limits] = splitOnce(given, "=");
-  if (limits === undefined) throw invalid(`invalid ulimit argument: ${given}`);
-  const [soft, hard = soft] = splitOnce(limits, ":");
-  if (!/^-?\d+$/.test(soft) || !/^-?\d+$/.test(hard)) throw invalid(`invalid ulimit argument: ${given}`);
-  const limit = { Name: name, Soft: Number(soft), Hard: Number(hard) };
-  if (limit.Hard >= 0 && (limit.Soft > limit.Hard || limit.Soft < 0))
-    throw invalid(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
-  return limit;
-}
 
 export function parseDevice(given: string): DeviceMapping {
   const [path = "", second, third, more] = given.split(":");
   const permissions = (text: string | undefined) => text !== undefined && /^[rwm]{1,3}$/.test(text);
-  if (path === "" || more !== undefined) throw invalid(`invalid device specification: ${given}`);
-  if (third !== undefined && !permissions(third)) throw invalid(`invalid device mode: ${third}`);
+  if (more !== undefined) throw invalid(`bad format for path: ${given}`);
+  if (third !== undefined && !permissions(third)) throw invalid(`bad mode specified: ${third}`);
   const onlyPermissions = third === undefined && permissions(second);
+  const inside = second && !onlyPermissions ? second : path;
+  for (const one of [path, inside]) if (!one.startsWith("/")) throw invalid(`${one} is not an absolute path`);
   return {
     PathOnHost: path,
-    PathInContainer: second && !onlyPermissions ? second : path,
+    PathInContainer: inside,
     CgroupPermissions: (onlyPermissions ? second : third) || "rwm",
   };
 }
 
 /** `/dev/sda:1mb`. */
 export function parseByteRate(given: string): ThrottleDevice {
-  return throttle(given, parseBytes);
+  return throttle(given, {
+    rateOf: parseBytes,
+    format: `<number>[<unit>]. ${positive}. Unit is optional and can be kb, mb, or gb`,
+  });
 }
 
 /** `/dev/sda:1000`. */
 export function parseOperationRate(given: string): ThrottleDevice {
-  return throttle(given, (text) => (/^\d+$/.test(text) ? Number(text) : Number.NaN));
+  const rateOf = (text: string) => (/^\d+$/.test(text) ? Number(text) : Number.NaN);
+  return throttle(given, { rateOf, format: `<number>. ${positive}` });
 }
 
-function throttle(given: string, rateOf: (text: string) => number): ThrottleDevice {
+const positive = "Number must be a positive integer";
+
+function throttle(
+  given: string,
+  { rateOf, format }: { rateOf: (text: string) => number; format: string },
+): ThrottleDevice {
   const { path, text } = devicePath(given);
   const Rate = attempt(() => rateOf(text)) ?? Number.NaN;
   if (!Number.isSafeInteger(Rate))
-    throw invalid(`invalid rate for device: ${given}. The correct format is <device-path>:<number>[<unit>]`);
+    throw invalid(`invalid rate for device: ${given}. The correct format is <device-path>:${format}`);
   return { Path: path, Rate };
 }
 
@@ -51,6 +52,13 @@ export function parseDeviceWeight(given: string): { readonly Path: string; reado
   if (!/^\d+$/.test(text) || (Weight > 0 && (Weight < 10 || Weight > 1000)))
     throw invalid(`invalid weight for device: ${given}`);
   return { Path: path, Weight };
+}
+
+/** A 16-bit number; the engine knows which weights there are. */
+export function parseWeight(given: string): number {
+  const why = !/^\+?\d+$/.test(given) ? "invalid syntax" : Number(given) > 0xffff ? "value out of range" : undefined;
+  if (why === undefined) return Number(given);
+  throw invalid(`strconv.ParseUint: parsing ${JSON.stringify(given)}: ${why}`);
 }
 
 function devicePath(given: string): { readonly path: string; readonly text: string } {

@@ -1,8 +1,17 @@
-import { bool, choice, integer, list, listOf, text, value } from "../../flags/mod.ts";
-import { parseByteRate, parseDevice, parseDeviceWeight, parseOperationRate, parseUlimit } from "./devices.ts";
+import { bool, integer, list, listOf, parseBytes, parseUlimit, text, value } from "../../flags/mod.ts";
+import { parseByteRate, parseDeviceWeight, parseOperationRate, parseWeight } from "./devices.ts";
+import {
+  parseDeviceRule,
+  parseGpus,
+  parseLabel,
+  parseNameServer,
+  parseSearchDomain,
+  parseStream,
+  parseSysctl,
+} from "./isolation-values.ts";
 import { parseMount } from "./mounts.ts";
 import { parseNetwork } from "./networks.ts";
-import { parseBytes, parseCpus, parseEnvironment, parseExtraHost, parseNanoseconds, parseSwap } from "./values.ts";
+import { parseCpus, parseEnvironment, parseExtraHost, parseNanoseconds, parseSwap } from "./values.ts";
 
 const bytes = (help: string, short?: string) =>
   value(help, { ...(short && { short }), placeholder: "bytes", parse: parseBytes, initial: 0 });
@@ -26,7 +35,11 @@ export const cpuFlags = {
 /** Limits that `create`, `run` and `update` share. */
 export const limitFlags = {
   ...cpuFlags,
-  "blkio-weight": integer("Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+  "blkio-weight": value("Block IO (relative weight), between 10 and 1000, or 0 to disable", {
+    placeholder: "uint16",
+    parse: parseWeight,
+    initial: 0,
+  }),
   "cpu-rt-period": integer("Limit CPU real-time period in microseconds"),
   "cpu-rt-runtime": integer("Limit CPU real-time runtime in microseconds"),
   cpus: value("Number of CPUs", { placeholder: "decimal", parse: parseCpus, initial: 0 }),
@@ -38,12 +51,17 @@ const resourceFlags = {
   ...limitFlags,
   "blkio-weight-device": listOf("Block IO weight (relative device weight)", { parse: parseDeviceWeight }),
   "cgroup-parent": text("Optional parent cgroup for the container"),
-  device: listOf("Add a host device to the container", { parse: parseDevice }),
-  "device-cgroup-rule": list("Add a rule to the cgroup allowed devices list"),
+  device: list("Add a host device to the container"),
+  "device-cgroup-rule": listOf("Add a rule to the cgroup allowed devices list", { parse: parseDeviceRule }),
   "device-read-bps": listOf("Limit read rate (bytes per second) from a device", { parse: parseByteRate }),
   "device-read-iops": listOf("Limit read rate (IO per second) from a device", { parse: parseOperationRate }),
   "device-write-bps": listOf("Limit write rate (bytes per second) to a device", { parse: parseByteRate }),
   "device-write-iops": listOf("Limit write rate (IO per second) to a device", { parse: parseOperationRate }),
+  gpus: listOf("GPU devices to add to the container ('all' to pass all GPUs)", {
+    placeholder: "gpu-request",
+    parse: parseGpus,
+  }),
+  "kernel-memory": bytes("Kernel memory limit, which kernels do not have any more"),
   "memory-swappiness": integer("Tune container memory swappiness (0 to 100)"),
   "oom-kill-disable": bool("Disable OOM Killer"),
   "oom-score-adj": integer("Tune host's OOM preferences (-1000 to 1000)"),
@@ -53,10 +71,10 @@ const resourceFlags = {
 
 const networkFlags = {
   "add-host": listOf("Add a custom host-to-IP mapping (host:ip)", { parse: parseExtraHost }),
-  dns: list("Set custom DNS servers"),
+  dns: listOf("Set custom DNS servers", { parse: parseNameServer }),
   "dns-opt": list("The same as --dns-option"),
   "dns-option": list("Set DNS options"),
-  "dns-search": list("Set custom DNS search domains"),
+  "dns-search": listOf("Set custom DNS search domains", { parse: parseSearchDomain }),
   domainname: text("Container NIS domain name"),
   expose: list("Expose a port or a range of ports"),
   hostname: text("Container host name", { short: "h" }),
@@ -101,13 +119,14 @@ const healthFlags = {
 const securityFlags = {
   "cap-add": list("Add Linux capabilities"),
   "cap-drop": list("Drop Linux capabilities"),
-  cgroupns: choice("Cgroup namespace to use", { of: ["", "host", "private"], initial: "" }),
+  cgroupns: text("Cgroup namespace to use (host|private)"),
   "group-add": list("Add additional groups to join"),
   ipc: text("IPC mode to use"),
+  isolation: text("Container isolation technology: default is the only one"),
   pid: text("PID namespace to use"),
   privileged: bool("Give extended privileges to this container"),
   "security-opt": list("Security Options"),
-  sysctl: list("Sysctl options", { placeholder: "KEY=VALUE" }),
+  sysctl: listOf("Sysctl options", { placeholder: "KEY=VALUE", parse: parseSysctl }),
   user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
   userns: text("User namespace to use"),
   uts: text("UTS namespace to use"),
@@ -123,14 +142,15 @@ export const containerFlags = {
   annotation: list("Add an annotation to the container (passed through to the OCI runtime)", {
     placeholder: "KEY=VALUE",
   }),
-  attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
+  attach: listOf("Attach to STDIN, STDOUT or STDERR", { short: "a", parse: parseStream }),
   cidfile: text("Write the container ID to the file", { placeholder: "FILE" }),
+  "disable-content-trust": bool("Skip image verification, which Berth does not have", { initial: true }),
   entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
   env: listOf("Set environment variables", { short: "e", placeholder: "NAME[=VALUE]", parse: parseEnvironment }),
   "env-file": list("Read in a file of environment variables", { placeholder: "FILE" }),
   init: bool("Run an init inside the container that forwards signals and reaps processes"),
   interactive: bool("Keep STDIN open even if not attached", { short: "i" }),
-  label: list("Set meta data on a container", { short: "l", placeholder: "KEY=VALUE" }),
+  label: listOf("Set meta data on a container", { short: "l", placeholder: "KEY=VALUE", parse: parseLabel }),
   "label-file": list("Read in a line delimited file of labels", { placeholder: "FILE" }),
   "log-driver": text("Logging driver for the container"),
   "log-opt": list("Log driver options", { placeholder: "KEY=VALUE" }),

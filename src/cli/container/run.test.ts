@@ -160,7 +160,7 @@ test("errors that are the user's own exit with 1", async () => {
     status: 1,
     err: "conflicting options: cannot specify both --attach and --detach\n",
   });
-  expect(await cli(["run", "-a", "all", "x"])).toMatchObject({ status: 1 });
+  expect(await cli(["run", "-a", "all", "x"])).toMatchObject({ status: 125 });
 });
 
 test("a missing image is pulled once, unless that is not wanted", async () => {

@@ -1,7 +1,7 @@
 import { EngineError } from "../../errors/mod.ts";
 import { text, type Values } from "../../flags/mod.ts";
 import { command } from "../command.ts";
-import { tell } from "../io.ts";
+import { print } from "../io.ts";
 import { each } from "../session/each.ts";
 import { parseRestart } from "./devices.ts";
 import { limitFlags } from "./flags.ts";
@@ -20,19 +20,22 @@ export const update = command({
     if (given.size === 0)
       throw new EngineError("invalid", "you must provide one or more flags when using this command");
     const body = updateBody(flags);
-    return each(io, args, async (name) => {
+    const warnings: string[] = [];
+    const status = await each(io, args, async (name) => {
       const path = containerPath(name, "/update");
       const { Warnings } = await client.json<{ Warnings?: string[] | null }>({ method: "POST", path, body });
-      for (const warning of Warnings ?? []) await tell(io, `WARNING: ${warning}\n`);
+      warnings.push(...(Warnings ?? []));
       return name;
     });
+    if (warnings.length > 0) await print(io, `${warnings.join("\n")}\n`);
+    return status;
   },
 });
 
 /** What is 0 or empty stays as it is. */
 function updateBody(flags: Values<typeof updateFlags>): Record<string, unknown> {
   return {
-    BlkioWeight: flags["blkio-weight"] ?? 0,
+    BlkioWeight: flags["blkio-weight"],
     CpuPeriod: flags["cpu-period"] ?? 0,
     CpuQuota: flags["cpu-quota"] ?? 0,
     CpuRealtimePeriod: flags["cpu-rt-period"] ?? 0,

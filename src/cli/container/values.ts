@@ -1,34 +1,17 @@
 import { readFileSync } from "node:fs";
 import { EngineError, messageOf } from "../../errors/mod.ts";
+import { parseBytes } from "../../flags/mod.ts";
 
 /** Values of flags, from what people write. Every failure is "invalid", in docker's words where it has some. */
-
-const sizeUnits: Readonly<Record<string, number>> = {
-  "": 1,
-  b: 1,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
-  p: 2 ** 50,
-};
-
-/** Bytes: `512m`, `1.5g`, `64MiB`. */
-export function parseBytes(given: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?$/i.exec(given);
-  const unit = sizeUnits[match?.[2]?.toLowerCase() ?? "?"];
-  if (!match || unit === undefined) throw invalid(`invalid size: '${given}'`);
-  return Math.floor(Number(match[1]) * unit);
-}
 
 /** Bytes, or -1 for no limit. */
 export function parseSwap(given: string): number {
   return given === "-1" ? -1 : parseBytes(given);
 }
 
-/** CPUs as nanoseconds of CPU time a second: `0.5`, `1/2`. */
+/** CPUs as nanoseconds of CPU time a second: `0.5`, `1/2`. The engine says how many there are. */
 export function parseCpus(given: string): number {
-  const match = /^(\d+(?:\.\d*)?|\.\d+)(?:\/(\d+))?$/.exec(given);
+  const match = /^([+-]?\d+(?:\.\d*)?|\.\d+)(?:\/(\d+))?$/.exec(given);
   const cpus = Number(match?.[1]) / Number(match?.[2] ?? 1);
   if (!match || !Number.isFinite(cpus)) throw invalid(`failed to parse ${given} as a rational number`);
   const nano = cpus * 1e9;
@@ -101,11 +84,16 @@ export function environmentFile(path: string, env: Environment): string[] {
 /** `HOST:IP` or `HOST=IP`, with or without brackets around an IPv6 address; as the API wants it. */
 export function parseExtraHost(given: string): string {
   const at = given.search(/[:=]/);
-  const address = given.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
+  const address = bracketless(given.slice(at + 1));
   if (at <= 0 || address === "") throw invalid(`bad format for add-host: ${JSON.stringify(given)}`);
   if (address !== "host-gateway" && !isAddress(address))
     throw invalid(`invalid IP address in add-host: ${JSON.stringify(address)}`);
   return `${given.slice(0, at)}:${address}`;
+}
+
+/** `[::1]` is how an IPv6 address is told from what stands around it. */
+export function bracketless(address: string): string {
+  return address.replace(/^\[(.*)\]$/, "$1");
 }
 
 /** An IP address of either family, as the URL parser (the only one without a heavy import) understands it. */

@@ -1,7 +1,6 @@
-import { bool, list, listOf, text, type Values, value } from "../../flags/mod.ts";
-import { parseUlimit } from "../container/devices.ts";
+import { bool, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
 import { cpuFlags } from "../container/flags.ts";
-import { pairs, parseBytes, parseExtraHost, splitOnce } from "../container/values.ts";
+import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
 
 export const buildFlags = {

@@ -1,10 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { bool, value } from "../../flags/mod.ts";
+import { bool, parseBytes, value } from "../../flags/mod.ts";
 import type { ProgressMessage } from "../../wire/mod.ts";
 import { command } from "../command.ts";
-import { parseBytes } from "../container/values.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { decimalSize } from "../output/units.ts";
 import { allAuthHeader } from "../session/auth.ts";
