@@ -24,6 +24,7 @@ import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
 import { checkUserns, settleUserns } from "./userns.ts";
 import { validate } from "./validate.ts";
+import { checkConfig, validate } from "./validate.ts";
 
 /** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */
 export async function create(ctx: Context, request: CreateContainer): Promise<ContainerCreateAnswer> {
@@ -102,6 +103,7 @@ function newRow(ctx: Context, { request, name, image }: { request: CreateContain
   const id = randomBytes(32).toString("hex");
   const hostConfig = settleHostConfig(ctx, request.body.hostConfig);
   const config = withHostname(ctx, { id, config: mergeConfig(request.body.config, image.run), hostConfig });
+  checkConfig(config);
   const inherited = inheritedMounts(ctx, hostConfig.VolumesFrom ?? []);
   return {
     id,

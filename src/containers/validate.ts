@@ -22,6 +22,7 @@ export interface Validated {
  */
 export function validate(body: ContainerCreateBody, limits: HostLimits): Validated {
   const { config, hostConfig } = body;
+  checkTexts({ ...hostConfig, NetworkingConfig: body.endpoints });
   checkConfig(config);
   refuseUnbuilt(hostConfig);
   checkModes(config, hostConfig);
@@ -43,16 +44,9 @@ function invalid(message: string): EngineError {
   return new EngineError("invalid", message);
 }
 
-function checkConfig(config: ContainerConfig): void {
-  const { Cmd, Entrypoint, Env, User, WorkingDir, Hostname } = config;
-  checkTexts({
-    Cmd: Cmd ?? [],
-    Entrypoint: Entrypoint ?? [],
-    Env,
-    User: [User],
-    WorkingDir: [WorkingDir],
-    Hostname: [Hostname],
-  });
+/** Also for a configuration that an image had a part in. Throws "invalid". */
+export function checkConfig(config: ContainerConfig): void {
+  checkTexts(config);
   if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/")) {
     throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
   }
@@ -61,14 +55,33 @@ function checkConfig(config: ContainerConfig): void {
   }
   if (config.StopSignal) signalNumber(config.StopSignal);
   if ((config.StopTimeout ?? 0) < -1) throw invalid(`invalid stop timeout: ${config.StopTimeout}`);
-  if (config.Hostname.length > 64) throw invalid(`invalid hostname: ${config.Hostname} is longer than 64 characters`);
+  if (config.WorkingDir.length > 4095 || config.WorkingDir.split("/").some((name) => Buffer.byteLength(name) > 255)) {
+    throw invalid("the working directory is invalid: its name is too long"); // path_resolution(7)
+  }
+  checkHostname("hostname", config.Hostname);
+  checkHostname("domainname", config.Domainname);
 }
 
-/** The kernel ends texts at a NUL byte: what comes after it would be lost in silence. Throws "invalid" naming the field. */
-export function checkTexts(fields: Readonly<Record<string, readonly string[]>>): void {
-  for (const [name, texts] of Object.entries(fields)) {
-    if (texts.some((text) => text.includes("\0"))) throw invalid(`${name} must not hold a NUL byte`);
+/** They get into files of lines (hosts, hostname), and the kernel takes 64 bytes (uname(2)). */
+function checkHostname(what: string, name: string): void {
+  if (/[\s\x00-\x1f\x7f]/.test(name)) throw invalid(`invalid ${what}: ${JSON.stringify(name)} has white space in it`);
+  if (Buffer.byteLength(name) > 64) throw invalid(`invalid ${what}: ${name} is longer than 64 characters`);
+}
+
+/**
+ * The kernel ends texts at a NUL byte: what comes after it would be lost in silence. Looks into lists and objects, their keys,
+ * too. Throws "invalid" naming the field.
+ */
+export function checkTexts(fields: object): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (holdsNul(value)) throw invalid(`${name} must not hold a NUL byte`);
   }
+}
+
+function holdsNul(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\0");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([key, inner]) => key.includes("\0") || holdsNul(inner));
 }
 
 /** Asked for and not there: refused by name. */
@@ -101,7 +114,6 @@ function noDriver(request: unknown): string {
 
 /** systemd would not know of a slice that is made behind its back. */
 function checkCgroupParent({ CgroupParent }: HostConfig): void {
-  if (CgroupParent.includes("\0")) throw invalid("CgroupParent must not hold a NUL byte");
   if (!/^[^/]+\.slice$/.test(CgroupParent)) return;
   const what = `cgroup-parent ${CgroupParent} is a systemd slice, and Berth's cgroup driver is cgroupfs`;
   throw invalid(`${what}: give a path such as /${CgroupParent.replace(/\.slice$/, "")}`);
@@ -196,6 +208,9 @@ export function checkPorts(host: Pick<HostConfig, "PortBindings">): void {
 function checkNames(host: HostConfig): void {
   for (const server of host.Dns ?? []) {
     if (isIP(server.split("%")[0] ?? "") === 0) throw invalid(`invalid DNS address: ${server}`);
+  }
+  for (const word of [...(host.DnsSearch ?? []), ...(host.DnsOptions ?? [])]) {
+    if (/\s/.test(word)) throw invalid(`invalid DNS search domain or option: ${JSON.stringify(word)}`);
   }
   requireExtraHosts(host.ExtraHosts ?? []);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, type Stats, statSync } from "node:fs";
+import { type Dirent, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import type { DeviceNode, SpecInput } from "./runtime.ts";
@@ -10,11 +10,11 @@ const notForContainers = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mo
 
 /**
  * Reads the nodes at the devices' host paths; a directory stands for all devices below it, as for Docker.
- * Throws "invalid" in Docker's words when there is no device.
+ * Throws "invalid" in Docker's words when there is no device, and for a directory that is too large to be one of devices.
  */
 export function resolveDevices(devices: readonly Device[]): Device[] {
   return devices.flatMap((device) => {
-    const found = below(device);
+    const found = below(device, { left: mostEntries });
     if (found.length > 0) return found;
     throw new EngineError(
       "invalid",
@@ -25,22 +25,39 @@ export function resolveDevices(devices: readonly Device[]): Device[] {
 
 /** Every device of the host, for --privileged (moby `oci/devices_linux.go`). */
 export function allHostDevices(root = "/dev"): Device[] {
-  return below({ hostPath: root, containerPath: "/dev", permissions: "rwm" });
+  return below({ hostPath: root, containerPath: "/dev", permissions: "rwm" }, { left: mostEntries });
 }
 
-function below(device: Device): Device[] {
+/** The main thread does not walk through a whole file system: /dev of a large host has some thousands. */
+const mostEntries = 20_000;
+
+function below(device: Device, budget: { left: number }): Device[] {
   const stat = read(device.hostPath);
+  budget.left--;
+  if (budget.left < 0)
+    throw new EngineError("invalid", `${device.hostPath} has too many files around it to be a device`);
   if (!stat.isDirectory()) {
     const node = nodeOf(stat);
     return node ? [{ ...device, node }] : [];
   }
-  const names = readdirSync(device.hostPath, { withFileTypes: true })
+  const names = entriesOf(device.hostPath)
     .filter((entry) => !notForContainers.has(entry.name))
     .filter((entry) => entry.isDirectory() || entry.isCharacterDevice() || entry.isBlockDevice())
     .map((entry) => entry.name);
-  return names.flatMap((name) =>
-    below({ ...device, hostPath: join(device.hostPath, name), containerPath: join(device.containerPath, name) }),
-  );
+  const at = (name: string) => ({
+    hostPath: join(device.hostPath, name),
+    containerPath: join(device.containerPath, name),
+  });
+  return names.flatMap((name) => below({ ...device, ...at(name) }, budget));
+}
+
+/** What cannot be read has no devices, as for moby's `DevicesFromPath`. */
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }
 
 function read(path: string): Stats {

@@ -71,7 +71,7 @@ function convert(profile: Profile, around: Surroundings): object {
   if (!machine) throw new EngineError("not-implemented", `Seccomp profiles are not supported on ${around.machine}`);
   if (typeof profile.defaultAction !== "string") throw invalid("defaultAction is missing");
   const placed = { ...around, arch: machine.docker };
-  const all = (profile.syscalls ?? []).map(checked);
+  const all = listOf<ProfileRule>(profile.syscalls, "syscalls").map(checked);
   const chosen = all.filter((rule) => included(rule.includes, placed) && !excluded(rule.excludes, placed)).map(toRule);
   const architectures = profile.architectures ?? architecturesOf(profile, machine.seccomp);
   const base = { defaultAction: profile.defaultAction, architectures };
@@ -139,13 +139,33 @@ function namesOf(rule: ProfileRule): readonly string[] {
   return rule.name ? [rule.name] : (rule.names ?? []);
 }
 
+/** A user's file: anything may be anywhere. */
 function checked(rule: ProfileRule): ProfileRule {
-  if (typeof rule?.action !== "string" || namesOf(rule).length === 0) throw invalid("a rule without names or action");
+  if (typeof rule?.action !== "string") throw invalid("a rule without names or action");
+  texts(rule.name === undefined ? rule.names : [rule.name], "names");
+  if (namesOf(rule).length === 0) throw invalid("a rule without names or action");
+  for (const condition of [rule.includes, rule.excludes]) {
+    texts(condition?.caps, "caps");
+    texts(condition?.arches, "arches");
+    if (condition?.minKernel !== undefined && typeof condition.minKernel !== "string")
+      throw invalid("minKernel is no text");
+  }
+  listOf(rule.args, "args");
   return rule;
 }
 
+function listOf<T>(value: readonly T[] | null | undefined, name: string): readonly T[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw invalid(`${name} is no list`);
+  return value;
+}
+
+function texts(value: readonly string[] | null | undefined, name: string): void {
+  if (listOf(value, name).some((one) => typeof one !== "string")) throw invalid(`${name} holds what is no text`);
+}
+
 function architecturesOf(profile: Profile, native: string): readonly string[] {
-  const entry = profile.archMap?.find((candidate) => candidate.architecture === native);
+  const entry = listOf(profile.archMap, "archMap").find((candidate) => candidate?.architecture === native);
   return [native, ...(entry?.subArchitectures ?? [])];
 }
 

@@ -16,9 +16,12 @@ export function boolean(json: unknown, path = ""): boolean {
   throw wrongType(json, { path, expected: "a boolean" });
 }
 
+/** The largest double below 2^63: int64's own largest number is rounded up to what no reader of int64 takes any more. */
+const largest = 2 ** 63 - 1024;
+
 /** A signed 64-bit integer. Beyond 2^53 it comes rounded, which only "unlimited" values do. */
 export function integer(json: unknown, path = ""): number {
-  if (typeof json === "number" && Number.isInteger(json) && Math.abs(json) <= 2 ** 63) return json;
+  if (typeof json === "number" && Number.isInteger(json) && Math.abs(json) <= 2 ** 63) return Math.min(json, largest);
   throw wrongType(json, { path, expected: "an integer" });
 }
 

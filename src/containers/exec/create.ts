@@ -13,7 +13,7 @@ export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { I
   const row = resolve(ctx.table, ref);
   transition(row.phase, "exec", row);
   if (body.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
-  checkTexts({ Cmd: body.Cmd, Env: body.Env ?? [], User: [body.User], WorkingDir: [body.WorkingDir] });
+  checkTexts(body);
   detachKeys(body.DetachKeys);
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });

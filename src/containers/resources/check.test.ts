@@ -91,6 +91,7 @@ describe("what makes no sense", () => {
     [{ CpusetMems: "1" }, "Requested memory nodes are not available - requested 1, available: 0"],
     [{ BlkioWeight: 9 }, "Range of blkio weight is from 10 to 1000"],
     [{ BlkioWeightDevice: [{ Path: "/dev/sda", Weight: 2000 }] }, "invalid weight for device: /dev/sda:2000"],
+    [{ BlkioDeviceReadBps: [{ Path: "/dev/sda", Rate: -1 }] }, "invalid rate for device: /dev/sda:-1"],
     [{ DeviceCgroupRules: ["c 1:1"] }, "invalid device cgroup rule format"],
   ];
   test.each(bad)("%j", (over, message) => {

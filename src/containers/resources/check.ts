@@ -220,7 +220,18 @@ function checkCpuset({ CpusetCpus, CpusetMems }: Resources, controls: CgroupCont
   }
 }
 
-function checkBlkio({ BlkioWeight, BlkioWeightDevice }: Resources): void {
+function checkBlkio(resources: Resources): void {
+  const { BlkioWeight, BlkioWeightDevice } = resources;
+  for (const list of [
+    "BlkioDeviceReadBps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteIOps",
+  ] as const) {
+    for (const { Path, Rate } of resources[list] ?? []) {
+      if (Rate < 0) throw invalid(`invalid rate for device: ${Path}:${Rate}`);
+    }
+  }
   const range = (weight: number) => weight === 0 || (weight >= 10 && weight <= 1000);
   if (!range(BlkioWeight)) throw invalid("Range of blkio weight is from 10 to 1000");
   for (const { Path, Weight } of BlkioWeightDevice ?? []) {
