@@ -19,6 +19,7 @@ import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolveOther } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
 import { runtimeName } from "./runtime-name.ts";
+import { swapOf } from "./spec.ts";
 import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
@@ -155,7 +156,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
     PidsLimit: (host.PidsLimit ?? 0) > 0 ? host.PidsLimit : null,
     Ulimits: withDefaults(host.Ulimits, defaults.ulimits),
     Runtime: host.Runtime || ctx.runtime.info.name,
-    MemorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
+    MemorySwap: swapOf(host),
   };
 }
 

@@ -121,11 +121,11 @@ export function namespacePath(row: Row, file: "pid" | "ipc" | "net"): string {
   }
 }
 
-/** Limits in the spec builder's words. Swap defaults to as much again as the memory, as Docker has it. */
+/** Limits in the spec builder's words. */
 export function resourcesOf(host: Resources): SpecInput["resources"] {
   return {
     memory: host.Memory,
-    memorySwap: host.MemorySwap === 0 && host.Memory > 0 ? host.Memory * 2 : host.MemorySwap,
+    memorySwap: swapOf(host),
     memoryReservation: host.MemoryReservation,
     ...(host.MemorySwappiness !== null && host.MemorySwappiness >= 0 && { memorySwappiness: host.MemorySwappiness }),
     oomKillDisable: host.OomKillDisable ?? false,
@@ -150,6 +150,12 @@ export function resourcesOf(host: Resources): SpecInput["resources"] {
       ...throttles("writeIOps", host.BlkioDeviceWriteIOps),
     ],
   };
+}
+
+/** Memory and swap together: twice the memory unless it was said, and no limit where that is more than the kernel counts. */
+export function swapOf({ Memory, MemorySwap }: Pick<Resources, "Memory" | "MemorySwap">): number {
+  if (MemorySwap !== 0 || Memory <= 0) return MemorySwap;
+  return Memory < 2 ** 62 ? Memory * 2 : -1;
 }
 
 type Throttle = SpecInput["resources"]["throttle"][number];

@@ -24,6 +24,9 @@ export function validate(body: ContainerCreateBody, limits: HostLimits): Validat
   const { config, hostConfig } = body;
   checkTexts({ ...hostConfig, NetworkingConfig: body.endpoints });
   checkConfig(config);
+  for (const entry of config.Env) {
+    if (entry === "" || entry.startsWith("=")) throw invalid(`invalid environment variable: ${entry}`);
+  }
   refuseUnbuilt(hostConfig);
   checkModes(config, hostConfig);
   checkRestart(hostConfig);
@@ -49,9 +52,6 @@ export function checkConfig(config: ContainerConfig): void {
   checkTexts(config);
   if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/")) {
     throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
-  }
-  for (const entry of config.Env) {
-    if (entry === "" || entry.startsWith("=")) throw invalid(`invalid environment variable: ${entry}`);
   }
   if (config.StopSignal) signalNumber(config.StopSignal);
   if ((config.StopTimeout ?? 0) < -1) throw invalid(`invalid stop timeout: ${config.StopTimeout}`);

@@ -14,7 +14,7 @@ const notForContainers = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mo
  */
 export function resolveDevices(devices: readonly Device[]): Device[] {
   return devices.flatMap((device) => {
-    const found = below(device, { left: mostEntries });
+    const found = below({ device, stat: read(device.hostPath) }, { left: mostEntries });
     if (found.length > 0) return found;
     throw new EngineError(
       "invalid",
@@ -25,14 +25,19 @@ export function resolveDevices(devices: readonly Device[]): Device[] {
 
 /** Every device of the host, for --privileged (moby `oci/devices_linux.go`). */
 export function allHostDevices(root = "/dev"): Device[] {
-  return below({ hostPath: root, containerPath: "/dev", permissions: "rwm" }, { left: mostEntries });
+  const device = { hostPath: root, containerPath: "/dev", permissions: "rwm" };
+  return below({ device, stat: read(root) }, { left: mostEntries });
 }
 
 /** The main thread does not walk through a whole file system: /dev of a large host has some thousands. */
-const mostEntries = 20_000;
+const mostEntries = 10_000;
 
-function below(device: Device, budget: { left: number }): Device[] {
-  const stat = read(device.hostPath);
+interface Candidate {
+  readonly device: Device;
+  readonly stat: Stats;
+}
+
+function below({ device, stat }: Candidate, budget: { left: number }): Device[] {
   budget.left--;
   if (budget.left < 0)
     throw new EngineError("invalid", `${device.hostPath} has too many files around it to be a device`);
@@ -48,7 +53,11 @@ function below(device: Device, budget: { left: number }): Device[] {
     hostPath: join(device.hostPath, name),
     containerPath: join(device.containerPath, name),
   });
-  return names.flatMap((name) => below({ ...device, ...at(name) }, budget));
+  return names.flatMap((name) => {
+    const child = { ...device, ...at(name) };
+    const stat = statSync(child.hostPath, { throwIfNoEntry: false });
+    return stat ? below({ device: child, stat }, budget) : []; // gone meanwhile
+  });
 }
 
 /** What cannot be read has no devices, as for moby's `DevicesFromPath`. */

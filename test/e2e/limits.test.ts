@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { call } from "../support/api.ts";
+import { cgroupFile } from "../support/cgroup.ts";
 import { type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 
@@ -115,19 +116,10 @@ test("limits that make no sense are refused by name", async () => {
 
 async function limit(v1: string, v2: string): Promise<string> {
   const { State } = (await call(engine, "GET /containers/limited/json")).json;
-  return (await cgroupFile(State.Pid, v1, v2)).trim();
+  return cgroupFile(State.Pid, { v1, v2 });
 }
 
 async function stat(name: string): Promise<string> {
   const { State } = (await call(engine, `GET /containers/${name}/json`)).json;
-  return cgroupFile(State.Pid, "cpu.stat", "cpu.stat");
-}
-
-/** A file of the cgroup that a process is in, under cgroup v1 (whose controller names the file) or v2. */
-async function cgroupFile(pid: number, v1: string, v2: string): Promise<string> {
-  const lines = (await Bun.file(`/proc/${pid}/cgroup`).text()).split("\n");
-  const controller = v1.split(".")[0] ?? "";
-  const line = lines.find((one) => one.split(":")[1]?.split(",").includes(controller));
-  if (line) return Bun.file(`/sys/fs/cgroup/${controller}${line.split(":")[2]}/${v1}`).text();
-  return Bun.file(`/sys/fs/cgroup${lines.find((one) => one.startsWith("0::"))?.slice(3)}/${v2}`).text();
+  return cgroupFile(State.Pid, { v1: "cpu.stat", v2: "cpu.stat" });
 }
