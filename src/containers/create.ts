@@ -24,7 +24,6 @@ import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
 import { settleAll } from "./undo.ts";
 import { checkUserns, settleUserns } from "./userns.ts";
-import { validate } from "./validate.ts";
 import { checkConfig, validate } from "./validate.ts";
 
 /** Makes a container that can be started: its row, its layer, its volumes. Nothing is left when it fails. */

@@ -70,6 +70,41 @@ test("flags count before the file, and the file before defaults", () => {
   expect(readConfig(["--config-file", path, "-D"]).logLevel).toBe("debug");
 });
 
+test("containers' defaults by flag, by the file under dockerd's names, and what there is without either", () => {
+  const plain = readConfig(["--config-file", none]).containers;
+  expect(plain).toEqual({
+    ...{ ulimits: [], shmSize: 64 << 20, ipcMode: "private", init: false, noNewPrivileges: false, seccomp: "default" },
+    ...{ dns: [], dnsOptions: [], dnsSearch: [], hostGateways: [] },
+  });
+  const profile = file({ defaultAction: "SCMP_ACT_ALLOW" });
+  const path = file({
+    "default-ulimits": { nofile: { Name: "nofile", Soft: 1024, Hard: 2048 }, core: { Soft: 0, Hard: -1 } },
+    ...{ "default-shm-size": "32M", "default-ipc-mode": "shareable", "default-cgroupns-mode": "host", init: true },
+    ...{ "no-new-privileges": true, "seccomp-profile": profile, "default-runtime": "runc" },
+    ...{ dns: ["1.1.1.1"], "dns-opts": ["rotate"], "dns-search": ["a.b"], "host-gateway-ips": ["10.0.0.1"] },
+  });
+  const fromFile = readConfig(["--config-file", path]);
+  expect(fromFile.runtime).toBe("runc");
+  expect(fromFile.containers).toEqual({
+    ulimits: [
+      { Name: "nofile", Soft: 1024, Hard: 2048 },
+      { Name: "core", Soft: 0, Hard: -1 },
+    ],
+    ...{ shmSize: 32 << 20, ipcMode: "shareable", cgroupnsMode: "host", init: true, noNewPrivileges: true },
+    ...{ seccomp: { defaultAction: "SCMP_ACT_ALLOW" }, dns: ["1.1.1.1"], dnsOptions: ["rotate"] },
+    ...{ dnsSearch: ["a.b"], hostGateways: ["10.0.0.1"] },
+  });
+  const flags = ["--default-ulimit", "core=1:2", "--default-shm-size", "1g", "--default-ipc-mode", "private"];
+  const more = ["--init=false", "--no-new-privileges=false", "--seccomp-profile", "unconfined", "--dns", "::1"];
+  const both = readConfig(["--config-file", path, ...flags, ...more, "--default-runtime", "crun"]);
+  expect(both.runtime).toBe("crun");
+  expect(both.containers).toMatchObject({
+    ...{ ulimits: [{ Name: "core", Soft: 1, Hard: 2 }], shmSize: 2 ** 30, ipcMode: "private", init: false },
+    ...{ noNewPrivileges: false, seccomp: "unconfined", dns: ["::1"], dnsSearch: ["a.b"] },
+  });
+  expect(readConfig(["--config-file", file({ "default-shm-size": 4096 })]).containers.shmSize).toBe(4096);
+});
+
 test.each([
   [["--nope"], "unknown flag: --nope"],
   [["extra", "--config-file", none], 'unknown argument "extra"'],
@@ -81,6 +116,20 @@ test.each([
   [["--config-file", file([])], "must hold an object"],
   [["--config-file", file({ "log-level": "loud" })], 'log-level "loud": must be one of debug, info, warn, error'],
   [["--config-file", file({ runtime: "kata" })], 'runtime "kata": must be auto, crun or runc'],
+  [["--config-file", file({ init: "yes" })], "init must be true or false"],
+  [["--config-file", file({ "default-ulimits": ["nofile"] })], "default-ulimits must hold limits by name"],
+  [["--config-file", file({ "default-ulimits": { odd: { Soft: 1, Hard: 1 } } })], "invalid ulimit type: odd"],
+  [
+    ["--config-file", file({ "default-ipc-mode": "host" })],
+    'default-ipc-mode "host": must be one of private, shareable',
+  ],
+  [["--config-file", file({ "default-shm-size": [] })], "default-shm-size must be a size"],
+  [["--config-file", file({ dns: ["x"] })], 'dns "x" is not an ip address'],
+  [["--config-file", file({ "default-runtime": "kata" })], 'runtime "kata": must be auto, crun or runc'],
+  [["--config-file", none, "--default-shm-size", "big"], "invalid size: 'big'"],
+  [["--config-file", none, "--default-cgroupns-mode", "x"], "must be one of , private, host"],
+  [["--config-file", none, "--seccomp-profile", "/no/such"], "seccomp-profile /no/such: ENOENT"],
+  [["--config-file", none, "--host-gateway-ip", "gateway"], 'host-gateway-ip "gateway" is not an ip address'],
   [["--config-file", none, "--bridge", "a-name-that-is-too-long"], "not a network interface name"],
 ])("%p is refused", (argv, message) => {
   expect(() => readConfig(argv)).toThrow(message);

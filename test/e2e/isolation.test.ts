@@ -315,4 +315,21 @@ describe("a daemon's own defaults", () => {
     expect(json.SecurityOptions).toContain("name=seccomp,profile=custom");
     expect(json.SecurityOptions).toContain("name=no-new-privileges");
   });
+
+  test("the configuration file has them under dockerd's names", async () => {
+    const config = join(files, "daemon.json");
+    const core = { Name: "core", Soft: 5, Hard: 6 };
+    writeFileSync(
+      config,
+      JSON.stringify({ "default-runtime": "runc", init: true, "default-ulimits": { core }, dns: ["1.2.3.4"] }),
+    );
+    await using other = await startEngine(["--config-file", config]);
+    await importBusybox(other);
+    expect((await call(other, "GET /info")).json.DefaultRuntime).toBe("runc");
+    const script = "tr '\\0' ' ' < /proc/1/cmdline; grep core /proc/self/limits; cat /etc/resolv.conf";
+    const text = await shIn(other, script, []);
+    expect(text).toMatch(/^\/sbin\/docker-init -- sh -c .* 5 +6 /);
+    expect(text).toContain("nameserver 1.2.3.4");
+    expect(await shIn(other, script, ["--init=false"])).toMatch(/^sh -c /);
+  });
 });

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { ResolvedUser } from "../../rootfs/mod.ts";
 import type { SpecInput } from "../../runtime/mod.ts";
 import type { Build } from "../context.ts";
@@ -41,7 +42,7 @@ export function specInput(build: Build, parts: SpecParts): SpecInput {
     ...rights,
     namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private", ...userNamespace(root) },
     ...(root.users && { idMap: root.users.map }),
-    cgroupPath: `${options.cgroupParent || cgroupParent}/build-${root.id}`,
+    cgroupPath: posix.join("/", options.cgroupParent || cgroupParent, `build-${root.id}`),
     resources: resourcesOf(options.resources),
     rlimits: options.ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
     limits,
