@@ -103,6 +103,7 @@ function openImageStores(parts: Parts, config: DaemonConfig) {
 async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, { config, undo }: Making) {
   const limits = hostLimits(below5.host, below5.runtime);
   const { execRoot, cgroupParent } = config;
+  const [hostGateway] = config.containers.hostGateways ?? [];
   const containers = await openContainers({
     ...below5,
     config: {
@@ -122,6 +123,7 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
       cgroupParent,
       platform: defaultPlatform(),
       dns: config.containers.dns ?? [],
+      ...(hostGateway !== undefined && { hostGateway }),
       fetchUrl,
     },
   });

@@ -93,8 +93,8 @@ describe("limits that are set", () => {
     ]);
     cgroups.lift("/b/c", "pids");
     cgroups.lift("/b/c", "cpuQuota");
-    expect(readFileSync(join(root, "b/c/pids.max"), "utf8")).toBe("max");
-    expect(readFileSync(join(root, "b/c/cpu.max"), "utf8")).toBe("max 50000");
+    expect(readFileSync(join(root, "b/c/pids.max"), "utf8")).toBe("max\n");
+    expect(readFileSync(join(root, "b/c/cpu.max"), "utf8")).toBe("max 50000\n");
     cgroups.restore("/b/c", before);
     expect(cgroups.limits("/b/c")).toEqual(before);
   });

@@ -58,7 +58,7 @@ export function liftLimit(at: CgroupAt, limit: CgroupLimit): void {
 
 function attempt(at: CgroupAt, { file, value }: { file: string; value: string }): EngineError | undefined {
   try {
-    writeFileSync(fileOf(at, file), value);
+    writeFileSync(fileOf(at, file), `${value}\n`); // the line's end makes it a write even of nothing, which clears a cpuset
     return undefined;
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException;

@@ -20,7 +20,9 @@ export function createCgroups(root = "/sys/fs/cgroup"): Cgroups {
   return {
     version,
     controllers: controllersOf(root, version),
-    controls: controlsOf(root, version),
+    get controls() {
+      return controlsOf(root, version);
+    },
     pids: (path) => [...new Set(directories(path).flatMap(pidsBelow))],
     oomKilled: (path) => oomKills({ root, version, path: checked(path) }) > 0,
     remove(path) {

@@ -104,6 +104,7 @@ export interface Cgroups {
   readonly version: "v1" | "hybrid" | "v2";
   /** Controllers that can limit something here. */
   readonly controllers: ReadonlySet<string>;
+  /** Looked up anew each time: hierarchies may be mounted while we run. */
   readonly controls: CgroupControls;
   /** Pids of a cgroup and its descendants; empty when it is gone. */
   pids(path: string): number[];

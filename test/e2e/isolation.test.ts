@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { call } from "../support/api.ts";
-import { type Engine, startEngine } from "../support/engine.ts";
+import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 
 const files = mkdtempSync(join(tmpdir(), "berth-isolation-"));
@@ -289,6 +289,9 @@ describe("a daemon's own defaults", () => {
     expect(await of("mkdir /x 2>&1; true")).toContain("Permission denied");
     expect(await of("cat /etc/resolv.conf")).toBe("nameserver 9.9.9.9\nsearch own.test\noptions ndots:2");
     expect(await of("grep -w me /etc/hosts", "--add-host", "me:host-gateway")).toBe("10.1.2.3\tme");
+    const dockerfile = { stdin: "FROM busybox\nRUN grep -w me /etc/hosts; cat /etc/resolv.conf\n" };
+    const built = await cli("docker", own.host, ["build", "--add-host", "me:host-gateway", "-"], dockerfile);
+    expect(built.stdout).toMatch(/10\.1\.2\.3\tme\n(.*\n)*nameserver 9\.9\.9\.9\n/);
     expect((await of("cat /proc/self/cgroup")).split("\n").every((line) => line.endsWith(":/"))).toBe(true);
     const { json } = await call(own, "POST /containers/create", { Image: "busybox" });
     expect((await call(own, `GET /containers/${json.Id}/json`)).json.HostConfig).toMatchObject({
