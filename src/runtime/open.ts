@@ -95,7 +95,11 @@ async function limit(parts: Parts, id: string, { resources, lift }: LimitChange)
       await cliOf(parts, id).must(["update", "--resources", "/dev/stdin", id], JSON.stringify(resources));
     for (const one of lift) cgroups.lift(cgroup, one);
   } catch (err) {
-    cgroups.restore(cgroup, before);
+    try {
+      cgroups.restore(cgroup, before);
+    } catch (left) {
+      parts.log.warn("Cannot put back a container's limits", { container: id, error: left });
+    }
     throw err;
   }
 }

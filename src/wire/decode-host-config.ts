@@ -72,7 +72,8 @@ export const resourceTable: { readonly [K in keyof Required<Resources>]: Decode<
   Ulimits: ulimits,
 };
 
-const unlimited: Resources = {
+/** What stands in `inspect` where nothing was asked for. */
+export const noLimits: Resources = {
   CpuShares: 0,
   Memory: 0,
   NanoCpus: 0,
@@ -123,7 +124,7 @@ export const portMap: Decode<PortMap> = record(nullable(list(binding)));
 /** Always complete: what was not sent has its zero value, as in dockerd's inspect. */
 export const decodeHostConfig: Decode<HostConfig> = (json, path) => {
   const fields = new Fields(json, path);
-  return { ...unlimited, ...partial<Required<Resources>>(fields, resourceTable), ...places(fields), ...rights(fields) };
+  return { ...noLimits, ...partial<Required<Resources>>(fields, resourceTable), ...places(fields), ...rights(fields) };
 };
 
 type Places =

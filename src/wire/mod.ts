@@ -10,7 +10,7 @@ export {
   decodePortBindings,
   decodeUpdate,
 } from "./decode-container.ts";
-export { decodeHostConfig } from "./decode-host-config.ts";
+export { decodeHostConfig, noLimits } from "./decode-host-config.ts";
 export {
   decodeEndpointConfig,
   decodeNetworkConnect,

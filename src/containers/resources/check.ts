@@ -205,19 +205,18 @@ function checkCpu(host: Resources, cpuCount: number): void {
   if (host.CpuShares < 0) throw invalid(`invalid CPU shares (${host.CpuShares}): value must be a positive integer`);
 }
 
-function checkCpuset({ CpusetCpus, CpusetMems }: Resources, controls: CgroupControls): void {
-  const missing = (list: string, what: "cpus" | "mems", there: string) => {
-    const available = expandList(there);
-    const wanted = expandList(list);
-    if (!wanted) throw invalid(`Invalid value ${list} for cpuset ${what}: invalid format: ${list}`);
-    return available !== undefined && available.size > 0 && [...wanted].some((one) => !available.has(one));
-  };
-  if (CpusetCpus !== "" && missing(CpusetCpus, "cpus", controls.cpus)) {
-    throw invalid(`Requested CPUs are not available - requested ${CpusetCpus}, available: ${controls.cpus}`);
-  }
-  if (CpusetMems !== "" && missing(CpusetMems, "mems", controls.mems)) {
-    throw invalid(`Requested memory nodes are not available - requested ${CpusetMems}, available: ${controls.mems}`);
-  }
+function checkCpuset({ CpusetCpus, CpusetMems }: Resources, { cpus, mems }: CgroupControls): void {
+  requireOnly(CpusetCpus, { words: "CPUs", file: "cpus", there: cpus });
+  requireOnly(CpusetMems, { words: "memory nodes", file: "mems", there: mems });
+}
+
+/** Throws "invalid" for a list that is none, or that has numbers which are not there. Where that is not known, the kernel says it. */
+function requireOnly(list: string, { words, file, there }: { words: string; file: string; there: string }): void {
+  const wanted = expandList(list);
+  if (!wanted) throw invalid(`Invalid value ${list} for cpuset ${file}: invalid format: ${list}`);
+  const available = expandList(there);
+  if (!available || available.size === 0 || [...wanted].every((one) => available.has(one))) return;
+  throw invalid(`Requested ${words} are not available - requested ${list}, available: ${there}`);
 }
 
 function checkBlkio(resources: Resources): void {

@@ -1,7 +1,7 @@
 import { cpus } from "node:os";
 import { EngineError, isKind, kindOf, messageOf } from "../../errors/mod.ts";
 import { lifted, resourcesOf as runtimeResources } from "../../runtime/mod.ts";
-import type { HostConfig, Resources, UpdateBody } from "../../wire/mod.ts";
+import { type HostConfig, noLimits, type Resources, type UpdateBody } from "../../wire/mod.ts";
 import type { Context } from "../context.ts";
 import { publishing } from "../event.ts";
 import { resolve } from "../refs.ts";
@@ -22,7 +22,8 @@ export async function update(ctx: Context, ref: string, body: UpdateBody): Promi
     const row = resolve(ctx.table, id);
     try {
       const hostConfig = merged(row, change);
-      if (isLive(row.phase)) await apply(ctx, { row, hostConfig });
+      const { RestartPolicy: _, ...limits } = change;
+      if (isLive(row.phase) && Object.keys(limits).length > 0) await apply(ctx, { row, hostConfig });
       ctx.table.update(id, { hostConfig }, publishing(ctx, { action: "update" }));
     } catch (err) {
       throw cannot(id, err);
@@ -53,16 +54,6 @@ const changeable = [
   ...["Memory", "MemorySwap", "MemoryReservation", "CpuRealtimePeriod", "CpuRealtimeRuntime", "PidsLimit"],
 ] as const;
 
-const nothing = { CpuShares: 0, Memory: 0, NanoCpus: 0, BlkioWeight: 0, CpuPeriod: 0, CpuQuota: 0 };
-const noMore = { CpuRealtimePeriod: 0, CpuRealtimeRuntime: 0, CpusetCpus: "", CpusetMems: "" };
-const lists = { BlkioDeviceReadBps: null, BlkioDeviceWriteBps: null, BlkioDeviceReadIOps: null };
-const more = { BlkioWeightDevice: null, BlkioDeviceWriteIOps: null, Devices: null, DeviceCgroupRules: null };
-const last = { DeviceRequests: null, MemoryReservation: 0, MemorySwap: 0, MemorySwappiness: null };
-const unasked: Resources = {
-  ...{ ...nothing, ...noMore, ...lists, ...more, ...last },
-  ...{ CgroupParent: "", OomKillDisable: null, PidsLimit: null, Ulimits: null },
-};
-
 /** Checks what was asked for by itself, as dockerd does before it looks at the container. Throws "invalid". */
 function settleChange(
   ctx: Context,
@@ -71,7 +62,7 @@ function settleChange(
   refuseUnchangeable(asked);
   if (RestartPolicy?.Name) checkRestart({ RestartPolicy, AutoRemove: false });
   const here = { controls: ctx.config.limits.controls, cpuCount: cpus().length, update: true };
-  const { resources, warnings } = settleResources({ ...unasked, ...asked }, here);
+  const { resources, warnings } = settleResources({ ...noLimits, ...asked }, here);
   const set = Object.entries(resources).filter(([key, value]) => isAsked(key, value));
   return { change: { ...Object.fromEntries(set), ...(RestartPolicy?.Name && { RestartPolicy }) }, warnings };
 }
