@@ -85,7 +85,7 @@ export function checkModes(modes: Readonly<Record<"cgroupns" | "pid" | "userns" 
   const known: readonly (readonly [keyof typeof modes, RegExp, string])[] = [
     ["pid", /^(host|container:.+)?$/, "--pid: invalid PID mode"],
     ["uts", /^(host)?$/, "--uts: invalid UTS mode"],
-    ["userns", /^(host)?$/, "--userns: invalid USER mode"],
+    ["userns", /^(host|private|container:.+)?$/, "--userns: invalid USER mode"],
     ["cgroupns", /^(host|private)?$/, "--cgroupns: invalid CGROUP mode"],
   ];
   for (const [name, words, message] of known) if (!words.test(modes[name])) throw invalid(message);
