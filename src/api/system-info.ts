@@ -48,6 +48,9 @@ export interface SystemFacts {
   readonly eventListeners: number;
   readonly runtimes: Readonly<Record<string, { readonly path: string }>>;
   readonly defaultRuntime: string;
+  /** Of containers that name none, and all that they may name. */
+  readonly loggingDriver: string;
+  readonly logDrivers: readonly string[];
   readonly securityOptions: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
@@ -158,11 +161,11 @@ function host(facts: SystemFacts) {
 }
 
 /** What is the same on every Berth: one driver of each kind, no swarm, containers that outlive the daemon. */
-function fixed({ defaultRuntime }: SystemFacts) {
+function fixed({ defaultRuntime, loggingDriver, logDrivers }: SystemFacts) {
   const commit = { ID: "" };
   return {
-    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
-    LoggingDriver: "json-file",
+    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: logDrivers },
+    LoggingDriver: loggingDriver,
     IndexServerAddress: "https://index.docker.io/v1/",
     GenericResources: null,
     ExperimentalBuild: false,

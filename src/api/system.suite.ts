@@ -40,6 +40,8 @@ export const systemFacts: SystemFacts = {
   eventListeners: 0,
   runtimes: { crun: { path: "crun" } },
   defaultRuntime: "crun",
+  loggingDriver: "local",
+  logDrivers: ["json-file", "local"],
   securityOptions: ["name=seccomp,profile=builtin"],
   registryMirrors: ["http://127.0.0.1:5000/"],
   insecureRegistries: ["10.0.0.0/8", "r:5000"],

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { detachKeys } from "./detach-keys.ts";
 import { publish } from "./event.ts";
 import type { Hub, Reader, StreamName } from "./hub.ts";
-import { logs } from "./logs.ts";
+import { logs } from "./logs/logs.ts";
 import { resolve } from "./refs.ts";
 import { serve } from "./serve.ts";
 import type { Row } from "./table.ts";

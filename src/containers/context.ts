@@ -14,6 +14,9 @@ import type { Volumes } from "../volumes/mod.ts";
 import type { Ulimit } from "../wire/mod.ts";
 import type { ExecTable } from "./exec/table.ts";
 import type { Hubs } from "./hub.ts";
+import type { ContainerLogs } from "./logs/container-logs.ts";
+import type { JournalAccess } from "./logs/journal-access.ts";
+import type { LogConfig } from "./logs/options.ts";
 import type { Retries } from "./retry.ts";
 import type { SecurityDefaults } from "./security.ts";
 import type { Sampler } from "./stats/sampler.ts";
@@ -53,6 +56,10 @@ export interface ContainersConfig {
   readonly limits: HostLimits;
   /** How long a retry waits at first, in milliseconds; doubled each time up to a minute. Default 100. */
   readonly firstRetryDelay?: number;
+  /** The log driver and options of containers that name none. Default json-file without options. */
+  readonly logDefaults?: LogConfig;
+  /** Default: where systemd has it. */
+  readonly journal?: JournalAccess;
   /** Where the host's own resolver configuration is. Default /etc/resolv.conf. */
   readonly resolvConf?: string;
 }
@@ -79,6 +86,7 @@ export interface Context extends Parts {
   readonly retries: Retries;
   readonly execs: ExecTable;
   readonly sampler: Sampler;
+  readonly logs: ContainerLogs;
   /** Aborts when the daemon goes. */
   readonly closing: AbortSignal;
 }

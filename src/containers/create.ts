@@ -10,6 +10,7 @@ import type { CreateContainer } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
 import { settleLinks } from "./links/settle.ts";
+import { settleLogConfig } from "./logs/options.ts";
 import { networkModeOf } from "./modes.ts";
 import { planMounts } from "./mount-plan.ts";
 import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs, unmountRootfs } from "./mounts.ts";
@@ -145,7 +146,7 @@ function settleHostConfig(ctx: Context, host: HostConfig): HostConfig {
     ...host,
     NetworkMode,
     Links: settleLinks(ctx.table, { ...host, NetworkMode }),
-    LogConfig: { ...host.LogConfig, Type: host.LogConfig.Type || "json-file" },
+    LogConfig: settleLogConfig(host.LogConfig, ctx.config),
     RestartPolicy: { MaximumRetryCount: 0, ...host.RestartPolicy, Name: host.RestartPolicy.Name || "no" },
     IpcMode: host.IpcMode || defaults.ipcMode || "private",
     UsernsMode: settleUserns(ctx, host.UsernsMode),

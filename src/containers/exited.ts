@@ -32,6 +32,7 @@ export async function exitedLocked(ctx: Context, { row, exit }: { row: Row; exit
   const patch = { phase: next, pid: 0, exitCode: exit.code, oomKilled: exit.oomKilled, finished: instant(exit.at) };
   const after = ctx.table.update(row.id, patch, publishing(ctx, ...eventsOf(row, exit)));
   ctx.execs.endOf(row.id);
+  ctx.logs.ended(row.id);
   if (next === "removing") return removed(ctx, after);
   await settle(ctx, { row, down: () => takeDown(ctx, row) });
   ctx.hubs.get(row.id)?.close();

@@ -29,7 +29,7 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
     ResolvConfPath: paths.resolvConf,
     HostnamePath: paths.hostname,
     HostsPath: paths.hosts,
-    LogPath: row.hostConfig.LogConfig.Type === "none" ? "" : paths.log,
+    LogPath: ["none", "journald"].includes(row.hostConfig.LogConfig.Type) ? "" : paths.log,
     Name: `/${row.name}`,
     RestartCount: row.restartCount,
     Driver: "overlay2",

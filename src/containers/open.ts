@@ -19,7 +19,9 @@ import { Hubs } from "./hub.ts";
 import { inspect } from "./inspect.ts";
 import { kill } from "./kill.ts";
 import { list } from "./list.ts";
-import { logs } from "./logs.ts";
+import { ContainerLogs } from "./logs/container-logs.ts";
+import { logs } from "./logs/logs.ts";
+import { checkLogDefaults } from "./logs/options.ts";
 import { connectNetworkTo, disconnectNetworkFrom } from "./memberships.ts";
 import { setPaused } from "./pause.ts";
 import { publishPorts, unpublishPort } from "./ports.ts";
@@ -52,6 +54,7 @@ export interface OpenedContainers extends Containers {
 
 /** Containers over their rows (`containersMigrations`) and files; nothing runs or is touched until `recover`. */
 export async function openContainers(parts: Parts): Promise<OpenedContainers> {
+  checkLogDefaults(parts.config);
   await mkdir(parts.config.directory, { recursive: true, mode: 0o710 });
   await mkdir(parts.config.execRoot, { recursive: true, mode: 0o711 });
   const closing = new AbortController();
@@ -64,6 +67,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
     retries: new Retries(parts.config.firstRetryDelay ?? 100),
     execs: new ExecTable(),
     sampler: new Sampler((id) => sampleOf(ctx, id)),
+    logs: new ContainerLogs({ ...parts, workers: parts.host.workers }),
     closing: closing.signal,
   };
   const users = (imageId: string) => usersOf(ctx, imageId);
@@ -79,6 +83,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
     shutdown: async () => {
       closing.abort();
       ctx.retries.stopAll();
+      await ctx.logs.shutdown();
     },
   };
 }

@@ -7,7 +7,6 @@ import { nanos } from "./clock.ts";
 import { argvOf, mergeConfig } from "./config.ts";
 import { environment } from "./env.ts";
 import { type Chunk, Hub } from "./hub.ts";
-import { LogParser } from "./log-file.ts";
 import { planMounts } from "./mount-plan.ts";
 import { checkName } from "./names.ts";
 import { wantedPorts } from "./network.ts";
@@ -162,7 +161,6 @@ test("validation names what is wrong and what is not there", () => {
     [{ Links: ["a:b"], NetworkMode: "host" }, "host type networking can't be used with links"],
     [{ Links: ["a:b"], NetworkMode: "container:x" }, "container type network can't be used with links"],
     [{ Links: ["a:b:c"], NetworkMode: "bridge" }, "bad format for links: a:b:c"],
-    [{ LogConfig: { Type: "syslog", Config: {} } }, "no log driver named 'syslog'"],
     [{ Sysctls: { "kernel.panic": "1" } }, "not in a separate kernel namespace"],
     [{ Ulimits: [{ Name: "nofile", Soft: 5, Hard: 1 }] }, "ulimit soft limit must be less"],
     [{ PidMode: "odd" }, "invalid PID mode: odd"],
@@ -198,16 +196,6 @@ test("restart policies", () => {
   expect(shouldRestart(row("always", { stoppedByUser: true }), 0)).toBe(false);
   expect([0, 1].map((code) => shouldRestart(row("on-failure"), code))).toEqual([false, true]);
   expect(shouldRestart(row("on-failure", { restartCount: 2 }), 1)).toBe(false);
-});
-
-test("log lines come in any pieces, and what conmon did not write is skipped", () => {
-  const parser = new LogParser();
-  const text = "2024-01-02T03:04:05.000000006+00:00 stdout P par\nbroken\n2024-01-02T04:04:05.1+01:00 stderr F \n";
-  const records = [...Buffer.from(text)].flatMap((byte) => parser.feed(Uint8Array.of(byte)));
-  expect(records.map((record) => ({ ...record, text: Buffer.from(record.text).toString() }))).toEqual([
-    { time: "2024-01-02T03:04:05.000000006Z", stream: "stdout", partial: true, text: "par" },
-    { time: "2024-01-02T03:04:05.1Z", stream: "stderr", partial: false, text: "" },
-  ]);
 });
 
 test("diff leaves out the engine's mount points and the directories that changed for them alone", () => {

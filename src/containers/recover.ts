@@ -36,6 +36,7 @@ export async function recover(ctx: Context): Promise<void> {
   for (const task of tasks.values())
     if (!known.has(task.id)) await attempt(ctx, { id: task.id, body: () => drop(ctx, task) });
   await sweep(ctx);
+  void ctx.logs.recover([...ctx.table.all()]);
   startAll(ctx);
 }
 
@@ -104,6 +105,7 @@ async function adopt(ctx: Context, { row, task }: { row: Row; task: RecoveredTas
     const started = isLive(row.phase) ? row.started : instant();
     ctx.table.update(row.id, { phase, pid: task.pid, started, exitCode: 0, error: "" });
   }
+  ctx.logs.started(row);
   if (row.config.OpenStdin) void attempt(ctx, { id: row.id, body: () => bindLate(ctx, row.id) });
 }
 

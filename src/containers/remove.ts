@@ -89,6 +89,7 @@ export interface Removal {
 /** Removes a container whose process has ended; the caller holds its lock. What could not be removed leaves it "dead", to be tried again. */
 export async function removeLocked(ctx: Context, { row, volumes, meanwhile }: Removal): Promise<void> {
   ctx.retries.forget(row.id);
+  await ctx.logs.leave(row.id);
   if (row.phase !== "removing") ctx.table.update(row.id, { phase: "removing" });
   try {
     await tearDown(

@@ -47,6 +47,7 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
       tx.afterCommit(() => tellVolumes(ctx, row, "mount"));
       started(tx, after);
     });
+    ctx.logs.started(row);
   } catch (err) {
     await failed(ctx, { row, err });
     throw err;
@@ -75,7 +76,7 @@ async function launch(ctx: Context, row: Row): Promise<number> {
     spec: ociSpec(input),
     terminal: row.config.Tty,
     stdin,
-    ...(row.hostConfig.LogConfig.Type !== "none" && { logPath: paths.log }),
+    ...ctx.logs.destination(row),
     ...(input.process.size && { size: input.process.size }),
   };
   const [pid] = await settleAll([prepareTask(ctx, { row, bundle }), connectNetwork(ctx, row)]);

@@ -99,9 +99,6 @@ function refuseUnbuilt(host: HostConfig): void {
   if (Object.keys(host.StorageOpt ?? {}).length > 0) {
     throw invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   }
-  if (!["", "json-file", "local", "none"].includes(host.LogConfig.Type)) {
-    throw invalid(`logger: no log driver named '${host.LogConfig.Type}' is registered`);
-  }
 }
 
 /** Berth has no device drivers; the words are moby's (`daemon/devices.go`). */
@@ -233,8 +230,6 @@ function warnings({ config, hostConfig }: ContainerCreateBody): string[] {
   if (hostConfig.NetworkMode === "host" && Object.keys(hostConfig.PortBindings).length > 0) {
     found.push("Published ports are discarded when using host network mode");
   }
-  const logOptions = Object.keys(hostConfig.LogConfig.Config);
-  if (logOptions.length > 0) found.push(`Log options are not implemented and have no effect: ${logOptions.join(", ")}`);
   const test = config.Healthcheck?.Test ?? [];
   if (test.length > 0 && test[0] !== "NONE")
     found.push("The health check is recorded, but not run: it is not implemented");

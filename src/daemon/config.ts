@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { LogConfig } from "../containers/mod.ts";
 import { EngineError, wrap } from "../errors/mod.ts";
 import { bool, choice, list, parseFlags, text } from "../flags/mod.ts";
 import { type LogLevel, logLevels } from "../log/mod.ts";
@@ -29,6 +30,8 @@ export interface DaemonConfig {
   /** Whose subordinate ids containers have: `default`, USER[:GROUP] or UID[:GID]; undefined runs them as the host's own users. */
   readonly usernsRemap: string | undefined;
   readonly containers: ContainerSettings;
+  /** Of containers that name no driver. */
+  readonly logDefaults: LogConfig;
   /** Six characters, unique to the pair of roots. */
   readonly tag: string;
 }
@@ -61,6 +64,8 @@ export const daemonFlags = {
   }),
   "default-runtime": text("The same as --runtime", { placeholder: "NAME" }),
   ...containerDefaultFlags,
+  "log-driver": text("Log driver of containers that name none", { placeholder: "NAME", initial: "json-file" }),
+  "log-opt": list("Option of that log driver", { placeholder: "KEY=VALUE" }),
   help: bool("Show this help"),
 };
 
@@ -107,8 +112,23 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
       : checkRuntime(string("default-runtime") ?? file.string("runtime") ?? "auto"),
     usernsRemap: string("userns-remap"),
     containers: readContainerDefaults({ values, given }, file),
+    logDefaults: {
+      Type: given.has("log-driver") ? values["log-driver"] : (file.string("log-driver") ?? values["log-driver"]),
+      Config: { ...file.texts("log-opts"), ...pairs(values["log-opt"]) },
+    },
     tag,
   };
+}
+
+/** Throws "invalid" for one without an equals sign. */
+function pairs(options: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    options.map((option) => {
+      const at = option.indexOf("=");
+      if (at > 0) return [option.slice(0, at), option.slice(at + 1)];
+      throw new EngineError("invalid", `log-opt ${JSON.stringify(option)}: must be KEY=VALUE`);
+    }),
+  );
 }
 
 const fileKeys = new Set<string>([
@@ -123,7 +143,7 @@ const fileKeys = new Set<string>([
     "bridge",
     "bip",
   ],
-  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap"],
+  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts"],
   ...containerDefaultKeys,
 ]);
 
@@ -153,6 +173,14 @@ class ConfigFile {
     const value = this.#values[key];
     if (value === undefined || typeof value === "boolean") return value;
     throw new EngineError("invalid", `${this.#path}: ${key} must be true or false`);
+  }
+
+  texts(key: string): Readonly<Record<string, string>> {
+    const value = this.#values[key] ?? {};
+    const texts = (found: object): found is Record<string, string> =>
+      !Array.isArray(found) && Object.values(found).every((one) => typeof one === "string");
+    if (typeof value === "object" && texts(value)) return value;
+    throw new EngineError("invalid", `${this.#path}: ${key} must be an object of strings`);
   }
 
   list(key: string): readonly string[] {

@@ -111,6 +111,7 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
       ...{ execRoot, cgroupParent, limits },
       defaultShmSize: config.containers.shmSize,
       defaults: config.containers,
+      logDefaults: config.logDefaults,
     },
   });
   undo.defer(() => containers.shutdown());

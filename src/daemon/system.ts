@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { arch, cpus, hostname, machine, release, totalmem } from "node:os";
 import type { SystemService } from "../api/mod.ts";
+import { logDriversOf } from "../containers/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { ContainerStatus, DiskUsage, DiskUsageType } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -60,6 +61,8 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     eventListeners: engine.events.listeners,
     runtimes: Object.fromEntries(engine.runtime.all.map(({ name, path }) => [name, { path }])),
     defaultRuntime: info.name,
+    loggingDriver: config.logDefaults.Type,
+    logDrivers: logDriversOf(),
     securityOptions: securityOptions(engine, config),
     registryMirrors: config.registryMirrors,
     insecureRegistries: ["127.0.0.0/8", ...config.insecureRegistries],

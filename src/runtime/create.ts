@@ -18,7 +18,7 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
   const spec = filters?.apply(sized) ?? sized;
   await writeFile(join(bundle.directory, "config.json"), specText(spec), { mode: 0o600 });
   parts.tasks.record(record);
-  const { terminal, stdin, logPath } = bundle;
+  const { terminal, stdin, logPath, journal } = bundle;
   try {
     const task = await launch(parts, {
       record,
@@ -27,6 +27,7 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
       stdin,
       keepsNull: hasUserNamespace(bundle),
       ...(logPath === undefined ? {} : { logPath }),
+      ...(journal === undefined ? {} : { journal }),
     });
     filters?.learn(bundle.spec, { paths: { state }, id: record.id });
     return task;

@@ -4,6 +4,7 @@ import type { Child, Host } from "../host/mod.ts";
 import type { Runtimes } from "./choice/runtimes.ts";
 import { exitDirectory } from "./exits.ts";
 import type { Paths } from "./paths.ts";
+import type { JournalNames } from "./runtime.ts";
 import type { TaskRecord } from "./tasks.ts";
 
 export interface MonitorOptions {
@@ -13,6 +14,7 @@ export interface MonitorOptions {
   readonly logPath?: string;
   /** The runtime must not get the host's /dev/null for a standard stream, see {@link ownNull}. */
   readonly keepsNull?: boolean;
+  readonly journal?: JournalNames;
   /** For an exec: the process's file, and whether to wait for an attached client. */
   readonly exec?: { readonly processFile: string; readonly attach: boolean };
 }
@@ -83,18 +85,23 @@ function monitorArgs({ runtimes, paths }: MonitorParts, options: MonitorOptions)
     "--api-version": "1",
     "-c": record.containerId,
     "-u": record.id,
-    "-n": record.id,
+    "-n": options.journal?.name ?? record.id,
     "-r": options.keepsNull ? "/bin/sh" : cli.path,
     "-b": directory,
     "-p": `${directory}/pidfile`,
     "--exit-dir": exitDirectory(paths, record),
     "--persist-dir": directory,
-    "-l": options.logPath === undefined ? "none" : `k8s-file:${options.logPath}`,
+    ...logValues(options),
     "--log-level": "warning",
   };
   const wrapped = options.keepsNull ? ["-c", ownNull, cli.path, ...cli.options] : cli.options;
   const runtime = wrapped.flatMap((option) => ["--runtime-arg", option]);
   return [...Object.entries(values).flat(), ...flags, ...runtime];
+}
+
+function logValues({ journal, logPath }: MonitorOptions): Record<string, string> {
+  if (journal) return { "-l": "journald", "--log-tag": journal.tag };
+  return { "-l": logPath === undefined ? "none" : `k8s-file:${logPath}` };
 }
 
 /**

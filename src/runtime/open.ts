@@ -5,7 +5,7 @@ import type { Log } from "../log/mod.ts";
 import { chooseRuntime } from "./choice/probe.ts";
 import { Runtimes } from "./choice/runtimes.ts";
 import type { RuntimeCli } from "./cli.ts";
-import { controlNow } from "./control.ts";
+import { controlNow, reopenLog } from "./control.ts";
 import { create, exec } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
 import { Exits } from "./exits.ts";
@@ -64,7 +64,7 @@ function runtimeOf(parts: Parts): Runtime {
     deleteExec: (id) => deleteExec(parts, id),
     exits: (signal) => parts.exits.listen(signal),
     recover: () => recover(parts),
-    reopenLog: async (id) => controlNow(tasks.get(id), "2 0 0"),
+    reopenLog: async (id, needed) => reopenLog(tasks.get(id), needed),
     runOnce: (bundle, io) => runOnce(parts, bundle, io),
   };
 }

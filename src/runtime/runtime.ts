@@ -35,8 +35,11 @@ export interface Runtime {
   exits(signal: AbortSignal): AsyncIterable<Exit>;
   /** What is there from an earlier daemon: running tasks, and exits that nobody has seen. */
   recover(): Promise<RecoveredTask[]>;
-  /** Tells conmon to open a new log file, after the old one was renamed. */
-  reopenLog(id: string): Promise<void>;
+  /**
+   * Tells conmon to open a new log file, after the old one was renamed; `needed` is asked when conmon has done whatever it was
+   * told before. Throws "not-found" when it does not run, "unavailable" when it does not listen.
+   */
+  reopenLog(id: string, needed: () => boolean): Promise<void>;
   /** A process without a monitor or a name, for build steps: ends with the daemon. Its output comes by the callback. */
   runOnce(bundle: Bundle, io: RunOnceIo): Promise<number>;
 }
@@ -67,9 +70,18 @@ export interface Bundle {
   readonly spec: RuntimeSpec;
   readonly terminal: boolean;
   readonly stdin: "none" | "once" | "open";
-  /** k8s-file log that conmon appends to; undefined for log driver none. */
+  /** k8s-file log that conmon appends to. Without it and without `journal` there is no log. */
   readonly logPath?: string;
+  /** Log to the host's journal, under this name and tag. */
+  readonly journal?: JournalNames;
   readonly size?: { readonly rows: number; readonly columns: number };
+}
+
+export interface JournalNames {
+  /** CONTAINER_NAME. */
+  readonly name: string;
+  /** CONTAINER_TAG and SYSLOG_IDENTIFIER. */
+  readonly tag: string;
 }
 
 export interface ExecRequest {

@@ -193,7 +193,7 @@ export function streamSuite(name: "crun" | "runc"): void {
       const log = join(bundle.directory, "log");
       await until(() => readFileSync(log, "utf8").includes("one"));
       renameSync(log, `${log}.1`);
-      await lab.runtime.reopenLog(bundle.id);
+      await lab.runtime.reopenLog(bundle.id, () => true);
       await until(() => existsSync(log));
       await streams?.write(Buffer.from("\n"));
       await output;

@@ -2,5 +2,6 @@
 import { copyTree, removeTree, serveJobs, usageOf } from "../../host/mod.ts";
 import { layersJobs } from "../../layers/mod.ts";
 import { networkJobs } from "../../network/mod.ts";
+import { containersJobs } from "../logs/jobs.ts";
 
-serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...networkJobs]);
+serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...networkJobs, ...containersJobs]);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { nanos } from "./clock.ts";
-import { script } from "./testing/bodies.ts";
-import { type Engine, startEngine, until } from "./testing/engine.ts";
-import { allLogs, logText, make, makeAndStart, never, run } from "./testing/run.ts";
+import { nanos } from "../clock.ts";
+import { script } from "../testing/bodies.ts";
+import { type Engine, startEngine, until } from "../testing/engine.ts";
+import { allLogs, logText, make, makeAndStart, never, run } from "../testing/run.ts";
 
 let engine: Engine;
 beforeAll(async () => {
