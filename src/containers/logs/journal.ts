@@ -2,8 +2,7 @@ import { EngineError } from "../../errors/mod.ts";
 import type { Child, Processes } from "../../host/mod.ts";
 import type { Bytes } from "../../stream/mod.ts";
 import type { LogOptions } from "../containers.ts";
-import type { LogFormat } from "./format.ts";
-import type { LogRecord } from "./record.ts";
+import type { LogFormat, LogPiece } from "./format.ts";
 import { timeText } from "./times.ts";
 
 export interface JournalRequest {
@@ -79,7 +78,7 @@ class JournalPass {
     }
     try {
       for await (const lines of linesOf(child)) {
-        const bytes = format.render(lines.map((line) => this.#record(line)).filter((record) => record !== undefined));
+        const bytes = format.pieces(lines.map((line) => this.#piece(line)).filter((piece) => piece !== undefined));
         if (bytes.length > 0) yield bytes;
         if (format.done) return;
       }
@@ -93,15 +92,15 @@ class JournalPass {
     }
   }
 
-  #record(line: string): LogRecord | undefined {
+  #piece(line: string): LogPiece | undefined {
     const entry = JSON.parse(line) as JournalEntry;
     if (typeof entry.__CURSOR === "string") this.#cursor = entry.__CURSOR;
-    return recordOf(entry);
+    return pieceOf(entry);
   }
 }
 
 /** Undefined for an entry without a time or a text. */
-export function recordOf(entry: JournalEntry): LogRecord | undefined {
+export function pieceOf(entry: JournalEntry): LogPiece | undefined {
   const time = String(entry.__REALTIME_TIMESTAMP);
   const text = bytesOf(entry.MESSAGE);
   if (!/^\d{1,18}$/.test(time) || !text) return undefined;

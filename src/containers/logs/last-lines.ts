@@ -1,4 +1,4 @@
-import { blockSize, endsLine, longestLine, newline } from "./record.ts";
+import { blockSize, longestLine, newline, recordAt } from "./record.ts";
 import type { Tail, TailWish } from "./segment.ts";
 
 type ReadAt = (at: number, length: number) => Promise<Buffer>;
@@ -26,18 +26,25 @@ async function* recordsBackwards(end: number, readAt: ReadAt): AsyncGenerator<{ 
     const bytes = Buffer.concat([await readAt(at, length), carry]);
     let stop = bytes.length;
     for (let start = startBefore(bytes, { stop, whole }); start > 0; start = startBefore(bytes, { stop, whole })) {
-      if (whole) yield* recordIn(bytes.subarray(start, stop), at + stop);
+      if (whole) yield* recordIn(bytes, { start, stop, at });
       whole = true;
       stop = start;
     }
     carry = stop > longestLine ? Buffer.alloc(0) : Buffer.from(bytes.subarray(0, stop));
   }
-  if (whole) yield* recordIn(carry, carry.length);
+  if (whole && carry.length > 0) yield* recordIn(carry, { start: 0, stop: carry.length, at: 0 });
 }
 
-function* recordIn(line: Buffer, stop: number): Generator<{ ends: boolean; stop: number }> {
-  const ends = endsLine(line.subarray(0, -1));
-  if (ends !== undefined) yield { ends, stop };
+interface LinePlace {
+  readonly start: number;
+  readonly stop: number;
+  /** Of the buffer in the file. */
+  readonly at: number;
+}
+
+function* recordIn(bytes: Buffer, { start, stop, at }: LinePlace): Generator<{ ends: boolean; stop: number }> {
+  const record = recordAt(bytes, { start, end: stop - 1 });
+  if (record) yield { ends: !record.partial, stop: at + stop };
 }
 
 /** Where the line that stops at `stop` starts; 0 when that is not known from these bytes. What has no newline ends after the last one. */

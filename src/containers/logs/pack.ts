@@ -3,7 +3,7 @@ import { EngineError } from "../../errors/mod.ts";
 import type { Job, JobContext } from "../../host/mod.ts";
 import { packedPath, plainPath, unfinished } from "./names.ts";
 import { encodeIndex, type Frame } from "./packed-index.ts";
-import { endsLine, newline, timeOf } from "./record.ts";
+import { type LogRecord, newline, recordsOf, timeOf } from "./record.ts";
 
 export interface PackInput {
   readonly log: string;
@@ -80,18 +80,15 @@ function* chunksOf(source: number): Generator<Buffer> {
 }
 
 function contents(text: Buffer): Pick<Frame, "lines" | "first" | "last"> {
-  let [lines, first, last] = [0, "", ""];
-  for (let from = 0; from < text.length; ) {
-    const at = text.indexOf(newline, from);
-    const line = text.subarray(from, at < 0 ? text.length : at);
-    from = at < 0 ? text.length : at + 1;
-    const ends = endsLine(line);
-    if (ends === undefined) continue;
-    if (ends) lines++;
-    last = timeOf(line) ?? last;
-    first ||= last;
+  let lines = 0;
+  let first: LogRecord | undefined;
+  let last: LogRecord | undefined;
+  for (const record of recordsOf(text)) {
+    if (!record.partial) lines++;
+    first ??= record;
+    last = record;
   }
-  return { lines, first, last };
+  return { lines, first: first ? timeOf(first) : "", last: last ? timeOf(last) : "" };
 }
 
 function writeAll(fd: number, bytes: Uint8Array): void {

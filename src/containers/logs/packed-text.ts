@@ -2,7 +2,7 @@ import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
 import { lastLines } from "./last-lines.ts";
 import { decodeIndex, type Frame, indexLength, trailerSize } from "./packed-index.ts";
-import { blockSize, newline, timeOf } from "./record.ts";
+import { blockSize, recordsOf, timeOf } from "./record.ts";
 import type { SegmentText, Tail, TailWish } from "./segment.ts";
 
 const readAsync = promisify(read);
@@ -101,12 +101,6 @@ function placed(frames: readonly Frame[]): Placed[] {
 }
 
 function firstSince(text: Buffer, time: string): number {
-  for (let from = 0; from < text.length; ) {
-    const at = text.indexOf(newline, from);
-    if (at < 0) break;
-    const found = timeOf(text.subarray(from, at));
-    if (found !== undefined && found >= time) return from;
-    from = at + 1;
-  }
+  for (const record of recordsOf(text)) if (timeOf(record) >= time) return record.start;
   return text.length;
 }

@@ -1,7 +1,7 @@
 import { fstat, read } from "node:fs";
 import { promisify } from "node:util";
 import { lastLines } from "./last-lines.ts";
-import { blockSize, newline, timeOf } from "./record.ts";
+import { blockSize, newline, recordsOf, timeOf } from "./record.ts";
 import type { SegmentText, Tail, TailWish } from "./segment.ts";
 
 const readAsync = promisify(read);
@@ -50,9 +50,8 @@ export class PlainText implements SegmentText {
   /** The first record that begins behind `at`, which may be in the middle of one. */
   async #recordAfter(at: number, limit: number): Promise<{ time: string; end: number } | undefined> {
     const bytes = await this.#bytes(at, Math.min(windowSize, limit - at));
-    for (const { line, end } of linesOf(bytes, bytes.indexOf(newline) + 1)) {
-      const time = timeOf(line);
-      if (time !== undefined) return { time, end: at + end };
+    for (const record of recordsOf(bytes, bytes.indexOf(newline) + 1)) {
+      return { time: timeOf(record), end: at + record.textEnd + 1 };
     }
     return undefined;
   }
@@ -60,14 +59,10 @@ export class PlainText implements SegmentText {
   async #scan(time: string, { from, size }: { from: number; size: number }): Promise<number> {
     for (let at = from; at < size; ) {
       const bytes = await this.#bytes(at, Math.min(windowSize, size - at));
-      let start = 0;
-      for (const { line, end } of linesOf(bytes, 0)) {
-        const found = timeOf(line);
-        if (found !== undefined && found >= time) return at + start;
-        start = end;
-      }
-      if (at + bytes.length >= size) return at + start; // what has no end yet may still be one
-      at += start || bytes.length;
+      for (const record of recordsOf(bytes)) if (timeOf(record) >= time) return at + record.start;
+      const whole = bytes.lastIndexOf(newline) + 1;
+      if (at + bytes.length >= size) return at + whole; // what has no end yet may still be one
+      at += whole || bytes.length;
     }
     return size;
   }
@@ -85,13 +80,5 @@ export class PlainText implements SegmentText {
       filled += bytesRead;
     }
     return filled;
-  }
-}
-
-function* linesOf(bytes: Buffer, from: number): Generator<{ line: Buffer; end: number }> {
-  let start = from;
-  for (let stop = bytes.indexOf(newline, start); stop >= 0; stop = bytes.indexOf(newline, start)) {
-    yield { line: bytes.subarray(start, stop), end: stop + 1 };
-    start = stop + 1;
   }
 }

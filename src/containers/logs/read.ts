@@ -107,7 +107,7 @@ async function* readSegment(request: ReadRequest, reading: Reading): Bytes {
     const to = limit?.seq === segment.seq ? Math.min(size, limit.offset) : size;
     for await (const piece of segment.text.pieces(at, to)) {
       at += piece.length;
-      const bytes = format.render(parser.feed(piece));
+      const bytes = format.block(piece, parser);
       if (bytes.length > 0) yield bytes;
       pin.moved(segment.seq);
       if (format.done || options.signal.aborted) return;

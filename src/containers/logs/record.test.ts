@@ -1,11 +1,19 @@
 import { expect, test } from "bun:test";
-import { endsLine, LogParser, parseRecord } from "./record.ts";
+import { LogParser, recordAt, timeOf } from "./record.ts";
+
+function fed(parser: LogParser, text: string | Uint8Array): object[] {
+  const records: object[] = [];
+  parser.feed(Buffer.from(text), (record) => {
+    const { stream, partial, bytes, textStart, textEnd } = record;
+    records.push({ time: timeOf(record), stream, partial, text: bytes.toString("utf8", textStart, textEnd) });
+  });
+  return records;
+}
 
 test("log lines come in any pieces, and what conmon did not write is skipped", () => {
   const parser = new LogParser();
   const text = "2024-01-02T03:04:05.000000006+00:00 stdout P par\nbroken\n2024-01-02T04:04:05.1+01:00 stderr F \n";
-  const records = [...Buffer.from(text)].flatMap((byte) => parser.feed(Uint8Array.of(byte)));
-  expect(records.map((record) => ({ ...record, text: Buffer.from(record.text).toString() }))).toEqual([
+  expect([...Buffer.from(text)].flatMap((byte) => fed(parser, Uint8Array.of(byte)))).toEqual([
     { time: "2024-01-02T03:04:05.000000006Z", stream: "stdout", partial: true, text: "par" },
     { time: "2024-01-02T03:04:05.100000000Z", stream: "stderr", partial: false, text: "" },
   ]);
@@ -13,33 +21,30 @@ test("log lines come in any pieces, and what conmon did not write is skipped", (
 
 test("what is no record", () => {
   const time = "2024-01-02T03:04:05.000000006+00:00";
-  for (const line of [
-    "",
-    " ",
-    "a b",
-    `${time} stdin F x`,
-    `${time} stdout X x`,
-    `${time} stdout FX x`,
-    `${time} stdout`,
-  ]) {
-    expect(parseRecord(Buffer.from(line))).toBeUndefined();
-    expect(endsLine(Buffer.from(line))).toBeUndefined();
+  const record = (line: string) => recordAt(Buffer.from(line), { start: 0, end: Buffer.byteLength(line) });
+  for (const odd of ["stdin  F x", "stdout X x", "stdout FX x", "stdout", "stdout ", "stdoutF x", "stdoux F x"]) {
+    expect(record(`${time} ${odd}`)).toBeUndefined();
   }
-  expect(parseRecord(Buffer.from(`${time} stdout F`))?.text).toHaveLength(0);
-  expect(parseRecord(Buffer.from(`${time} stdout F  two`))?.text).toEqual(Buffer.from(" two"));
+  for (const odd of ["", " ", "a b", "a", time]) expect(record(odd)).toBeUndefined();
+  expect(record(`${time} stdout F`)).toMatchObject({ textStart: 44, textEnd: 44 });
+  expect(record(`${time} stderr P  two`)).toMatchObject({
+    stream: "stderr",
+    partial: true,
+    textStart: 45,
+    textEnd: 49,
+  });
 });
 
 test("what another file begins with does not continue the last line of this one", () => {
   const parser = new LogParser();
-  expect(parser.feed(Buffer.from("2024-01-02T03:04:05.000000006+00:00 stdout F cut"))).toEqual([]);
+  expect(fed(parser, "2024-01-02T03:04:05.000000006+00:00 stdout F cut")).toEqual([]);
   parser.reset();
-  const [record] = parser.feed(Buffer.from("2024-01-02T03:04:06.000000006+00:00 stdout F whole\n"));
-  expect(Buffer.from(record?.text ?? []).toString()).toBe("whole");
+  expect(fed(parser, "2024-01-02T03:04:06.000000006+00:00 stdout F whole\n")).toMatchObject([{ text: "whole" }]);
 });
 
 test("a line without an end does not fill the memory", () => {
   const parser = new LogParser();
-  for (let block = 0; block < 40; block++) expect(parser.feed(Buffer.alloc(64 * 1024, 120))).toEqual([]);
-  const [record] = parser.feed(Buffer.from("\n2024-01-02T03:04:06.000000006+00:00 stdout F next\n"));
-  expect(Buffer.from(record?.text ?? []).toString()).toBe("next");
+  for (let block = 0; block < 40; block++) expect(fed(parser, Buffer.alloc(64 * 1024, 120))).toEqual([]);
+  const records = fed(parser, "\n2024-01-02T03:04:06.000000006+00:00 stdout F next\n");
+  expect(records).toMatchObject([{ text: "next" }]);
 });

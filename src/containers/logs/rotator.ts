@@ -6,9 +6,10 @@ import type { Runtime } from "../../runtime/mod.ts";
 import { plainPath, segmentsOf } from "./names.ts";
 import type { Rotation } from "./options.ts";
 
-/** Milliseconds between two looks at a log: that of a container that writes nothing, of one that writes, and of one that is near its limit. */
+/** Milliseconds between two looks at a log: that of a container that writes nothing, of one that writes or has just started, and of one near its limit. */
 const longest = 4000;
 const usual = 1000;
+const first = 250;
 const shortest = 50;
 /** How long conmon may take to have a new file there, in milliseconds; if it takes longer the next look goes on. */
 const reopenLimit = 1000;
@@ -57,7 +58,7 @@ export class Rotator {
   /** From when the container runs. */
   track(log: Rotated): void {
     const now = this.#now();
-    this.#entries.set(log.id, { ...log, size: 0, looked: now, interval: usual, due: now, busy: false });
+    this.#entries.set(log.id, { ...log, size: 0, looked: now, interval: first, due: now, busy: false });
     this.#schedule();
   }
 
