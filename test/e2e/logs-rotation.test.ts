@@ -28,7 +28,7 @@ describe.each(["docker", "berth"] as const)("%s logs", (which) => {
   test("-f over many rotations, and all of it afterwards", async () => {
     const name = `rotating-${which}`;
     const kept = opts({ "max-size": "20k", "max-file": "50" });
-    await engine.ok("run", "-d", "--name", name, ...kept, "busybox", "sh", "-c", bursts(60, 50));
+    await engine.ok("run", "-d", "--name", name, ...kept, "busybox", "sh", "-c", bursts(150, 20));
     const { stdout, code } = await cli(which, engine.host, ["logs", "-f", name]);
     expect(code).toBe(0);
     expect(stdout === lines(3000)).toBe(true);

@@ -47,7 +47,7 @@ function read(over: Partial<LogOptions> = {}, end?: AbortSignal) {
 const text = async (over: Partial<LogOptions> = {}) => Buffer.from(await collect(read(over), 1 << 20)).toString();
 
 test("entries become pieces of lines", () => {
-  expect(pieceOf(JSON.parse(entry(0, "x")))).toEqual({
+  expect(pieceOf(JSON.parse(entry(0, "x\n")))).toEqual({
     time: "2026-01-01T00:00:00.000000000Z",
     stream: "stdout",
     partial: false,

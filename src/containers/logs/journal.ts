@@ -3,6 +3,7 @@ import type { Child, Processes } from "../../host/mod.ts";
 import type { Bytes } from "../../stream/mod.ts";
 import type { LogOptions } from "../containers.ts";
 import type { LogFormat, LogPiece } from "./format.ts";
+import { newline } from "./record.ts";
 import { timeText } from "./times.ts";
 
 export interface JournalRequest {
@@ -108,7 +109,7 @@ export function pieceOf(entry: JournalEntry): LogPiece | undefined {
     time: timeText(BigInt(time) * 1000n),
     stream: entry.PRIORITY === "3" ? "stderr" : "stdout",
     partial: entry.CONTAINER_PARTIAL_MESSAGE === "true",
-    text,
+    text: text.at(-1) === newline ? text.subarray(0, -1) : text, // conmon 2.1 leaves it on
   };
 }
 
