@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { isKind } from "../errors/mod.ts";
 import { createFailure } from "./failure.ts";
@@ -200,6 +200,36 @@ export function streamSuite(name: "crun" | "runc"): void {
       expect(readFileSync(log, "utf8")).toContain("stdout F two");
       expect(readFileSync(`${log}.1`, "utf8")).not.toContain("two");
       await lab.runtime.delete(bundle.id);
+    });
+
+    test("whether a log is to be reopened is asked when the monitor has done what an earlier daemon told it", async () => {
+      const bundle = lab.bundle(["/bin/sleep", "1000"]);
+      const { task } = await lab.run(bundle);
+      const log = join(bundle.directory, "log");
+      renameSync(log, `${log}.1`);
+      process.kill(task.monitorPid, "SIGSTOP");
+      const fd = openSync(join(bundle.directory, "ctl"), constants.O_WRONLY | constants.O_NONBLOCK);
+      writeSync(fd, "2 0 0\n");
+      closeSync(fd);
+      const asked: boolean[] = [];
+      const needed = () => {
+        asked.push(existsSync(log));
+        return false;
+      };
+      const reopening = lab.runtime.reopenLog(bundle.id, needed);
+      await Promise.resolve();
+      process.kill(task.monitorPid, "SIGCONT");
+      await reopening;
+      expect(asked).toEqual([true]); // asked before, it would be done twice: what is written in between is lost then
+      await lab.runtime.delete(bundle.id);
+    });
+
+    test("reopening the log of what does not run is refused", async () => {
+      const bundle = lab.bundle(["/bin/true"]);
+      const { output } = await lab.run(bundle);
+      await output;
+      await lab.runtime.delete(bundle.id);
+      expect(isKind(await caught(lab.runtime.reopenLog(bundle.id, () => true)), "not-found")).toBe(true);
     });
 
     test("without a log path nothing is logged", async () => {
