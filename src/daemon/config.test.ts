@@ -105,6 +105,20 @@ test("containers' defaults by flag, by the file under dockerd's names, and what 
   expect(readConfig(["--config-file", file({ "default-shm-size": 4096 })]).containers.shmSize).toBe(4096);
 });
 
+test("the log driver and its options: flags go over the file, one by one", () => {
+  const path = file({ "log-driver": "local", "log-opts": { "max-size": "1m", "max-file": "2" } });
+  expect(readConfig(["--config-file", none]).logDefaults).toEqual({ Type: "json-file", Config: {} });
+  expect(readConfig(["--config-file", path]).logDefaults).toEqual({
+    Type: "local",
+    Config: { "max-size": "1m", "max-file": "2" },
+  });
+  const flags = ["--log-driver", "none", "--log-opt", "max-file=3", "--log-opt", "tag=a=b"];
+  expect(readConfig(["--config-file", path, ...flags]).logDefaults).toEqual({
+    Type: "none",
+    Config: { "max-size": "1m", "max-file": "3", tag: "a=b" },
+  });
+});
+
 test.each([
   [["--nope"], "unknown flag: --nope"],
   [["extra", "--config-file", none], 'unknown argument "extra"'],
@@ -130,6 +144,9 @@ test.each([
   [["--config-file", none, "--default-cgroupns-mode", "x"], "must be one of , private, host"],
   [["--config-file", none, "--seccomp-profile", "/no/such"], "seccomp-profile /no/such: ENOENT"],
   [["--config-file", none, "--host-gateway-ip", "gateway"], 'host-gateway-ip "gateway" is not an ip address'],
+  [["--config-file", file({ "log-opts": ["a=b"] })], "log-opts must be an object of strings"],
+  [["--config-file", file({ "log-opts": { "max-file": 3 } })], "log-opts must be an object of strings"],
+  [["--config-file", none, "--log-opt", "max-size"], 'log-opt "max-size": must be KEY=VALUE'],
   [["--config-file", none, "--bridge", "a-name-that-is-too-long"], "not a network interface name"],
 ])("%p is refused", (argv, message) => {
   expect(() => readConfig(argv)).toThrow(message);

@@ -33,8 +33,7 @@ export class LogChanges {
     };
     const timer = setInterval(tell, doubt);
     timer.unref();
-    const watched: Watched = { listeners, timer, watcher: watch(directory, tell) };
-    watched.watcher.on("error", () => undefined); // the directory is gone: the end of its container says so
+    const watched: Watched = { listeners, timer, watcher: watcherOf(directory, tell) };
     this.#watched.set(directory, watched);
     return watched;
   }
@@ -42,14 +41,23 @@ export class LogChanges {
   #close(directory: string, watched: Watched): void {
     this.#watched.delete(directory);
     clearInterval(watched.timer);
-    watched.watcher.close();
+    watched.watcher?.close();
   }
 }
 
 interface Watched {
   readonly listeners: Set<Listener>;
   readonly timer: ReturnType<typeof setInterval>;
-  readonly watcher: FSWatcher;
+  readonly watcher: FSWatcher | undefined;
+}
+
+/** Undefined when the kernel has no more watches to give (inotify(7)): then there is the timer. */
+function watcherOf(directory: string, tell: () => void): FSWatcher | undefined {
+  try {
+    return watch(directory, tell).on("error", () => undefined); // the directory is gone: the end of its container says so
+  } catch {
+    return undefined;
+  }
 }
 
 /** `next` resolves when something has changed since it last did. */

@@ -27,6 +27,7 @@ export class Keeper {
   readonly #parts: KeeperParts;
   readonly #tidying = new Map<string, Tidying>();
   readonly #one = new Semaphore(1);
+  #stopped = false;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -34,6 +35,7 @@ export class Keeper {
 
   /** Resolves when nothing is left to do for this log. What fails is told in the daemon's log and tried again with the next call. */
   tidy(log: string, rotation: Rotation): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     const running = this.#tidying.get(log);
     if (running) {
       running.again = true;
@@ -52,7 +54,9 @@ export class Keeper {
     await running?.done;
   }
 
+  /** For good. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#tidying.keys()].map((log) => this.leave(log)));
   }
 

@@ -3,6 +3,7 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -15,6 +16,7 @@ import { EngineError } from "../../errors/mod.ts";
 import type { Job, JobOptions, Workers } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import { collect } from "../../stream/mod.ts";
+import { until } from "../testing/engine.ts";
 import { allLogs, never } from "../testing/run.ts";
 import { LogChanges } from "./changes.ts";
 import { LogFormat } from "./format.ts";
@@ -192,6 +194,27 @@ describe("the rotator", () => {
     now += 5000;
     await one.look();
     expect(rotations).toBe(1);
+  });
+
+  test("one log whose monitor is stuck does not keep the others from being rotated", async () => {
+    const monitor = new FakeMonitor();
+    const stuck = Promise.withResolvers<void>();
+    const told: string[] = [];
+    const reopenLog = async (id: string, needed: () => boolean) => {
+      told.push(id);
+      await (id === "stuck" ? stuck.promise : monitor.reopenLog(id, needed));
+    };
+    const one = new Rotator({ runtime: { reopenLog }, log: nullLog, rotated: () => undefined });
+    const other = join(directory, "other", "container.log");
+    mkdirSync(join(directory, "other"));
+    writeFileSync(other, linesFrom(0, 40));
+    one.track({ id: "stuck", log: other, rotation: small });
+    await until(() => told.includes("stuck"), "the stuck one is told");
+    monitor.write(linesFrom(0, 40));
+    one.track({ id: "a", log, rotation: small });
+    await until(() => monitor.told === 1, "the other one is rotated"); // by the timer
+    stuck.resolve();
+    one.stop();
   });
 
   test("goes on at the next look when the monitor did not come to it, and lets a container go that has ended", async () => {

@@ -86,10 +86,11 @@ export class Rotator {
     let next = Number.POSITIVE_INFINITY;
     for (const { busy, due } of this.#entries.values()) if (!busy) next = Math.min(next, due);
     if (next === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(
-      () => void this.look().finally(() => this.#schedule()),
-      Math.max(shortest, next - this.#now()),
-    );
+    const look = () => {
+      void this.look();
+      this.#schedule();
+    };
+    this.#timer = setTimeout(look, Math.max(shortest, next - this.#now()));
     this.#timer.unref();
   }
 
@@ -104,19 +105,24 @@ export class Rotator {
     return size === undefined || size >= maxSize ? this.#rotate(entry) : undefined;
   }
 
+  /** One that is not through leaves the others alone. */
   async #rotate(entry: Entry): Promise<void> {
     entry.busy = true;
+    let interval = usual;
     try {
       renameCurrent(entry.log);
       await this.#reopen(entry);
       this.#parts.rotated(entry);
+      interval = shortest;
     } catch (err) {
-      // Its process has ended: the next one opens a new segment.
+      // Not found: its process has ended, and the next one opens a new segment.
       if (!isKind(err, "not-found")) {
         this.#parts.log.warn("Cannot rotate a log", { container: entry.id, error: messageOf(err) });
       }
     } finally {
-      Object.assign(entry, { busy: false, size: 0, looked: this.#now(), interval: usual, due: this.#now() + shortest });
+      const now = this.#now();
+      Object.assign(entry, { busy: false, size: 0, looked: now, interval, due: now + interval });
+      this.#schedule();
     }
   }
 
