@@ -36,7 +36,7 @@ export class ContainerLogs {
   destination(row: Row): Pick<Bundle, "logPath" | "journal"> {
     const { Type, Config } = row.hostConfig.LogConfig;
     if (Type === "none") return {};
-    if (Type === "journald") return { journal: { name: row.name, tag: tagOf(Config["tag"] ?? "{{.ID}}", row) } };
+    if (Type === "journald") return { journal: { name: row.name, tag: tagOf(Config["tag"] || "{{.ID}}", row) } };
     return { logPath: pathsOf(this.#config, row.id).log };
   }
 

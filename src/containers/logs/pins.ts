@@ -49,6 +49,11 @@ export class Pin implements Disposable {
     this.at = this.#now();
   }
 
+  /** The reader has taken all there is and waits for the log, however long. */
+  waits(): void {
+    this.at = Number.POSITIVE_INFINITY;
+  }
+
   [Symbol.dispose](): void {
     this.#release();
   }

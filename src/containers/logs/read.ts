@@ -113,8 +113,9 @@ async function* readSegment(request: ReadRequest, reading: Reading): Bytes {
       if (format.done || options.signal.aborted) return;
     }
     if (last) return;
+    pin.waits();
     await next();
-    pin.moved(segment.seq); // it waited for the log, not for its client
+    pin.moved(segment.seq);
     if (options.signal.aborted) return;
   }
 }

@@ -297,6 +297,27 @@ describe("what is kept", () => {
     expect(kinds()).toEqual(["4 packed", "5 current"]);
   });
 
+  test("what comes next is kept for a reader that has waited for the log for long", async () => {
+    const end = new AbortController();
+    const changes = new LogChanges();
+    const monitor = new FakeMonitor();
+    monitor.write(linesFrom(0, 20));
+    const options = { ...allLogs, follow: true };
+    const format = new LogFormat({ ...options, raw: true, attributes: "" });
+    const request = { log, options, format, changes, pins, released: () => undefined, end: end.signal };
+    const pieces = readLog(request)[Symbol.asyncIterator]();
+    await pieces.next();
+    const next = pieces.next();
+    const muchLater = () => {
+      now += 100_000;
+      return pins.needs(log, 2);
+    };
+    await until(muchLater, "it waits, and nothing goes meanwhile");
+    end.abort();
+    expect((await next).done).toBe(true);
+    expect(pins.needs(log, 2)).toBe(false);
+  });
+
   test("a reader that takes nothing for a minute is told when it comes to what has gone", async () => {
     const monitor = new FakeMonitor();
     for (const first of [0, 20, 40]) {

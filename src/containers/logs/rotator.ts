@@ -87,7 +87,7 @@ export class Rotator {
     for (const { busy, due } of this.#entries.values()) if (!busy) next = Math.min(next, due);
     if (next === Number.POSITIVE_INFINITY) return;
     const look = () => {
-      void this.look();
+      this.look().catch((err) => this.#parts.log.warn("Cannot look at logs", { error: messageOf(err) }));
       this.#schedule();
     };
     this.#timer = setTimeout(look, Math.max(shortest, next - this.#now()));
