@@ -27,25 +27,59 @@ export interface FramePiece {
 
 /** Undoes {@link frame}. A frame comes in as many pieces as it arrives in: nothing is buffered but headers. Throws "invalid" for an unknown stream and for an end in the middle of a frame. */
 export async function* readFrames(bytes: Bytes): AsyncGenerator<FramePiece> {
-  const header = Buffer.alloc(headerSize);
-  let filled = 0;
-  let left = 0;
-  for await (let piece of bytes) {
-    while (piece.length > 0) {
-      const take = Math.min(left > 0 ? left : headerSize - filled, piece.length);
-      const part = piece.subarray(0, take);
-      piece = piece.subarray(take);
-      if (left > 0) {
-        yield { stream: streamOf(header), bytes: part };
-        left -= take;
+  const reader = new FrameReader();
+  for await (const piece of bytes) yield* reader.pieces(piece);
+  reader.end();
+}
+
+/** The same, where frames of one stream that arrive together are one: a log is mostly short lines. */
+export async function* readFrameRuns(bytes: Bytes): AsyncGenerator<FramePiece> {
+  const reader = new FrameReader();
+  for await (const piece of bytes) {
+    let run: Uint8Array[] = [];
+    let last: FrameStream = "stdout";
+    for (const { stream, bytes: part } of reader.pieces(piece)) {
+      if (run.length > 0 && stream !== last) {
+        yield joined(last, run);
+        run = [];
+      }
+      last = stream;
+      run.push(part);
+    }
+    if (run.length > 0) yield joined(last, run);
+  }
+  reader.end();
+}
+
+function joined(stream: FrameStream, run: readonly Uint8Array[]): FramePiece {
+  return { stream, bytes: run.length === 1 && run[0] ? run[0] : Buffer.concat(run) };
+}
+
+class FrameReader {
+  readonly #header = Buffer.alloc(headerSize);
+  #filled = 0;
+  #left = 0;
+
+  *pieces(arrived: Uint8Array): Generator<FramePiece> {
+    for (let at = 0; at < arrived.length; ) {
+      const take = Math.min(this.#left > 0 ? this.#left : headerSize - this.#filled, arrived.length - at);
+      const part = arrived.subarray(at, at + take);
+      at += take;
+      if (this.#left > 0) {
+        this.#left -= take;
+        yield { stream: streamOf(this.#header), bytes: part };
         continue;
       }
-      header.set(part, filled);
-      filled = (filled + take) % headerSize;
-      if (filled === 0) left = lengthOf(header);
+      this.#header.set(part, this.#filled);
+      this.#filled = (this.#filled + take) % headerSize;
+      if (this.#filled === 0) this.#left = lengthOf(this.#header);
     }
   }
-  if (left > 0 || filled > 0) throw new EngineError("invalid", "The stream ends in the middle of a frame");
+
+  end(): void {
+    if (this.#left === 0 && this.#filled === 0) return;
+    throw new EngineError("invalid", "The stream ends in the middle of a frame");
+  }
 }
 
 function lengthOf(header: Buffer): number {

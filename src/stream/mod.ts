@@ -8,7 +8,7 @@ export {
   sniff,
 } from "./compression.ts";
 export { DetachFilter, parseDetachKeys } from "./detach.ts";
-export { type FramePiece, type FrameStream, frame, frameHeader, readFrames } from "./frames.ts";
+export { type FramePiece, type FrameStream, frame, frameHeader, readFrameRuns, readFrames } from "./frames.ts";
 export type * from "./stream.ts";
 export { TarDecoder, type TarSink } from "./tar/decoder.ts";
 export { encodeTarHeader, tarEnd, tarPadding } from "./tar/encode.ts";

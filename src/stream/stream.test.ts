@@ -4,7 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { EngineError } from "../errors/mod.ts";
-import { collect, compress, decompress, digesting, frame, fromBuffer, fromFile, readFrames, sniff } from "./mod.ts";
+import {
+  collect,
+  compress,
+  decompress,
+  digesting,
+  frame,
+  fromBuffer,
+  fromFile,
+  readFrameRuns,
+  readFrames,
+  sniff,
+} from "./mod.ts";
 import type { Bytes } from "./stream.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "berth-stream-"));
@@ -150,8 +161,23 @@ describe("frames", () => {
     }
   });
 
-  test("an unknown stream and half a frame are refused", async () => {
-    const read = (bytes: Uint8Array) => Array.fromAsync(readFrames(fromBuffer(bytes))).catch((err: unknown) => err);
+  test("runs: what arrives together of one stream is one, in the order of the streams", async () => {
+    const texts = (["stdout", "stdout", "stderr", "stdout"] as const).map((stream, at) =>
+      frame(stream, Buffer.from(`${at}`)),
+    );
+    const framed = Buffer.concat([...texts, frame("stdout", Buffer.from("end"))]);
+    const runs = async (size: number) => {
+      const found: string[] = [];
+      for await (const { stream, bytes } of readFrameRuns(pieces(framed, size)))
+        found.push(`${stream} ${Buffer.from(bytes)}`);
+      return found;
+    };
+    expect(await runs(1000)).toEqual(["stdout 01", "stderr 2", "stdout 3end"]);
+    expect((await runs(1)).map((run) => run.split(" ")[1]).join("")).toBe("0123end");
+  });
+
+  test.each([readFrames, readFrameRuns])("an unknown stream and half a frame are refused", async (reader) => {
+    const read = (bytes: Uint8Array) => Array.fromAsync(reader(fromBuffer(bytes))).catch((err: unknown) => err);
     expect(await read(Buffer.from([7, 0, 0, 0, 0, 0, 0, 0]))).toMatchObject({ kind: "invalid" });
     expect(await read(frame("stdout", Buffer.from("out")).subarray(0, 9))).toMatchObject({ kind: "invalid" });
     expect(await read(Buffer.from([1, 0]))).toMatchObject({ kind: "invalid" });

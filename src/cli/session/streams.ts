@@ -88,8 +88,8 @@ export async function copyOutput(
 }
 
 async function splitOutput(source: AsyncIterable<Uint8Array>, io: CliIo): Promise<void> {
-  const { readFrames } = await import("../../stream/mod.ts"); // brings zlib along, which is 5 ms of a start
-  for await (const { stream, bytes } of readFrames(source))
+  const { readFrameRuns } = await import("../../stream/mod.ts"); // brings zlib along, which is 5 ms of a start
+  for await (const { stream, bytes } of readFrameRuns(source))
     await (stream === "stderr" ? io.stderr : io.stdout).write(bytes);
 }
 
