@@ -151,7 +151,7 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
 
 test("attach with logs gives what was written before, from packed segments too", async () => {
   const script = "seq 30000; sleep 1000";
-  const kept = ["--log-opt", "max-size=100k", "--log-opt", "max-file=9", "--log-opt", "compress=true"];
+  const kept = ["--log-opt", "max-size=100k", "--log-opt", "max-file=90", "--log-opt", "compress=true"];
   const id = await engine.ok("run", "-dt", ...kept, "busybox", "sh", "-c", script);
   await until("it has written all", async () => (await engine.ok("logs", "--tail", "1", id)) === "30000");
   await until("it is rotated and packed", () => packed(id));

@@ -76,7 +76,7 @@ test("the daemon killed again and again in the middle of rotations: nothing is l
 }, 120_000);
 
 test("what was written while no daemon ran is rotated by the next one", async () => {
-  const kept = opts({ "max-size": "50k", "max-file": "3" });
+  const kept = opts({ "max-size": "50k", "max-file": "60" });
   const script = "read x; seq 20000; read y; echo end";
   const id = await engine.ok(
     "run",
