@@ -8,6 +8,7 @@ import type { RuntimeCli } from "./cli.ts";
 import { controlNow, reopenLog } from "./control.ts";
 import { create, exec } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
+import { execOnce } from "./exec-once.ts";
 import { Exits } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import { pathsOf } from "./paths.ts";
@@ -66,6 +67,7 @@ function runtimeOf(parts: Parts): Runtime {
     recover: () => recover(parts),
     reopenLog: async (id, needed) => reopenLog(tasks.get(id), needed),
     runOnce: (bundle, io) => runOnce(parts, bundle, io),
+    execOnce: (request, io) => execOnce(parts, request, io),
   };
 }
 

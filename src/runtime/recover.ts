@@ -3,6 +3,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { OciRuntime } from "./choice/runtimes.ts";
 import type { ListedContainer } from "./cli.ts";
+import { endLeftExecs } from "./exec-once.ts";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { RecoveredTask } from "./runtime.ts";
@@ -19,7 +20,8 @@ const lostCode = 255;
 export async function recover(parts: Parts): Promise<RecoveredTask[]> {
   const names = await readdir(parts.paths.tasks);
   const records = names.flatMap((name) => parts.tasks.read(name) ?? []).filter(({ id }) => !parts.tasks.find(id));
-  const [listed, monitors] = await Promise.all([listAll(parts), findMonitors()]);
+  const [listed, lines] = await Promise.all([listAll(parts), commandLines()]);
+  const monitors = findMonitors(lines);
   const containers = new Map(listed.map(({ entry }) => [entry.id, entry]));
   const found: RecoveredTask[] = [];
   for (const record of [...records].sort(containersFirst)) {
@@ -31,6 +33,9 @@ export async function recover(parts: Parts): Promise<RecoveredTask[]> {
       }),
     );
   }
+  await endLeftExecs(parts, lines).catch((err: unknown) => {
+    parts.log.error("Cannot end what an earlier daemon left", { error: err });
+  });
   for (const { entry, runtime } of listed)
     if (!parts.tasks.find(entry.id)) await removeOrphan(parts, { entry, runtime });
   for (const id of await readdir(parts.paths.exits)) {
@@ -125,17 +130,24 @@ function execPid(record: TaskRecord): number {
 }
 
 /** Running conmons by their bundle's directory: their arguments say it, and no stale pid can be mistaken for them. */
-async function findMonitors(): Promise<Map<string, number>> {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+function findMonitors(lines: ReadonlyMap<number, readonly string[]>): Map<string, number> {
   const found = new Map<string, number>();
+  for (const [pid, args] of lines) {
+    const directory = args[args.indexOf("-b") + 1];
+    if (/(^|\/)conmon$/.test(args[0] ?? "") && directory !== undefined) found.set(directory, pid);
+  }
+  return found;
+}
+
+async function commandLines(): Promise<Map<number, readonly string[]>> {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const found = new Map<number, readonly string[]>();
   await Promise.all(
     pids.map(async (pid) => {
-      const args = await readFile(`/proc/${pid}/cmdline`, "utf8").then(
-        (text) => text.split("\0"),
-        (): string[] => [], // it has ended meanwhile
-      );
-      const directory = args[args.indexOf("-b") + 1];
-      if (/(^|\/)conmon$/.test(args[0] ?? "") && directory !== undefined) found.set(directory, Number(pid));
+      const text = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""); // it has ended meanwhile
+      const args = text.split("\0");
+      if (args.at(-1) === "") args.pop();
+      found.set(Number(pid), args);
     }),
   );
   return found;

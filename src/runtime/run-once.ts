@@ -98,7 +98,7 @@ function drain(stream: Readable | undefined, take: (bytes: Uint8Array) => void):
 }
 
 /** The message of the last error line of the runtime's JSON log; undefined when it had nothing to complain about. */
-function lastError(log: string): string | undefined {
+export function lastError(log: string): string | undefined {
   const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
   const errors = lines
     .filter((line) => line.startsWith("{"))

@@ -1,3 +1,4 @@
+import { execOnceSuite } from "./exec-once.suite.ts";
 import { processSuite } from "./processes.suite.ts";
 import { recoverSuite } from "./recovery.suite.ts";
 import { streamSuite } from "./streams.suite.ts";
@@ -7,5 +8,6 @@ for (const name of ["crun", "runc"] as const) {
   taskSuite(name);
   streamSuite(name);
   processSuite(name);
+  execOnceSuite(name);
   recoverSuite(name);
 }

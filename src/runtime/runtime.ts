@@ -42,6 +42,8 @@ export interface Runtime {
   reopenLog(id: string, needed: () => boolean): Promise<void>;
   /** A process without a monitor or a name, for build steps: ends with the daemon. Its output comes by the callback. */
   runOnce(bundle: Bundle, io: RunOnceIo): Promise<number>;
+  /** A process in a running container without a monitor or a name, for health checks: what a killed daemon leaves of it is ended by `recover`. An abort kills it with its session, and is answered when it is gone. */
+  execOnce(request: ExecOnce, io: RunOnceIo): Promise<number>;
 }
 
 export interface LimitChange {
@@ -94,6 +96,13 @@ export interface ExecRequest {
   /** Attach before it starts, so that no output is lost. */
   readonly attach: boolean;
   readonly size?: { readonly rows: number; readonly columns: number };
+}
+
+export interface ExecOnce {
+  readonly containerId: string;
+  /** For the runtime's files, of one such exec at a time; made when it is not there. */
+  readonly directory: string;
+  readonly process: ProcessSpec;
 }
 
 export interface Task {
