@@ -13,6 +13,7 @@ import type { UserNamespaces } from "../userns/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
 import type { Ulimit } from "../wire/mod.ts";
 import type { ExecTable } from "./exec/table.ts";
+import type { Healths } from "./health/healths.ts";
 import type { Hubs } from "./hub.ts";
 import type { ContainerLogs } from "./logs/container-logs.ts";
 import type { JournalAccess } from "./logs/journal-access.ts";
@@ -87,6 +88,7 @@ export interface Context extends Parts {
   readonly execs: ExecTable;
   readonly sampler: Sampler;
   readonly logs: ContainerLogs;
+  readonly health: Healths;
   /** Aborts when the daemon goes. */
   readonly closing: AbortSignal;
 }

@@ -9,6 +9,8 @@ import { mergeConfig } from "./config.ts";
 import type { CreateContainer } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
+import { healthAction } from "./health/on-failure.ts";
+import { healthWarnings } from "./health/plan.ts";
 import { settleLinks } from "./links/settle.ts";
 import { settleLogConfig } from "./logs/options.ts";
 import { networkModeOf } from "./modes.ts";
@@ -35,9 +37,10 @@ export async function create(ctx: Context, request: CreateContainer): Promise<Co
   const name = request.name ? checkName(request.name) : madeUpName(ctx.table);
   const image = findImage(ctx, request);
   const row = newRow(ctx, { request: { ...request, body: { ...request.body, hostConfig } }, name, image });
+  healthAction(row.config, row.hostConfig);
   await checkBindSources(row.mounts);
   await ctx.locks.run(row.id, () => build(ctx, { row, image }));
-  return { Id: row.id, Warnings: warnings };
+  return { Id: row.id, Warnings: [...warnings, ...healthWarnings(row.config.Healthcheck)] };
 }
 
 async function build(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {

@@ -3,6 +3,7 @@ import type { Exit } from "../runtime/mod.ts";
 import { instant, millis } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { type ContainerEvent, publishing } from "./event.ts";
+import { stopHealth } from "./health/lifecycle.ts";
 import { linksOf } from "./links/links.ts";
 import { removeLocked } from "./remove.ts";
 import { shouldRestart } from "./retry.ts";
@@ -33,16 +34,17 @@ export async function exitedLocked(ctx: Context, { row, exit }: { row: Row; exit
   const after = ctx.table.update(row.id, patch, publishing(ctx, ...eventsOf(row, exit)));
   ctx.execs.endOf(row.id);
   ctx.logs.ended(row.id);
-  if (next === "removing") return removed(ctx, after);
-  await settle(ctx, { row, down: () => takeDown(ctx, row) });
+  const unchecked = stopHealth(ctx, row);
+  if (next === "removing") return removed(ctx, after, unchecked);
+  await settle(ctx, { row, down: () => unchecked.then(() => takeDown(ctx, row)) });
   ctx.hubs.get(row.id)?.close();
   ctx.waiters.tell(row.id, { kind: "exit", code: exit.code, restarts: next === "restarting" });
   if (next === "restarting") scheduleRetry(ctx, after);
 }
 
 /** `--rm`: who waits for the exit is told when the container is gone, or cannot be removed. */
-async function removed(ctx: Context, row: Row): Promise<void> {
-  const meanwhile = () => settle(ctx, { row, down: () => endProcess(ctx, row) });
+async function removed(ctx: Context, row: Row, unchecked: Promise<void>): Promise<void> {
+  const meanwhile = () => settle(ctx, { row, down: () => unchecked.then(() => endProcess(ctx, row)) });
   try {
     await removeLocked(ctx, { row, volumes: true, meanwhile });
   } finally {

@@ -42,10 +42,10 @@ const compilers: Readonly<Record<string, Compile>> = {
     Object.entries(networksOf(ctx, row)).some(
       ([name, { NetworkID }]) => values.includes(name) || values.some((value) => value && NetworkID.startsWith(value)),
     ),
-  health: (_, values) => {
+  health: (ctx, values) => {
     const known = ["starting", "healthy", "unhealthy", "none"];
     for (const value of values) if (!known.includes(value)) throw bad("health", value);
-    return () => values.includes("none");
+    return (row) => values.includes(ctx.health.of(row.id)?.Status ?? "none");
   },
   "is-task": (_, values) => {
     const wanted = filterFlag(new Map([["is-task", values]]), "is-task");

@@ -24,7 +24,7 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
     Created: row.created,
     Path,
     Args,
-    State: stateOf(row),
+    State: stateOf(row, ctx.health.of(row.id)),
     Image: row.imageId,
     ResolvConfPath: paths.resolvConf,
     HostnamePath: paths.hostname,

@@ -1,6 +1,7 @@
 import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
+import { watchHealth } from "./health/lifecycle.ts";
 import { resolve } from "./refs.ts";
 import { signalNumber } from "./signals.ts";
 import type { Row } from "./table.ts";
@@ -54,6 +55,7 @@ export async function sendSignal(ctx: Context, { row, signal, final }: Sending):
     if (final && row.phase === "paused") {
       await ctx.runtime.freeze(row.id, false);
       ctx.table.update(row.id, { phase: transition(row.phase, "unpause", row) });
+      watchHealth(ctx, row);
     }
   } catch (err) {
     if (!(await hasEnded(ctx, row))) throw err;

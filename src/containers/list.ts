@@ -69,7 +69,7 @@ async function summary(ctx: Context, row: Row, { size, names }: Extra): Promise<
     ...(size && (await sizes(ctx, row))),
     Labels: row.config.Labels,
     State: statusOf(row),
-    Status: statusText(row, Date.now()),
+    Status: statusText(row, Date.now(), ctx.health.of(row.id)),
     HostConfig: {
       NetworkMode: hostConfig.NetworkMode,
       ...(hostConfig.Annotations && { Annotations: hostConfig.Annotations }),

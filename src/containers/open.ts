@@ -15,6 +15,7 @@ import { execExited, startExec } from "./exec/start.ts";
 import { ExecTable } from "./exec/table.ts";
 import { exited } from "./exited.ts";
 import { exportRootfs } from "./export.ts";
+import { Healths } from "./health/healths.ts";
 import { Hubs } from "./hub.ts";
 import { inspect } from "./inspect.ts";
 import { kill } from "./kill.ts";
@@ -68,6 +69,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
     execs: new ExecTable(),
     sampler: new Sampler((id) => sampleOf(ctx, id)),
     logs: new ContainerLogs({ ...parts, workers: parts.host.workers }),
+    health: new Healths(parts.db),
     closing: closing.signal,
   };
   const users = (imageId: string) => usersOf(ctx, imageId);
@@ -84,6 +86,7 @@ export async function openContainers(parts: Parts): Promise<OpenedContainers> {
       closing.abort();
       ctx.retries.stopAll();
       await ctx.logs.shutdown();
+      await ctx.health.stopAll();
     },
   };
 }

@@ -8,6 +8,7 @@ import { instant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
 import { exitedLocked, scheduleRetry } from "./exited.ts";
+import { adoptHealth } from "./health/lifecycle.ts";
 import { linksOf } from "./links/links.ts";
 import { removeLocked } from "./remove.ts";
 import { shouldStartWithDaemon } from "./retry.ts";
@@ -106,6 +107,7 @@ async function adopt(ctx: Context, { row, task }: { row: Row; task: RecoveredTas
     ctx.table.update(row.id, { phase, pid: task.pid, started, exitCode: 0, error: "" });
   }
   ctx.logs.started(row);
+  adoptHealth(ctx, ctx.table.get(row.id) ?? row);
   if (row.config.OpenStdin) void attempt(ctx, { id: row.id, body: () => bindLate(ctx, row.id) });
 }
 

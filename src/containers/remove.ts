@@ -107,6 +107,7 @@ export async function removeLocked(ctx: Context, { row, volumes, meanwhile }: Re
     throw err;
   }
   ctx.execs.dropOf(row.id);
+  ctx.health.forget(row.id);
   ctx.hubs.get(row.id)?.close();
   ctx.table.delete(row.id, (tx) => tx.afterCommit(() => publish(ctx, row, { action: "destroy" })));
   ctx.waiters.tell(row.id, { kind: "removed", code: row.exitCode });

@@ -6,6 +6,7 @@ import { rootOf } from "../userns/mod.ts";
 import { instant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { publishing } from "./event.ts";
+import { startHealth } from "./health/lifecycle.ts";
 import { findInit } from "./init.ts";
 import { mountRootfs, specMounts } from "./mounts.ts";
 import { connectNetwork, openNetwork } from "./network.ts";
@@ -43,11 +44,12 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
     const clean = { exitCode: 0, error: "", oomKilled: false, stoppedByUser: false, finished: row.finished };
     const patch = { phase, pid, started: instant(), restartCount, ...clean };
     const started = publishing(ctx, { action: "start" });
-    ctx.table.update(row.id, patch, (tx, after) => {
+    const after = ctx.table.update(row.id, patch, (tx, running) => {
       tx.afterCommit(() => tellVolumes(ctx, row, "mount"));
-      started(tx, after);
+      started(tx, running);
     });
     ctx.logs.started(row);
+    startHealth(ctx, after);
   } catch (err) {
     await failed(ctx, { row, err });
     throw err;

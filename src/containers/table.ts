@@ -33,7 +33,7 @@ export interface Row {
 
 export type RowPatch = Partial<Omit<Row, "id" | "created">>;
 
-export const containersMigrations: readonly Migration[] = [
+export const tableMigrations: readonly Migration[] = [
   {
     module: "containers",
     version: 1,

@@ -4,6 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { HostLimits } from "../runtime/mod.ts";
 import type { ContainerConfig, ContainerCreateBody, HostConfig } from "../wire/mod.ts";
+import { checkHealth } from "./health/plan.ts";
 import { checkLinks } from "./links/settle.ts";
 import { networkModeOf } from "./modes.ts";
 import { checkProcess, settleResources } from "./resources/check.ts";
@@ -36,6 +37,7 @@ export function validate(body: ContainerCreateBody, limits: HostLimits): Validat
   checkLinks(body);
   checkSysctls(hostConfig);
   parseSecurity(hostConfig);
+  checkHealth(body.config.Healthcheck);
   checkProcess(hostConfig);
   checkCgroupParent(hostConfig);
   const settled = settleResources(hostConfig, { controls: limits.controls, cpuCount: cpus().length });
@@ -225,14 +227,11 @@ function checkSysctls(host: HostConfig): void {
   }
 }
 
-function warnings({ config, hostConfig }: ContainerCreateBody): string[] {
+function warnings({ hostConfig }: ContainerCreateBody): string[] {
   const found: string[] = [];
   if (hostConfig.NetworkMode === "host" && Object.keys(hostConfig.PortBindings).length > 0) {
     found.push("Published ports are discarded when using host network mode");
   }
-  const test = config.Healthcheck?.Test ?? [];
-  if (test.length > 0 && test[0] !== "NONE")
-    found.push("The health check is recorded, but not run: it is not implemented");
   return found;
 }
 

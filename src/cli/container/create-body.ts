@@ -74,7 +74,7 @@ function processPart({ flags, given, command, attach }: CreateInput, io: CliIo):
   };
 }
 
-function hostPart({ flags }: CreateInput, io: CliIo): Record<string, unknown> {
+function hostPart({ flags, given }: CreateInput, io: CliIo): Record<string, unknown> {
   const size = sizeOf(io);
   const restart = parseRestart(flags.restart);
   if (flags.rm && restart.Name !== "" && restart.Name !== "no")
@@ -92,7 +92,7 @@ function hostPart({ flags }: CreateInput, io: CliIo): Record<string, unknown> {
     RestartPolicy: restart,
     LogConfig: { Type: flags["log-driver"], Config: pairs(flags["log-opt"]) },
     ConsoleSize: size ? [size.rows, size.columns] : [0, 0],
-    Annotations: pairs(flags.annotation),
+    Annotations: { ...pairs(flags.annotation), ...onFailure(given, flags) },
     Dns: flags.dns,
     DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
     DnsSearch: flags["dns-search"],
@@ -165,6 +165,11 @@ function resources(flags: Flags): Record<string, unknown> {
     PidsLimit: flags["pids-limit"] ?? null,
     Ulimits: flags.ulimit,
   };
+}
+
+/** Docker's API has no field for it: Berth's daemon knows the annotation. */
+function onFailure(given: ReadonlySet<string>, flags: Flags): Record<string, string> {
+  return given.has("health-on-failure") ? { "dev.berth.health-on-failure": flags["health-on-failure"] } : {};
 }
 
 function health(flags: Flags): HealthConfig | undefined {

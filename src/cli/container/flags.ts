@@ -107,6 +107,10 @@ const storageFlags = {
 const healthFlags = {
   "health-cmd": text("Command to run to check health"),
   "health-interval": duration("Time between running the check (ms|s|m|h)"),
+  "health-on-failure": choice("What to do with the container once it is unhealthy: none, kill, restart or stop", {
+    of: ["none", "kill", "restart", "stop"],
+    initial: "none",
+  }),
   "health-retries": integer("Consecutive failures needed to report unhealthy"),
   "health-start-interval": duration("Time between running the check during the start period (ms|s|m|h)"),
   "health-start-period": duration(
