@@ -95,5 +95,7 @@ async function wait(containers: Containers, request: HttpRequest): Promise<Reply
 function waitCondition(text: string | null): WaitCondition {
   if (!text) return "not-running";
   if (text === "not-running" || text === "next-exit" || text === "removed") return text;
+  const port = /^port:(\d{1,5})$/.exec(text)?.[1];
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return { port: Number(port) };
   throw new EngineError("invalid", `invalid condition: ${JSON.stringify(text.slice(0, 100))}`);
 }

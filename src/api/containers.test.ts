@@ -174,7 +174,7 @@ test("logs: options, content types, refusals", async () => {
 
 test("wait sends its headers at once, but not for a container that is not there", async () => {
   const { promise: exit, resolve } = Promise.withResolvers<{ StatusCode: number }>();
-  const conditions: string[] = [];
+  const conditions: unknown[] = [];
   const containers: Partial<Containers> = {
     wait: (ref, until) => {
       conditions.push(until);

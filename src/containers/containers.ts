@@ -63,7 +63,8 @@ export interface StopOptions {
   readonly timeout?: number;
 }
 
-export type WaitCondition = "not-running" | "next-exit" | "removed";
+/** Docker's three, and Berth's own: something listens on a TCP port of the container. */
+export type WaitCondition = "not-running" | "next-exit" | "removed" | { readonly port: number };
 
 export interface Memberships {
   /** At once where the container runs, with its next start otherwise. Throws "forbidden" when it cannot be a member, or is one. */

@@ -22,7 +22,7 @@ import type { Retries } from "./retry.ts";
 import type { SecurityDefaults } from "./security.ts";
 import type { Sampler } from "./stats/sampler.ts";
 import type { ContainerTable } from "./table.ts";
-import type { Waiters } from "./waiters.ts";
+import type { Waiters } from "./wait/waiters.ts";
 
 /** What `containers` stands on. */
 export interface Parts {

@@ -2,6 +2,7 @@ import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
 import { watchHealth } from "./health/lifecycle.ts";
+import { ignoredKey, whyIgnored } from "./ignored-signal.ts";
 import { resolve } from "./refs.ts";
 import { signalNumber } from "./signals.ts";
 import type { Row } from "./table.ts";
@@ -50,6 +51,7 @@ export interface Sending {
 
 /** A frozen process takes no signal until it is thawed: one that is to end it thaws it. Whoever is gone already is no error. */
 export async function sendSignal(ctx: Context, { row, signal, final }: Sending): Promise<void> {
+  const ignored = whyIgnored(row, signal);
   try {
     await ctx.runtime.signal(row.id, signal, "init");
     if (final && row.phase === "paused") {
@@ -60,7 +62,10 @@ export async function sendSignal(ctx: Context, { row, signal, final }: Sending):
   } catch (err) {
     if (!(await hasEnded(ctx, row))) throw err;
   }
-  publish(ctx, row, { action: "kill", attributes: { signal: String(signal) } });
+  publish(ctx, row, {
+    action: "kill",
+    attributes: { signal: String(signal), ...(ignored && { [ignoredKey]: ignored }) },
+  });
 }
 
 async function hasEnded(ctx: Context, row: Row): Promise<boolean> {

@@ -41,8 +41,8 @@ import { restart, stop } from "./stop.ts";
 import { ContainerTable, containerRoots } from "./table.ts";
 import { top } from "./top.ts";
 import { isLive } from "./transition.ts";
-import { wait } from "./wait.ts";
-import { Waiters } from "./waiters.ts";
+import { wait } from "./wait/wait.ts";
+import { Waiters } from "./wait/waiters.ts";
 
 export interface OpenedContainers extends Containers {
   /** Once, before anything else is asked: see recover.ts. Exits are heard from then on. */

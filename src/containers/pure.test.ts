@@ -18,7 +18,7 @@ import { emptyConfig, emptyHostConfig } from "./testing/bodies.ts";
 import { parsePs } from "./top.ts";
 import { phases, steps, transition } from "./transition.ts";
 import { validate } from "./validate.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters } from "./wait/waiters.ts";
 
 const who = { id: "c1", name: "n1" };
 

@@ -3,13 +3,14 @@ import { isKind } from "../errors/mod.ts";
 import type { StopOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
+import { whyIgnored } from "./ignored-signal.ts";
 import { sendSignal, stopSignalOf } from "./kill.ts";
 import { resolve } from "./refs.ts";
 import { signalNumber } from "./signals.ts";
 import { startLocked } from "./start.ts";
 import type { Row } from "./table.ts";
 import { isLive, transition } from "./transition.ts";
-import type { End } from "./waiters.ts";
+import type { End } from "./wait/waiters.ts";
 
 /** Docker's default, in seconds. */
 const defaultTimeout = 10;
@@ -43,6 +44,7 @@ export async function restart(ctx: Context, ref: string, options: StopOptions): 
 
 interface Asked {
   readonly row: Row;
+  readonly signal: number;
   readonly waiting: Promise<End>;
 }
 
@@ -60,8 +62,9 @@ async function ask(
   }
   const waiting = ctx.waiters.next(id);
   waiting.catch(() => undefined);
-  await sendSignal(ctx, { row, signal: signal ?? stopSignalOf(row), final: true });
-  return { row, waiting };
+  const sent = signal ?? stopSignalOf(row);
+  await sendSignal(ctx, { row, signal: sent, final: true });
+  return { row, waiting, signal: sent };
 }
 
 async function untilEnded(ctx: Context, asked: Asked & { timeout: number | undefined }): Promise<void> {
@@ -76,6 +79,8 @@ async function untilEnded(ctx: Context, asked: Asked & { timeout: number | undef
   const timedOut = await Promise.race([waiting.then(() => false), late]);
   stopTimer.abort();
   if (!timedOut) return;
+  const ignored = whyIgnored(row, asked.signal);
+  if (ignored) ctx.log.warn("a container is killed after its time to stop", { container: row.id, seconds, ignored });
   await ctx.locks.run(row.id, async () => {
     const now = ctx.table.get(row.id);
     if (now && isLive(now.phase) && now.pid === row.pid) await sendSignal(ctx, { row: now, signal: 9, final: true });

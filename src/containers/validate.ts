@@ -37,7 +37,7 @@ export function validate(body: ContainerCreateBody, limits: HostLimits): Validat
   checkLinks(body);
   checkSysctls(hostConfig);
   parseSecurity(hostConfig);
-  checkHealth(body.config.Healthcheck);
+  checkHealth(config.Healthcheck);
   checkProcess(hostConfig);
   checkCgroupParent(hostConfig);
   const settled = settleResources(hostConfig, { controls: limits.controls, cpuCount: cpus().length });

@@ -1,11 +1,15 @@
+import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { bool, text } from "../../flags/mod.ts";
 import type { ContainerInspect } from "../../wire/mod.ts";
 import { command } from "../command.ts";
+import type { CliIo } from "../io.ts";
 import { type Attachment, runAttached } from "../session/attached.ts";
 import { detachKeys } from "../session/detach.ts";
 import { each } from "../session/each.ts";
 import { containerPath } from "./path.ts";
+import { waitFlags } from "./ready/goal.ts";
+import { untilReady, type Waiting } from "./ready/ready.ts";
 
 const keysFlag = text("Override the key sequence for detaching a container");
 
@@ -50,11 +54,17 @@ export const start = command({
     attach: bool("Attach STDOUT/STDERR and forward signals", { short: "a" }),
     "detach-keys": keysFlag,
     interactive: bool("Attach container's STDIN", { short: "i" }),
+    ...waitFlags,
   },
   args: { min: 1 },
   async run({ flags, args, client }, io) {
     const begin = (name: string) => client.status({ method: "POST", path: containerPath(name, "/start") });
-    if (!flags.attach && !flags.interactive) return each(io, args, (name) => begin(name).then(() => name));
+    const { wait: goals, "wait-timeout": limit } = flags;
+    if (!flags.attach && !flags.interactive) {
+      if (goals.length === 0) return each(io, args, (name) => begin(name).then(() => name));
+      return each(io, args, (name) => startAndWait(name, { goals, timeout: limit / 1e6 }, { io, client }));
+    }
+    if (goals.length > 0) throw new EngineError("invalid", "--wait goes with neither --attach nor --interactive");
     const [name = "", more] = args;
     if (more !== undefined) throw new EngineError("invalid", "you cannot start and attach multiple containers at once");
     const container = await client.json<ContainerInspect>({ method: "GET", path: containerPath(name, "/json") });
@@ -66,6 +76,20 @@ export const start = command({
     return runAttached({ ...attachment, begin: () => begin(Id) }, { io, client });
   },
 });
+
+/** Lines of the log count from where the earlier process has ended. */
+async function startAndWait(
+  name: string,
+  waiting: Pick<Waiting, "goals" | "timeout">,
+  engine: { readonly io: CliIo; readonly client: Client },
+): Promise<string> {
+  const path = containerPath(name, "/json");
+  const { State } = await engine.client.json<ContainerInspect>({ method: "GET", path });
+  await engine.client.status({ method: "POST", path: containerPath(name, "/start") });
+  const since = State.Running || State.FinishedAt.startsWith("0001-") ? undefined : State.FinishedAt;
+  await untilReady({ ...waiting, name, ...(since !== undefined && { since }) }, engine);
+  return name;
+}
 
 interface Input {
   readonly stdin: boolean;

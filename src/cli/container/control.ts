@@ -1,10 +1,14 @@
-import { isKind, messageOf } from "../../errors/mod.ts";
+import type { Client } from "../../client/mod.ts";
+import { EngineError, isKind, messageOf } from "../../errors/mod.ts";
 import { bool, integer, text } from "../../flags/mod.ts";
 import type { WaitAnswer } from "../../wire/mod.ts";
 import { command } from "../command.ts";
-import { tell } from "../io.ts";
+import { type CliIo, tell } from "../io.ts";
 import { each } from "../session/each.ts";
 import { containerPath } from "./path.ts";
+import { parseGoal } from "./ready/goal.ts";
+import { untilReady } from "./ready/ready.ts";
+import { withStopWarning } from "./stop-warning.ts";
 
 /** Commands that ask the engine to do one thing to each container named. */
 
@@ -25,7 +29,8 @@ const stopping = (name: "stop" | "restart", summary: string, examples: readonly 
     run({ flags, args, client }, io) {
       const query = { signal: flags.signal || undefined, t: flags.timeout ?? flags.time };
       return each(io, args, async (one) => {
-        await client.status({ method: "POST", path: containerPath(one, `/${name}`), query });
+        const ask = () => client.status({ method: "POST", path: containerPath(one, `/${name}`), query });
+        await withStopWarning({ name: one, timeout: query.t }, { io, client }, ask);
         return one;
       });
     },
@@ -101,18 +106,41 @@ function linkPath(name: string): string {
   return `/containers/${parts.map(encodeURIComponent).join("/")}`;
 }
 
+/** Conditions that are an exit's, which the API has; their answer is its code. */
+const exits: readonly string[] = ["not-running", "next-exit", "removed"];
+
+interface Engine {
+  readonly io: CliIo;
+  readonly client: Client;
+}
+
+async function untilExit(name: string, condition: string, { client }: Engine): Promise<string> {
+  const query = condition === "not-running" ? {} : { condition };
+  const answer = await client.json<WaitAnswer>({ method: "POST", path: containerPath(name, "/wait"), query });
+  if (answer.Error) throw new EngineError("internal", answer.Error.Message);
+  return String(answer.StatusCode);
+}
+
+async function untilGoal(name: string, condition: string, engine: Engine): Promise<string> {
+  await untilReady({ name, goals: [parseGoal(condition)], timeout: 0 }, engine);
+  return "0";
+}
+
 export const wait = command({
   name: "wait",
   summary: "Block until one or more containers stop, then print their exit codes",
-  usage: "CONTAINER [CONTAINER...]",
-  examples: ["berth wait job"],
-  flags: {},
-  args: { min: 1 },
-  run: ({ args, client }, io) =>
-    each(io, args, async (name) => {
-      const answer = await client.json<WaitAnswer>({ method: "POST", path: containerPath(name, "/wait") });
-      return String(answer.StatusCode);
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  examples: ["berth wait job", "berth wait --condition healthy web db"],
+  flags: {
+    condition: text("What to wait for: not-running, next-exit, removed, running, healthy, port:N or log:REGEX", {
+      initial: "not-running",
     }),
+  },
+  args: { min: 1 },
+  run({ flags: { condition }, args, client }, io) {
+    const wait = exits.includes(condition) ? untilExit : untilGoal;
+    return each(io, args, (name) => wait(name, condition, { io, client }));
+  },
 });
 
 export const rename = command({

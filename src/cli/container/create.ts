@@ -8,6 +8,7 @@ import { type CliIo, print, tell } from "../io.ts";
 import { pullImage } from "../session/pull.ts";
 import { type CreateInput, createBody } from "./create-body.ts";
 import { type ContainerFlags, containerFlags } from "./flags.ts";
+import { type Replacement, replacing } from "./replace.ts";
 import { toldBeforeRunning } from "./status.ts";
 import { invalid } from "./values.ts";
 
@@ -22,7 +23,8 @@ export const create = command({
   async run(call, io) {
     const prepared = prepare(call, io, attachedStreams(call.flags));
     if (prepared instanceof EngineError) return toldBeforeRunning(io, call.words, prepared);
-    await print(io, `${await createContainer(call, io, prepared)}\n`);
+    const { id } = await createContainer(call, io, prepared);
+    await print(io, `${id}\n`);
     return 0;
   },
 });
@@ -44,18 +46,25 @@ export function prepare(call: Call<ContainerFlags>, io: CliIo, attach: CreateInp
     if (!["missing", "always", "never"].includes(flags.pull))
       throw invalid(`invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`);
     if (!flags["disable-content-trust"]) throw invalid("image verification (content trust) is not supported");
+    if (flags.replace && flags.name === "") throw invalid("--replace needs the --name of what is to be replaced");
     return createBody({ flags, given, image, command: rest, attach }, io);
   } catch (err) {
     return new EngineError("invalid", messageOf(err), { cause: err });
   }
 }
 
-/** Creates it, pulling the image first where that is asked for or it is missing; returns the id. */
+export interface Created {
+  readonly id: string;
+  /** The id of the container that had its name, with --replace. */
+  readonly replaced?: string;
+}
+
+/** Creates it, pulling the image first where that is asked for or it is missing. */
 export async function createContainer(
   { flags, args, client }: Call<ContainerFlags>,
   io: CliIo,
   body: Body,
-): Promise<string> {
+): Promise<Created> {
   const [image = ""] = args;
   const cidfile = flags.cidfile && resolve(io.cwd, flags.cidfile);
   if (cidfile && existsSync(cidfile))
@@ -63,21 +72,28 @@ export async function createContainer(
       "conflict",
       `container ID file found, make sure the other container isn't running or delete ${flags.cidfile}`,
     );
-  const query = { name: flags.name || undefined, platform: flags.platform || undefined };
-  const send = () => client.json<ContainerCreateAnswer>({ method: "POST", path: "/containers/create", query, body });
+  const send = (name: string) => {
+    const query = { name: name || undefined, platform: flags.platform || undefined };
+    return client.json<ContainerCreateAnswer>({ method: "POST", path: "/containers/create", query, body });
+  };
   const pull = () => pullImage(client, image, { io, quiet: flags.quiet, platform: flags.platform, to: io.stderr });
   if (flags.pull === "always") await pull();
-  const answer = await send().catch(async (err) => {
-    if (flags.pull === "never" || !isKind(err, "not-found") || !/no such image/i.test(messageOf(err))) throw err;
-    if (!flags.quiet) await tell(io, `Unable to find image '${taggedName(image)}' locally\n`);
-    await pull();
-    return send();
-  });
+  const make = (name: string) =>
+    send(name).catch(async (err) => {
+      if (flags.pull === "never" || !isKind(err, "not-found") || !/no such image/i.test(messageOf(err))) throw err;
+      if (!flags.quiet) await tell(io, `Unable to find image '${taggedName(image)}' locally\n`);
+      await pull();
+      return send(name);
+    });
+  const made: Replacement = flags.replace
+    ? await replacing(client, flags.name, make)
+    : { answer: await make(flags.name) };
+  const { answer, replaced } = made;
   if (flags["kernel-memory"] > 0)
     await tell(io, "WARNING: --kernel-memory has no effect: kernels have no such limit\n");
   for (const warning of answer.Warnings ?? []) await tell(io, `WARNING: ${warning}\n`);
   if (cidfile) writeFileSync(cidfile, answer.Id, { flag: "wx" });
-  return answer.Id;
+  return { id: answer.Id, ...(replaced !== undefined && { replaced }) };
 }
 
 function taggedName(image: string): string {

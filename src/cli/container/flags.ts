@@ -162,6 +162,7 @@ export const containerFlags = {
   platform: text("Set platform if server is multi-platform capable"),
   pull: text('Pull image before creating ("always", "missing", "never")', { initial: "missing" }),
   quiet: bool("Suppress the pull output", { short: "q" }),
+  replace: bool("Take the place of a container of the same name, which is removed (needs --name)"),
   restart: text("Restart policy to apply when a container exits", { initial: "no" }),
   rm: bool("Automatically remove the container and its associated anonymous volumes when it exits"),
   runtime: text("Runtime to use for this container"),

@@ -1,20 +1,23 @@
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
 import { bool, text, type Values } from "../../flags/mod.ts";
 import type { WaitAnswer } from "../../wire/mod.ts";
 import { type Call, command } from "../command.ts";
-import { type CliIo, print } from "../io.ts";
+import { type CliIo, print, tell } from "../io.ts";
 import { runAttached } from "../session/attached.ts";
 import { detachKeys } from "../session/detach.ts";
 import { attachedStreams, createContainer, prepare } from "./create.ts";
 import type { CreateInput } from "./create-body.ts";
 import { containerFlags } from "./flags.ts";
 import { containerPath } from "./path.ts";
+import { waitFlags } from "./ready/goal.ts";
+import { untilReady } from "./ready/ready.ts";
 import { toldBeforeRunning, toldNotStarted } from "./status.ts";
 
 const runFlags = {
   ...containerFlags,
   detach: bool("Run container in background and print container ID", { short: "d" }),
   "detach-keys": text("Override the key sequence for detaching a container"),
+  ...waitFlags,
   "sig-proxy": bool("Proxy received signals to the process", { initial: true }),
 };
 
@@ -37,10 +40,16 @@ export const run = command({
     const keys = await detachKeys(flags["detach-keys"], io);
     const body = prepare(call, io, attach);
     if (body instanceof EngineError) return toldBeforeRunning(io, words, body);
+    let replaced: string | undefined;
     try {
-      const id = await createContainer(call, io, body);
+      const made = await createContainer(call, io, body);
+      replaced = made.replaced;
+      const { id } = made;
       return await (flags.detach ? startDetached(call, io, id) : runForeground(call, io, { id, attach, keys }));
     } catch (err) {
+      const gone =
+        replaced && `The container that was called ${flags.name} before (${replaced.slice(0, 12)}) is gone.\n`;
+      if (gone) await tell(io, gone);
       return toldNotStarted(io, words, err);
     }
   },
@@ -50,16 +59,25 @@ type RunCall = Call<typeof runFlags>;
 
 function streamsOf(flags: Values<typeof runFlags>): CreateInput["attach"] {
   const attach = attachedStreams(flags);
+  if (!flags.detach && flags.wait.length > 0) throw new EngineError("invalid", "--wait needs --detach");
   if (!flags.detach) return attach;
   if (flags.attach.length > 0)
     throw new EngineError("invalid", "conflicting options: cannot specify both --attach and --detach");
   return { stdin: false, stdout: false, stderr: false };
 }
 
-async function startDetached({ client }: RunCall, io: CliIo, id: string): Promise<number> {
+/** The id is told before the wait, since the container is there whatever becomes of it. */
+async function startDetached({ client, flags }: RunCall, io: CliIo, id: string): Promise<number> {
   await client.status({ method: "POST", path: containerPath(id, "/start") });
   await print(io, `${id}\n`);
-  return 0;
+  const waiting = { name: flags.name || id.slice(0, 12), goals: flags.wait, timeout: flags["wait-timeout"] / 1e6 };
+  try {
+    await untilReady(waiting, { io, client });
+    return 0;
+  } catch (err) {
+    await tell(io, `berth: ${messageOf(err)}\n`);
+    return 1;
+  }
 }
 
 interface Foreground {

@@ -1,4 +1,4 @@
-import { EngineError } from "../errors/mod.ts";
+import { EngineError } from "../../errors/mod.ts";
 
 /** What ends a wait: a process has ended and its output is with its readers, or the container is gone. */
 export type End =
