@@ -9,6 +9,7 @@ import { detachKeys } from "../session/detach.ts";
 import { each } from "../session/each.ts";
 import { containerPath } from "./path.ts";
 import { waitFlags } from "./ready/goal.ts";
+import { endOfLog } from "./ready/log-lines.ts";
 import { untilReady, type Waiting } from "./ready/ready.ts";
 
 const keysFlag = text("Override the key sequence for detaching a container");
@@ -84,9 +85,12 @@ async function startAndWait(
   engine: { readonly io: CliIo; readonly client: Client },
 ): Promise<string> {
   const path = containerPath(name, "/json");
-  const { State } = await engine.client.json<ContainerInspect>({ method: "GET", path });
-  await engine.client.status({ method: "POST", path: containerPath(name, "/start") });
-  const since = State.Running || State.FinishedAt.startsWith("0001-") ? undefined : State.FinishedAt;
+  const { client } = engine;
+  const { State, Config } = await client.json<ContainerInspect>({ method: "GET", path });
+  const looks = waiting.goals.some((goal) => goal.kind === "log") && !State.Running;
+  const { signal } = new AbortController();
+  const since = looks ? await endOfLog({ client, name, signal }, Config.Tty) : undefined;
+  await client.status({ method: "POST", path: containerPath(name, "/start") });
   await untilReady({ ...waiting, name, ...(since !== undefined && { since }) }, engine);
   return name;
 }

@@ -14,7 +14,8 @@ const listen = "0A";
 
 /**
  * Waits until something in the container's network namespace listens on the TCP port. Nobody connects to it, so servers see
- * nothing. Throws "conflict" when the container ends first, the signal's reason when it aborts.
+ * nothing. Throws "conflict" when the container ends first or has ended, the signal's reason when it aborts. One that has not been started
+ * yet may still be.
  */
 export async function untilListening(
   ctx: Context,
@@ -24,7 +25,7 @@ export async function untilListening(
   for (;;) {
     const row = ctx.table.get(id);
     if (!row) throw new EngineError("conflict", `container ${id} was removed before it listened on port ${port}`);
-    if (!isLive(row.phase) && row.phase !== "restarting") {
+    if (!isLive(row.phase) && !["created", "restarting"].includes(row.phase)) {
       const ended = `container ${id} is not running (exit code ${row.exitCode})`;
       throw new EngineError("conflict", `${ended}: nothing listens on its port ${port}`);
     }

@@ -41,6 +41,17 @@ export async function lastLines(source: LogSource, tty: boolean): Promise<string
   return all.slice(-longestLine).trimEnd();
 }
 
+/** Where the log ends now, for `since` of what comes later; undefined for an empty one. */
+export async function endOfLog(source: LogSource, tty: boolean): Promise<string | undefined> {
+  let line = "";
+  const query = { stdout: true, stderr: true, tail: 1, timestamps: true };
+  for await (const { text } of pieces(source, { query, tty })) line += text;
+  const [, second, fraction = ""] = /^(\S+?)(?:\.(\d+))?Z /.exec(line) ?? [];
+  if (second === undefined) return undefined;
+  const nanos = BigInt(Date.parse(`${second}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0")) + 1n;
+  return `${nanos / 1_000_000_000n}.${String(nanos % 1_000_000_000n).padStart(9, "0")}`;
+}
+
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 async function* pieces(

@@ -14,7 +14,7 @@ export interface Waiting {
   readonly goals: readonly Goal[];
   /** Milliseconds; 0 is for ever. */
   readonly timeout: number;
-  /** Only log lines since then count: RFC 3339; all of them without it. */
+  /** Only log lines since then count: see `endOfLog`; all of them without it. */
   readonly since?: string;
 }
 
@@ -137,6 +137,7 @@ async function failure({ client, name }: Pick<Wait, "client" | "name">, reason: 
   if (check) words.push(`Its last check ended with ${check.ExitCode}: ${check.Output.trim() || "(no output)"}`);
   const lines = await lastLines({ client, name, signal }, container.Config.Tty).catch(() => "");
   if (lines !== "") words.push(`Its last log lines:\n${lines}`);
-  words.push(`The container is left as it is: see berth logs ${name} and berth inspect ${name}`);
+  const leaves = container.HostConfig.AutoRemove && !container.State.Running;
+  if (!leaves) words.push(`The container is left as it is: see berth logs ${name} and berth inspect ${name}`);
   return new EngineError("unavailable", words.join("\n"));
 }
