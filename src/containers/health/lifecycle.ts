@@ -15,14 +15,18 @@ const clock: Clock = { now: () => Date.now(), after };
 /** The container's process has started: its health begins anew. */
 export function startHealth(ctx: Context, row: Row): void {
   if (!planOf(row.config)) return;
-  ctx.health.put(row.id, { started: row.started, health: begun(ctx.health.of(row.id)) });
+  begin(ctx, row);
   watchHealth(ctx, row);
+}
+
+function begin(ctx: Context, row: Row): void {
+  ctx.health.put(row.id, { started: row.started, health: begun(ctx.health.of(row.id)) });
 }
 
 /** It ran while the daemon did not. What was known of this process holds until the next check; of another one, nothing. */
 export function adoptHealth(ctx: Context, row: Row): void {
-  if (!ctx.health.ofProcess(row.id, row.started)) startHealth(ctx, row);
-  else if (row.phase === "running") watchHealth(ctx, row);
+  if (planOf(row.config) && !ctx.health.ofProcess(row.id, row.started)) begin(ctx, row);
+  if (row.phase === "running") watchHealth(ctx, row);
 }
 
 /** Nobody checks a container that is stopped or frozen. Resolves when no process of the check is left. */
