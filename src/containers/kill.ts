@@ -8,12 +8,16 @@ import { signalNumber } from "./signals.ts";
 import type { Row } from "./table.ts";
 import { transition } from "./transition.ts";
 
-/** Sends a signal. One that is meant to end it also ends its restarts; SIGKILL waits until the process is gone. */
+/**
+ * Sends a signal. One that is meant to end it also ends its restarts, as any does while it waits for one; SIGKILL waits until
+ * the process is gone.
+ */
 export async function kill(ctx: Context, ref: string, signalText: string): Promise<void> {
   const signal = signalNumber(signalText || "KILL");
   const { id } = resolve(ctx.table, ref);
   const ended = await ctx.locks.run(id, async () => {
     const row = checkKill(ctx, { id, ref });
+    if (row.phase === "restarting") return giveUpRestarting(ctx, row);
     const final = signal === 9 || signal === stopSignalOf(row);
     if (final) ctx.table.update(id, { stoppedByUser: true });
     const waiting = ctx.waiters.next(id);
@@ -21,13 +25,18 @@ export async function kill(ctx: Context, ref: string, signalText: string): Promi
     await sendSignal(ctx, { row, signal, final });
     return { waiting };
   });
-  if (signal === 9) await ended.waiting;
+  if (signal === 9) await ended?.waiting;
+}
+
+/** It waits to be started again, and will not be: for whoever waits, its last end is the end. */
+export function giveUpRestarting(ctx: Context, row: Row): undefined {
+  ctx.retries.forget(row.id);
+  ctx.table.update(row.id, { stoppedByUser: true, phase: transition(row.phase, "stop", row) });
+  ctx.waiters.tell(row.id, { kind: "exit", code: row.exitCode });
 }
 
 function checkKill(ctx: Context, { id, ref }: { id: string; ref: string }): Row {
   const row = resolve(ctx.table, id);
-  if (row.phase === "restarting")
-    throw new EngineError("conflict", `cannot kill container: ${ref}: container ${id} is not running`);
   try {
     transition(row.phase, "kill", row);
     return row;

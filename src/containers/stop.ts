@@ -4,7 +4,7 @@ import type { StopOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
 import { whyIgnored } from "./ignored-signal.ts";
-import { sendSignal, stopSignalOf } from "./kill.ts";
+import { giveUpRestarting, sendSignal, stopSignalOf } from "./kill.ts";
 import { resolve } from "./refs.ts";
 import { signalNumber } from "./signals.ts";
 import { startLocked } from "./start.ts";
@@ -54,12 +54,9 @@ async function ask(
 ): Promise<Asked | undefined> {
   const before = resolve(ctx.table, id);
   const phase = transition(before.phase, "stop", before);
+  if (!isLive(phase)) return giveUpRestarting(ctx, before);
   ctx.retries.forget(id);
   const row = ctx.table.update(id, { stoppedByUser: true, phase });
-  if (!isLive(phase)) {
-    ctx.waiters.tell(id, { kind: "exit", code: row.exitCode });
-    return undefined;
-  }
   const waiting = ctx.waiters.next(id);
   waiting.catch(() => undefined);
   const sent = signal ?? stopSignalOf(row);

@@ -295,13 +295,3 @@ test("starting what runs and stopping what does not changes nothing", async () =
   expect((await call(engine, `POST /containers/${id}/stop`)).status).toBe(304);
   await engine.ok("rm", id);
 });
-
-test("a health check is recorded, and a warning says that it is not run", async () => {
-  const flags = ["--health-cmd", "test ! -e /sick", "--health-interval", "100ms", "--health-retries", "1"];
-  const { stdout, stderr } = await engine.docker("run", "-d", ...flags, "busybox", "sleep", "100000");
-  expect(stderr).toMatch(/health.*not implemented/i);
-  const id = stdout.trim();
-  const { Healthcheck } = JSON.parse(await engine.ok("inspect", "-f", "{{json .Config}}", id));
-  expect(Healthcheck).toEqual({ Test: ["CMD-SHELL", "test ! -e /sick"], Interval: 100_000_000, Retries: 1 });
-  await engine.ok("rm", "-f", id);
-});

@@ -99,6 +99,13 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
     await one("start", id);
     await waitsLong(id);
     expect((await one("rm", "-f", id)).code).toBe(0);
+    const killed = (await one("run", "-d", "--restart", "always", ...failing)).stdout.trim();
+    await waitsLong(killed);
+    const waiting = one("wait", killed);
+    expect((await one("kill", "-s", "HUP", killed)).code).toBe(0);
+    expect(await status(killed)).toBe("exited");
+    expect((await waiting).stdout).toBe("7\n");
+    await remove(killed);
   });
 
   test("what is paused: killed, stopped, not started, removed by force", async () => {

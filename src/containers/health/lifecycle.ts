@@ -48,7 +48,7 @@ export function watchHealth(ctx: Context, row: Row): void {
     started: millis(row.started),
     clock,
     check: (signal: AbortSignal) => probe(ctx, asked, signal),
-    changed: (health: Health, before: Health) => changed(ctx, { row, health, before }),
+    changed: (health: Health, before: Health) => tryChanged(ctx, { row, health, before }),
   };
   ctx.health.watch(row.id, async (signal) => {
     await watch(watched, first, signal).catch((err: unknown) => {
@@ -57,7 +57,22 @@ export function watchHealth(ctx: Context, row: Row): void {
   });
 }
 
-function changed(ctx: Context, { row, health, before }: { row: Row; health: Health; before: Health }): void {
+interface Change {
+  readonly row: Row;
+  readonly health: Health;
+  readonly before: Health;
+}
+
+/** A disk that is full for a while must not end the checks for good. */
+function tryChanged(ctx: Context, change: Change): void {
+  try {
+    changed(ctx, change);
+  } catch (err) {
+    ctx.log.error("could not record a container's health", { container: change.row.id, error: messageOf(err) });
+  }
+}
+
+function changed(ctx: Context, { row, health, before }: Change): void {
   const { Status } = health;
   const now = ctx.table.get(row.id) ?? row;
   const tell = () => publish(ctx, now, { action: `health_status: ${Status}` });
