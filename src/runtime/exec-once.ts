@@ -16,8 +16,8 @@ const pidName = "once.pid";
 const flushLimit = 200;
 /** How long a killed process may take to be gone: longer only when it is frozen, and then it dies once it is thawed. */
 const deathLimit = 5000;
-/** Between two looks for the pid of a process that is to be killed. */
-const pause = 20;
+/** Until the second look for the pid of a process that is to be killed; each time twice as long. */
+const firstPause = 20;
 /** Bytes of output that are taken at once; beyond them `breath` milliseconds lie between two chunks. */
 const freely = 256 * 1024;
 const breath = 5;
@@ -71,7 +71,7 @@ async function end(parts: Parts, { child, request }: { child: Child; request: Ex
   const exited = child.exited.then(() => {
     gone = true;
   });
-  for (let waited = 0; !gone && waited < deathLimit; waited += pause) {
+  for (let [waited, pause] = [0, firstPause]; !gone && waited < deathLimit; waited += pause, pause *= 2) {
     await killSession(parts, request).catch((err: unknown) => {
       parts.log.warn("Cannot kill a process in a container", { container: request.containerId, error: err });
     });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import type { ContainerConfig, HostConfig } from "../../wire/mod.ts";
 import { body, execBody, script } from "../testing/bodies.ts";
 import { type Engine, startEngine, until } from "../testing/engine.ts";
@@ -95,6 +96,19 @@ test("a check that takes too long is ended with its children", async () => {
   await engine.containers.unpause(id);
 });
 
+test("checks that hang keep nobody else from being checked", async () => {
+  const Healthcheck = { ...fast, Timeout: 60e9 };
+  const count = Math.max(2, availableParallelism()) + 1; // more than may be started at once
+  const hanging = await Promise.all(Array.from({ length: count }, () => start("sleep 4322", { Healthcheck })));
+  for (const id of hanging)
+    await until(
+      async () => JSON.stringify(await engine.containers.top(id, "-o pid,args")).includes("4322"),
+      "it hangs",
+    );
+  await becomes(await start("true"), "healthy");
+  for (const id of hanging) await engine.containers.remove(id, { force: true, volumes: true, link: false });
+});
+
 test("one that writes without end harms nobody", async () => {
   const id = await start("while :; do cat /bin/busybox; done", { Healthcheck: { ...fast, Timeout: 500e6 } });
   await until(async () => ((await health(id))?.Log?.length ?? 0) > 0, "there is a result");
@@ -138,7 +152,8 @@ test("what cannot be is refused", async () => {
     "Interval in Healthcheck cannot be less",
   );
   await expect(make(engine, { Healthcheck: { Test: ["CMD", "a\0b"] } })).rejects.toThrow("Healthcheck.Test must not");
-  await expect(make(engine, { Labels: { [onFailureKey]: "kill" } })).rejects.toThrow("needs a health check");
+  const asks = { Annotations: { [onFailureKey]: "kill" } };
+  await expect(make(engine, {}, asks)).rejects.toThrow("needs a health check");
 });
 
 test("kill on failure is a crash: the restart policy applies", async () => {

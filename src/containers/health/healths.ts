@@ -44,8 +44,9 @@ export class Healths {
     if (!same) this.#table.put(id, stored, also);
   }
 
-  /** `run` goes on until its signal aborts. */
+  /** `run` goes on until its signal aborts; an earlier one ends. */
   watch(id: string, run: (signal: AbortSignal) => Promise<unknown>): void {
+    this.#watching.get(id)?.abort.abort();
     const abort = new AbortController();
     const done = run(abort.signal).then(
       () => undefined,
@@ -54,13 +55,12 @@ export class Healths {
     this.#watching.set(id, { abort, done });
   }
 
-  /** Resolves when no process of the check is left; false when there was nobody who checked. */
-  async unwatch(id: string): Promise<boolean> {
+  /** Resolves when no process of the check is left. */
+  async unwatch(id: string): Promise<void> {
     const watching = this.#watching.get(id);
     this.#watching.delete(id);
     watching?.abort.abort();
     await watching?.done;
-    return watching !== undefined;
   }
 
   /** Runs `act` unless an earlier one of this container still runs. */

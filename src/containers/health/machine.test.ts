@@ -131,6 +131,7 @@ test("the action on failure: the annotation before the label, refused without a 
   expect(healthAction(config, {})).toBe("stop");
   expect(healthAction(config, { Annotations: { [onFailureKey]: "restart" } })).toBe("restart");
   expect(healthAction(emptyConfig, {})).toBe("none");
+  expect(healthAction({ ...config, Healthcheck: { Test: ["NONE"] } }, {})).toBe("none");
   expect(() => healthAction(config, { Annotations: { [onFailureKey]: "explode" } })).toThrow(
     "invalid dev.berth.health-on-failure: 'explode': use one of none, kill, restart, stop",
   );

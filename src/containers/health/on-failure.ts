@@ -13,16 +13,18 @@ export const onFailureKey = "dev.berth.health-on-failure";
 const actions = ["none", "kill", "restart", "stop"] as const;
 export type HealthAction = (typeof actions)[number];
 
-/** Throws "invalid" for a word that is none of the four, and for an action that no health check could lead to. */
+/**
+ * Throws "invalid" for a word that is none of the four, and for an annotation that asks for what no health check could lead to.
+ * A label may be the image's, whose check the user has switched off: it has no effect then.
+ */
 export function healthAction(config: ContainerConfig, host: Pick<HostConfig, "Annotations">): HealthAction {
   const asked = host.Annotations?.[onFailureKey] ?? config.Labels[onFailureKey] ?? "none";
   const action = actions.find((one) => one === asked);
   if (!action)
     throw new EngineError("invalid", `invalid ${onFailureKey}: '${asked}': use one of ${actions.join(", ")}`);
-  if (action !== "none" && !planOf(config)) {
-    throw new EngineError("invalid", `invalid ${onFailureKey}: ${action} needs a health check, and there is none`);
-  }
-  return action;
+  if (action === "none" || planOf(config)) return action;
+  if (host.Annotations?.[onFailureKey] === undefined) return "none";
+  throw new EngineError("invalid", `invalid ${onFailureKey}: ${action} needs a health check, and there is none`);
 }
 
 /** Does what the container asks for now that it is unhealthy; what fails is tried again after the next failing check. */

@@ -39,6 +39,7 @@ export async function probe(ctx: Context, asked: Probe, signal: AbortSignal): Pr
 }
 
 async function check(ctx: Context, asked: Probe, signal: AbortSignal): Promise<Check> {
+  signal.throwIfAborted();
   const { timeout } = asked.plan;
   const Start = instant();
   const output = new Output();
