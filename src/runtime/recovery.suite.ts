@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RecoveredTask, Runtime } from "./runtime.ts";
 import { exitOf, Lab, outputOf, until } from "./testing/lab.ts";
@@ -48,7 +48,9 @@ export function recoverSuite(name: "crun" | "runc"): void {
         await lab.runtime.freeze(paused.id, true);
         const created = lab.bundle(["/bin/sh", "-c", "exit 3"]);
         await lab.runtime.create(created);
-        const request = lab.exec(running.id, ["/bin/sh", "-c", "sleep 0.3; exit 6"], { attach: false });
+        const go = join(lab.rootfs, "tmp", "go");
+        const script = "while ! [ -e /tmp/go ]; do sleep 0.05; done; exit 6";
+        const request = lab.exec(running.id, ["/bin/sh", "-c", script], { attach: false });
         await lab.runtime.exec(request);
         const { runtime, found } = await next();
         expect(found.get(running.id)).toEqual({
@@ -60,7 +62,9 @@ export function recoverSuite(name: "crun" | "runc"): void {
         expect(found.get(paused.id)).toMatchObject({ state: "paused", pid: paused.task.pid });
         expect(found.get(created.id)).toMatchObject({ state: "created" });
         expect(found.get(request.execId)).toMatchObject({ state: "running" });
+        writeFileSync(go, "");
         expect((await exitOf(runtime, request.execId)).code).toBe(6);
+        rmSync(go);
         await runtime.start(created.id);
         expect((await exitOf(runtime, created.id)).code).toBe(3);
         await runtime.signal(paused.id, 9, "init");
