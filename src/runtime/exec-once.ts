@@ -44,7 +44,8 @@ export async function execOnce(parts: Parts, request: ExecOnce, io: RunOnceIo): 
 async function run(parts: Parts, request: ExecOnce, { io, log }: { io: RunOnceIo; log: string }): Promise<number> {
   const { containerId, directory } = request;
   const files = ["--pid-file", join(directory, pidName), "--process", join(directory, "process.json")];
-  const argv = parts.cli.argv("--log", log, "--log-format", "json", "exec", ...files, containerId);
+  const { cli } = parts.runtimes.get(parts.tasks.get(containerId).record.runtime);
+  const argv = cli.argv("--log", log, "--log-format", "json", "exec", ...files, containerId);
   const stdio = ["ignore", "pipe", "pipe"] as const;
   const child = parts.host.processes.spawn(argv, { cwd: directory, env: {}, stdio, detached: true });
   const killed = Promise.withResolvers<void>();
@@ -137,7 +138,8 @@ function drain(stream: Readable | undefined, take: (bytes: Uint8Array) => void):
 export async function endLeftExecs(parts: Parts, lines: ReadonlyMap<number, readonly string[]>): Promise<void> {
   for (const [pid, args] of lines) {
     const file = args[args.indexOf("--pid-file") + 1] ?? "";
-    if (!args.includes(parts.paths.state) || !args.includes("exec") || !file.endsWith(`/${pidName}`)) continue;
+    const ours = args.some((arg) => arg.startsWith(`${parts.paths.state}/`));
+    if (!ours || !args.includes("exec") || !file.endsWith(`/${pidName}`)) continue;
     const containerId = args.at(-1) ?? "";
     parts.log.info("Ending a health check that an earlier daemon left", { container: containerId });
     await killSession(parts, { containerId, directory: file.slice(0, -pidName.length - 1) });

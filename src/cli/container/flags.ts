@@ -1,4 +1,4 @@
-import { bool, integer, list, listOf, parseBytes, parseUlimit, text, value } from "../../flags/mod.ts";
+import { bool, choice, integer, list, listOf, parseBytes, parseUlimit, text, value } from "../../flags/mod.ts";
 import { parseByteRate, parseDeviceWeight, parseOperationRate, parseWeight } from "./devices.ts";
 import {
   parseDeviceRule,
