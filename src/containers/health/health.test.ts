@@ -151,7 +151,9 @@ test("what cannot be is refused", async () => {
   await expect(make(engine, { Healthcheck: { Interval: 1000 } })).rejects.toThrow(
     "Interval in Healthcheck cannot be less",
   );
-  await expect(make(engine, { Healthcheck: { Test: ["CMD", "a\0b"] } })).rejects.toThrow("Healthcheck.Test must not");
+  await expect(make(engine, { Healthcheck: { Test: ["CMD", "a\0b"] } })).rejects.toThrow(
+    "Healthcheck must not hold a NUL byte",
+  );
   const asks = { Annotations: { [onFailureKey]: "kill" } };
   await expect(make(engine, {}, asks)).rejects.toThrow("needs a health check");
 });
