@@ -120,12 +120,18 @@ async function untilPort(wait: Wait, port: number): Promise<void> {
 async function untilLogged(wait: Wait, pattern: RegExp): Promise<void> {
   for (;;) {
     const { Config } = await inspected(wait);
-    if (await lineMatches(wait, { pattern, tty: Config.Tty })) return;
+    if (await lineMatches(wait, { pattern, tty: Config.Tty }).catch(noLog)) return;
     const { State } = await inspected(wait); // the log ends with the process
     requireLife(State);
     wait.progress.show(State.Status);
     await after(pause, wait.signal);
   }
+}
+
+/** A container that is being removed has no log any more, which is an end like that of its process. */
+function noLog(err: unknown): boolean {
+  if (isKind(err, "conflict") || isKind(err, "not-found")) return false;
+  throw err;
 }
 
 async function failure({ client, name }: Pick<Wait, "client" | "name">, reason: string): Promise<EngineError> {
