@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Containers, StopOptions } from "../containers/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Route } from "../http/mod.ts";
@@ -9,7 +10,6 @@ import {
   queryFlag,
   queryInteger,
   queryText,
-  requiredText,
 } from "../wire/mod.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { portRoutes } from "./ports.ts";
@@ -46,7 +46,7 @@ function lifecycle(containers: Containers): Route[] {
     step("kill", (ref, { query }) => containers.kill(ref, query.get("signal") || "SIGKILL")),
     step("pause", (ref) => containers.pause(ref)),
     step("unpause", (ref) => containers.unpause(ref)),
-    step("rename", (ref, { query }) => containers.rename(ref, requiredText(query, "name").replace(/^\//, ""))),
+    step("rename", (ref, { query }) => containers.rename(ref, (query.get("name") ?? "").replace(/^\//, ""))),
   ];
 }
 
@@ -96,7 +96,7 @@ function changing(containers: Containers): Route[] {
 
 async function create(containers: Containers, request: HttpRequest) {
   const sent = await request.json();
-  if (sent === undefined || sent === null)
+  if (sent === undefined || sent === null || isDeepStrictEqual(sent, {}))
     throw new EngineError("invalid", "config cannot be empty in order to create a container");
   const name = queryText(request.query, "name")?.replace(/^\//, "");
   const platform = queryText(request.query, "platform");

@@ -47,10 +47,18 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
   };
 }
 
+/** dockerd shows these with Linux containers, too. */
+const windowsLimits = { CpuCount: 0, CpuPercent: 0, IOMaximumIOps: 0, IOMaximumBandwidth: 0 } as const;
+
 /** A privileged container has none of the default paths. */
 function shownHostConfig(host: HostConfig): HostConfig {
   const [masked, readonly] = host.Privileged ? [null, null] : [defaultMaskedPaths, defaultReadonlyPaths];
-  return { ...host, MaskedPaths: host.MaskedPaths ?? masked, ReadonlyPaths: host.ReadonlyPaths ?? readonly };
+  return {
+    ...windowsLimits,
+    ...host,
+    MaskedPaths: host.MaskedPaths ?? masked,
+    ReadonlyPaths: host.ReadonlyPaths ?? readonly,
+  };
 }
 
 /** UpperDir as tools expect it; the lower ones are the snapshot store's own business. */

@@ -1,4 +1,4 @@
-import { EngineError, isKind, messageOf } from "../errors/mod.ts";
+import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
 import { watchHealth } from "./health/lifecycle.ts";
@@ -13,10 +13,17 @@ import { transition } from "./transition.ts";
  * the process is gone.
  */
 export async function kill(ctx: Context, ref: string, signalText: string): Promise<void> {
-  const signal = signalNumber(signalText || "KILL");
+  try {
+    await killNow(ctx, { ref, signal: signalNumber(signalText || "KILL") });
+  } catch (err) {
+    throw new EngineError(kindOf(err), `cannot kill container: ${ref}: ${messageOf(err)}`, { cause: err });
+  }
+}
+
+async function killNow(ctx: Context, { ref, signal }: { ref: string; signal: number }): Promise<void> {
   const { id } = resolve(ctx.table, ref);
   const ended = await ctx.locks.run(id, async () => {
-    const row = checkKill(ctx, { id, ref });
+    const row = checkKill(ctx, id);
     if (row.phase === "restarting") return giveUpRestarting(ctx, row);
     const final = signal === 9 || signal === stopSignalOf(row);
     if (final) ctx.table.update(id, { stoppedByUser: true });
@@ -35,15 +42,10 @@ export function giveUpRestarting(ctx: Context, row: Row): undefined {
   ctx.waiters.tell(row.id, { kind: "exit", code: row.exitCode });
 }
 
-function checkKill(ctx: Context, { id, ref }: { id: string; ref: string }): Row {
+function checkKill(ctx: Context, id: string): Row {
   const row = resolve(ctx.table, id);
-  try {
-    transition(row.phase, "kill", row);
-    return row;
-  } catch (err) {
-    if (!isKind(err, "conflict")) throw err;
-    throw new EngineError("conflict", `cannot kill container: ${ref}: ${messageOf(err)}`, { cause: err });
-  }
+  transition(row.phase, "kill", row);
+  return row;
 }
 
 /** The container's own stop signal, SIGTERM by default. */

@@ -6,9 +6,8 @@ const largest = 64;
 /** The number of a signal as users write it: "KILL", "SIGTERM", "9", "RTMIN+3". Throws "invalid". */
 export function signalNumber(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : byName(text.toUpperCase().replace(/^SIG/, ""));
-  if (number === undefined || number < 1 || number > largest) {
-    throw new EngineError("invalid", `invalid signal: ${text}`);
-  }
+  if (number === undefined || number === 0) throw new EngineError("invalid", `invalid signal: ${text}`);
+  if (number > largest) throw new EngineError("invalid", `the linux daemon does not support signal ${number}`);
   return number;
 }
 

@@ -4,6 +4,7 @@ import {
   type Filters,
   filterFlag,
   hasLabel,
+  matchesName,
   type NetworkContainer,
   type NetworkInspect,
   requireFilters,
@@ -111,7 +112,7 @@ function matches(network: NetworkInspect, key: string, values: readonly string[]
 }
 
 function matchesOne(network: NetworkInspect, key: string, value: string): boolean {
-  if (key === "name") return network.Name.includes(value);
+  if (key === "name") return matchesName(network.Name, value);
   if (key === "id") return network.Id.startsWith(value);
   if (key === "driver") return network.Driver === value;
   if (key === "scope") return network.Scope === value;

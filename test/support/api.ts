@@ -11,7 +11,7 @@ export interface Answer {
 }
 
 /** One request of the API, without a CLI's own checks: `call(engine, "POST /v1.51/containers/create", {…})`. */
-export async function call(engine: Engine, request: string, body?: unknown): Promise<Answer> {
+export async function call(engine: Pick<Engine, "host">, request: string, body?: unknown): Promise<Answer> {
   const [method = "", path = ""] = request.split(" ");
   const raw = body instanceof Uint8Array || typeof body === "string";
   const response = await fetch(`http://berth${path}`, {

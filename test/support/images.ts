@@ -25,7 +25,7 @@ export function busyboxRootfs(...more: readonly Entry[]): Uint8Array {
 }
 
 /** Gives an engine the image that most tests run: `busybox:latest`, whose command is `sh`. */
-export async function importBusybox(engine: Engine, name = "busybox"): Promise<void> {
+export async function importBusybox(engine: Pick<Engine, "host">, name = "busybox"): Promise<void> {
   const change = encodeURIComponent('CMD ["sh"]');
   const answer = await call(
     engine,
