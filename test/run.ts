@@ -43,6 +43,7 @@ const stages: readonly Stage[] = [
   { name: "unit", run: () => bunTest("src") },
   { name: "chapter", run: () => onMirror(chapter) },
   { name: "conformance", run: () => onMirror(conformance) },
+  { name: "differential", run: differential },
   { name: "e2e", run: () => bunTest("test/e2e") },
 ];
 
@@ -77,6 +78,11 @@ async function conformance({ host }: Registry): Promise<void> {
     summary: /builder: (\d+)\/(\d+) cases passed/,
     env,
   });
+}
+
+/** What a dockerd answered once, and what Berth answers now. */
+async function differential(): Promise<void> {
+  await counted("differential", ["test/differential/run"], { summary: /(\d+) passed, (\d+) failed/ });
 }
 
 /** The chapter wants a registry that is empty: what it pushed has to go. */

@@ -15,17 +15,17 @@ const propagations = new Set(["shared", "rshared", "slave", "rslave", "private",
 /** SELinux labels mean nothing on a host without it; consistency means nothing on Linux: Docker takes both in silence. */
 const harmless = new Set(["z", "Z", "consistent", "cached", "delegated", "default"]);
 
-/** Throws "invalid" in Docker's words, naming the specification. */
+/** Throws "invalid" in Docker's words. The destination may still be a relative path. */
 export function parseBind(spec: string): Bind {
   const parts = spec.split(":");
-  if (spec === "" || parts.length > 3 || parts.some((part) => part === "")) throw invalid(spec);
+  if (spec === "" || parts.length > 3 || parts.some((part) => part === ""))
+    throw new EngineError("invalid", `invalid volume specification: '${spec}'`);
   const [first = "", second, mode = ""] = parts;
   if (second === undefined) return { destination: first, mode: "", readOnly: false, noCopy: false };
   if (parts.length === 2 && !second.startsWith("/") && first.startsWith("/") && isMode(second)) {
-    return { destination: first, ...parseMode(spec, second) };
+    return { destination: first, ...parseMode(second) };
   }
-  if (!second.startsWith("/")) throw invalid(spec, `invalid mount path: '${second}' mount path must be absolute`);
-  return { source: first, destination: second, ...parseMode(spec, mode) };
+  return { source: first, destination: second, ...parseMode(mode) };
 }
 
 function isMode(text: string): boolean {
@@ -36,12 +36,12 @@ function isWord(word: string): boolean {
   return word === "ro" || word === "rw" || word === "nocopy" || propagations.has(word) || harmless.has(word);
 }
 
-function parseMode(spec: string, mode: string): Pick<Bind, "mode" | "readOnly" | "noCopy" | "propagation"> {
+function parseMode(mode: string): Pick<Bind, "mode" | "readOnly" | "noCopy" | "propagation"> {
   const words = mode === "" ? [] : mode.split(",");
-  if (!words.every(isWord) || new Set(words).size !== words.length) throw invalid(spec, `invalid mode: ${mode}`);
-  if (words.includes("ro") && words.includes("rw")) throw invalid(spec, `invalid mode: ${mode}`);
+  if (!words.every(isWord) || new Set(words).size !== words.length) throw badMode(mode);
+  if (words.includes("ro") && words.includes("rw")) throw badMode(mode);
   const found = words.filter((word) => propagations.has(word));
-  if (found.length > 1) throw invalid(spec, `invalid mode: ${mode}`);
+  if (found.length > 1) throw badMode(mode);
   const [propagation] = found;
   return {
     mode,
@@ -51,6 +51,6 @@ function parseMode(spec: string, mode: string): Pick<Bind, "mode" | "readOnly" |
   };
 }
 
-function invalid(spec: string, why?: string): EngineError {
-  return new EngineError("invalid", `invalid volume specification: '${spec}'${why ? `: ${why}` : ""}`);
+function badMode(mode: string): EngineError {
+  return new EngineError("invalid", `invalid mode: ${mode}`);
 }

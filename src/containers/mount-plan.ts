@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
 import type { ContainerConfig, HostConfig, MountRequest } from "../wire/mod.ts";
 import { type Bind, parseBind } from "./bind.ts";
 import type { MountEntry } from "./mount-entry.ts";
@@ -21,10 +21,7 @@ const anonymousName = () => randomBytes(32).toString("hex");
  * Throws "invalid" in Docker's words.
  */
 export function planMounts({ hostConfig, volumes, inherited }: MountWishes): MountEntry[] {
-  const asked = [
-    ...(hostConfig.Binds ?? []).map((spec) => fromBind(parseBind(spec))),
-    ...(hostConfig.Mounts ?? []).map(fromRequest),
-  ];
+  const asked = [...(hostConfig.Binds ?? []).map(fromSpec), ...(hostConfig.Mounts ?? []).map(fromRequest)];
   const plan = new Map(inherited.map((entry) => [entry.destination, entry]));
   const taken = new Set<string>();
   for (const entry of asked) {
@@ -61,6 +58,16 @@ export function cleanDestination(path: string): string {
   const clean = posix.normalize(path).replace(/\/$/, "");
   if (clean === "") throw new EngineError("invalid", "invalid specification: destination can't be '/'");
   return clean;
+}
+
+function fromSpec(spec: string): MountEntry {
+  const bind = parseBind(spec);
+  try {
+    return fromBind(bind);
+  } catch (err) {
+    const why = `invalid mount config for type "${bind.source?.startsWith("/") ? "bind" : "volume"}": ${messageOf(err)}`;
+    throw new EngineError(kindOf(err), `invalid volume specification: '${spec}': ${why}`, { cause: err });
+  }
 }
 
 function fromBind(bind: Bind): MountEntry {

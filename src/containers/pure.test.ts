@@ -86,8 +86,11 @@ test("-v: bind, volume, anonymous, options", () => {
   expect(parseBind("name:/b:nocopy")).toMatchObject({ source: "name", noCopy: true });
   expect(parseBind("/anon")).toEqual({ destination: "/anon", mode: "", readOnly: false, noCopy: false });
   expect(parseBind("/a:/b:rshared").propagation).toBe("rshared");
-  for (const bad of ["", "a:b:c:d", "/a:b", "/a:/b:ro,rw", "/a:/b:nope", "/a:/b:shared,slave", ":/b"]) {
+  for (const bad of ["", "a:b:c:d", ":/b"]) {
     expect(() => parseBind(bad)).toThrow(`invalid volume specification: '${bad}'`);
+  }
+  for (const mode of ["ro,rw", "nope", "shared,slave"]) {
+    expect(() => parseBind(`/a:/b:${mode}`)).toThrow(`invalid mode: ${mode}`);
   }
 });
 
@@ -114,7 +117,8 @@ test("mounts: what wins at the same destination, and what is refused", () => {
 
 test("signals, names, security options, instants", () => {
   expect(["KILL", "SIGTERM", "9", "RTMIN+3", "rtmax-1"].map(signalNumber)).toEqual([9, 15, 9, 37, 63]);
-  for (const bad of ["0", "65", "NO", "RTMIN-1"]) expect(() => signalNumber(bad)).toThrow(`invalid signal: ${bad}`);
+  for (const bad of ["0", "NO", "RTMIN-1"]) expect(() => signalNumber(bad)).toThrow(`invalid signal: ${bad}`);
+  expect(() => signalNumber("65")).toThrow("the linux daemon does not support signal 65");
   expect(checkName("/a.b-c")).toBe("a.b-c");
   expect(() => checkName("x")).toThrow("Invalid container name (x)");
   const security = (...SecurityOpt: string[]) => parseSecurity({ SecurityOpt, Privileged: false });

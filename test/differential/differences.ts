@@ -31,6 +31,12 @@ export class Differences {
     return compare(golden, answer).filter((change) => !this.#listed(place, { cli, change }));
   }
 
+  /** Reasons without a row in the document, whose first column they are. */
+  undocumented(document: string): string[] {
+    const rows = new Set(document.split("\n").map((line) => line.split("|")[1]?.trim()));
+    return [...new Set(this.#rules.map(({ reason }) => reason))].filter((reason) => !rows.has(reason));
+  }
+
   /** The listed ones that have not been seen: they differ no longer. */
   stale(cli: string): string[] {
     return this.#rules

@@ -63,10 +63,13 @@ async function replay(scenarios: readonly Scenario[], { program, cli }: Client):
       }
     }
   }
-  for (const line of positionals.length === 0 ? differences.stale(cli) : []) {
-    totals.failed++;
-    say(`FAIL  differs no longer: ${line}`);
-  }
+  const document = await Bun.file(`${import.meta.dir}/../../docs/differences.md`).text();
+  const lists = [
+    ...differences.undocumented(document).map((reason) => `not in docs/differences.md: ${reason}`),
+    ...(positionals.length === 0 ? differences.stale(cli) : []).map((line) => `differs no longer: ${line}`),
+  ];
+  for (const line of lists) say(`FAIL  ${line}`);
+  totals.failed += lists.length;
   say(`differential with docker CLI ${cli}: ${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
 }
