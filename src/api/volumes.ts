@@ -1,7 +1,8 @@
 import type { Route } from "../http/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
-import { decodeFilters, decodeVolumeCreate, queryFlag } from "../wire/mod.ts";
+import { decodeFilters, decodeVolumeCreate, type Filters, queryFlag } from "../wire/mod.ts";
 import { empty, json, param } from "./reply.ts";
+import { atLeast } from "./version.ts";
 
 export function volumeRoutes(volumes: Pick<Volumes, "create" | "get" | "list" | "remove" | "prune">): Route[] {
   return [
@@ -27,10 +28,15 @@ export function volumeRoutes(volumes: Pick<Volumes, "create" | "get" | "list" | 
     {
       method: "POST",
       path: "/volumes/prune",
-      handle: async ({ query }) => {
-        const { deleted, reclaimed } = await volumes.prune(decodeFilters(query));
+      handle: async ({ query, apiVersion }) => {
+        const { deleted, reclaimed } = await volumes.prune(pruneFilters(decodeFilters(query), apiVersion));
         return json({ VolumesDeleted: deleted, SpaceReclaimed: reclaimed });
       },
     },
   ];
+}
+
+/** Until API 1.41 pruning took volumes with names, too, and there was no filter `all`. */
+function pruneFilters(filters: Filters, version: string): Filters {
+  return atLeast(version, "1.42") ? filters : new Map([...filters, ["all", ["true"]]]);
 }
