@@ -26,7 +26,15 @@ export async function importReaper(engine: Pick<Engine, "host">): Promise<void> 
   const directory = mkdtempSync(join(tmpdir(), "berth-reaper-"));
   try {
     const built = Bun.spawnSync(
-      [process.execPath, "build", "--compile", "--minify", `${import.meta.dir}/reaper/reaper.ts`, "--outfile", "reaper"],
+      [
+        process.execPath,
+        "build",
+        "--compile",
+        "--minify",
+        `${import.meta.dir}/reaper/reaper.ts`,
+        "--outfile",
+        "reaper",
+      ],
       { cwd: directory },
     );
     if (built.exitCode !== 0) throw new Error(`compiling the reaper: ${built.stderr}`);
