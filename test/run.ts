@@ -44,6 +44,7 @@ const stages: readonly Stage[] = [
   { name: "chapter", run: () => onMirror(chapter) },
   { name: "conformance", run: () => onMirror(conformance) },
   { name: "differential", run: differential },
+  { name: "clients", run: () => bunTest("test/clients") },
   { name: "e2e", run: () => bunTest("test/e2e") },
 ];
 

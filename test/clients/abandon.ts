@@ -14,7 +14,7 @@ const volume = await client.container.dockerode.createVolume({ Labels: label });
 const made = {
   container: container.getId(),
   network: network.getId(),
-  volume: volume.Name,
+  volume: volume.name,
   reaper: reaper.containerId,
 };
 process.stdout.write(`${JSON.stringify(made)}\n`);

@@ -33,7 +33,7 @@ function environment(): Record<string, string> {
 }
 
 async function start(container: import("testcontainers").GenericContainer): Promise<StartedTestContainer> {
-  const running = await container.start();
+  const running = await container.withStartupTimeout(20_000).start();
   started.push(running);
   return running;
 }
