@@ -15,7 +15,7 @@ interface Rule {
 
 /**
  * The known differences. In `differences.txt` a line in brackets says why they are there; `in TOPIC/NAME:STEP…` says where,
- * `cli MAJOR` with which CLI alone; then come the lines that differ, golden ones with `-` and Berth's with `+` in front. A
+ * `cli MAJOR` with which CLI alone, until `cli any`; then come the lines that differ, golden ones with `-` and Berth's with `+` in front. A
  * `*` stands for anything.
  */
 export class Differences {
@@ -66,7 +66,7 @@ function parse(text: string): Rule[] {
     if (line === "" || word === "#") continue;
     else if (reason !== undefined) head = { reason, cli: undefined, places: [] };
     else if (word === "in") head = { ...head, places: rest.map(wildcard) };
-    else if (word === "cli") head = { ...head, cli: rest[0] };
+    else if (word === "cli") head = { ...head, cli: rest[0] === "any" ? undefined : rest[0] };
     else if (word === "-" || word === "+") rules.push({ ...head, sign: word, ...pattern(line.slice(2)) });
     else throw new Error(`differences.txt: not understood: ${line}`);
   }

@@ -13,6 +13,9 @@ const unit = "(?:second|minute|hour|day|week|month|year)s?";
 const size = String.raw`\d+(?:\.\d+)?(?:e\+\d+)?\s?(?:[kMGT]i?)?B\b`;
 
 const rules: readonly (readonly [RegExp, string])[] = [
+  // Which of two failures the CLI 20.10 sees first is chance.
+  [/^time=.*level=error msg="error waiting for container: context canceled"\n/gm, ""],
+  [/(\.docker_temp_)\d+/g, "$1<n>"],
   [/\b[0-9a-f]{64}\b/g, "<id>"],
   [/\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12}\b/g, "<short>"],
   [new RegExp(String.raw`${time}(?:Z|[+-]\d\d:\d\d| [+-]\d{4} [A-Z]+)`, "g"), "<time>"],
