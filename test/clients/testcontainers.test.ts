@@ -125,7 +125,8 @@ test("networks and aliases", async () => {
   expect(json.NetworkSettings.Networks[network.getName()].Aliases).toContain("web");
   const address = container.getIpAddress(network.getName());
   const other = await start(sleeper().withNetwork(network));
-  expect((await other.exec(["ping", "-c", "1", "-W", "5", address])).exitCode).toBe(0);
+  for (const target of ["web", address])
+    expect((await other.exec(["ping", "-c", "1", "-W", "5", target])).exitCode).toBe(0);
 });
 
 test("environment, labels, tmpfs, user, entrypoint, limits", async () => {

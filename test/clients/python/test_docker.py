@@ -417,6 +417,13 @@ class Networks(Case):
         self.assertEqual(made.wait()["StatusCode"], 0)
         self.assertIn(b"/db\n", made.logs())
 
+    def test_names(self):
+        network = self.client.networks.create(self.label, labels={self.label: ""})
+        other = self.sleeper(name=f"{self.label}-a")
+        network.connect(other, aliases=["web"])
+        command = ["sh", "-c", f"for one in {self.label}-a web; do ping -c 1 -W 5 $one >/dev/null && echo $one; done"]
+        self.assertEqual(self.run_(command, network=network.name), f"{self.label}-a\nweb\n".encode())
+
 
 class Clients(Case):
     def test_old_versions(self):
