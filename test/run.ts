@@ -83,6 +83,7 @@ async function conformance({ host }: Registry): Promise<void> {
 
 /** What a dockerd answered once, and what Berth answers now. */
 async function differential(): Promise<void> {
+  await bunTest("test/differential");
   await counted("differential", ["test/differential/run"], { summary: /(\d+) passed, (\d+) failed/ });
 }
 
