@@ -1,10 +1,10 @@
 import type { Query } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
+import { re2 } from "../patterns/mod.ts";
 import {
   type Filters,
   filterFlag,
   hasLabel,
-  matchesName,
   type NetworkContainer,
   type NetworkInspect,
   requireFilters,
@@ -112,7 +112,7 @@ function matches(network: NetworkInspect, key: string, values: readonly string[]
 }
 
 function matchesOne(network: NetworkInspect, key: string, value: string): boolean {
-  if (key === "name") return matchesName(network.Name, value);
+  if (key === "name") return network.Name === value || re2([value])(network.Name);
   if (key === "id") return network.Id.startsWith(value);
   if (key === "driver") return network.Driver === value;
   if (key === "scope") return network.Scope === value;

@@ -1,5 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
-import { type Filters, filterFlag, hasLabel, matchesName } from "../wire/mod.ts";
+import { re2 } from "../patterns/mod.ts";
+import { type Filters, filterFlag, hasLabel } from "../wire/mod.ts";
 import type { VolumeRow } from "./table.ts";
 
 export type VolumePredicate = (volume: VolumeRow, held: boolean) => boolean;
@@ -7,7 +8,10 @@ export type VolumePredicate = (volume: VolumeRow, held: boolean) => boolean;
 type Maker = (values: readonly string[], filters: Filters) => VolumePredicate;
 
 const forList: Readonly<Record<string, Maker>> = {
-  name: (values) => (volume) => values.some((value) => matchesName(volume.name, value)),
+  name: (values) => {
+    const matches = re2(values);
+    return (volume) => values.includes(volume.name) || matches(volume.name);
+  },
   driver: (values) => (volume) => values.includes(volume.driver),
   label: (values) => (volume) => values.every((value) => hasLabel(volume.labels, value)),
   dangling: (_, filters) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filterFlag, filterUntil, hasLabel, labelTest, matchesName, requireFilters } from "./mod.ts";
+import { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./mod.ts";
 
 test("keys that are not known are refused by name", () => {
   requireFilters(new Map([["label", []]]), ["label", "until"]);
@@ -42,13 +42,4 @@ test("labels", () => {
   );
   expect([matches({ a: "", b: "" }), matches({ a: "" }), matches(labels)]).toEqual([true, false, false]);
   expect(labelTest(new Map())({})).toBe(true);
-});
-
-test("names: a part, a regular expression, what is none as it is", () => {
-  expect(matchesName("web-1", "eb-")).toBe(true);
-  expect(matchesName("web-1", "^web-[0-9]$")).toBe(true);
-  expect(matchesName("web-1", "^eb")).toBe(false);
-  expect(matchesName("web-1", "(")).toBe(false);
-  expect(matchesName("a(b", "(")).toBe(true);
-  expect(matchesName("aaa", `^${"(a?)".repeat(100)}$`)).toBe(false);
 });

@@ -38,20 +38,6 @@ export function hasLabel(labels: Readonly<Record<string, string>>, wanted: strin
   return Object.hasOwn(labels, key) && (at < 0 || labels[key] === wanted.slice(at + 1));
 }
 
-/**
- * Whether a name has a filter's value in it, or fits it as a regular expression; one that is none is compared as it is. Long
- * expressions are not tried, since they run on the main thread.
- */
-export function matchesName(name: string, wanted: string): boolean {
-  if (name.includes(wanted)) return true;
-  if (!/[\^$.*+?()[\]{}|\\]/.test(wanted) || wanted.length > 200) return false;
-  try {
-    return new RegExp(wanted).test(name);
-  } catch {
-    return false;
-  }
-}
-
 /** True for labels that have all of the filter's `label`s and none of its `label!`s. */
 export function labelTest(filter: Filters): (labels: Readonly<Record<string, string>>) => boolean {
   const [wanted, unwanted] = [filter.get("label") ?? [], filter.get("label!") ?? []];

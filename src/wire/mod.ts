@@ -19,7 +19,7 @@ export {
   decodeVolumeCreate,
 } from "./decode-network.ts";
 export type * from "./event.ts";
-export { filterFlag, filterUntil, hasLabel, labelTest, matchesName, requireFilters } from "./filters.ts";
+export { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./filters.ts";
 export { humanDuration } from "./human-duration.ts";
 export type * from "./image.ts";
 export type * from "./network.ts";
