@@ -17,7 +17,7 @@ const rules: readonly (readonly [RegExp, string])[] = [
   [/^time=.*level=error msg="error waiting for container: context canceled"\n/gm, ""],
   [/(\.docker_temp_)\d+/g, "$1<n>"],
   [/\b[0-9a-f]{64}\b/g, "<id>"],
-  [/\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12}\b/g, "<short>"],
+  [/\b(?=[a-f]*[0-9])[0-9a-f]{12}\b/g, "<short>"],
   [new RegExp(String.raw`${time}(?:Z|[+-]\d\d:\d\d| [+-]\d{4} [A-Z]+)`, "g"), "<time>"],
   [new RegExp(String.raw`\b${count} ${unit}(?: ago)?`, "g"), "<ago>"],
   [/\b02:42(?::[0-9a-f]{2}){4}\b|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, "<mac>"],
