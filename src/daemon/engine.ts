@@ -64,7 +64,7 @@ async function openParts({ config, log, undo }: Making) {
   const content = await openContent({ db, directory: await below(config, "content") });
   const snapshots = await openSnapshots({ db, directory: await below(config, "snapshots"), workers });
   const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, events });
-  const threads = undo.use(createWorkers({ size: 1 }));
+  const threads = undo.use(createWorkers({ size: 1, niceness: 0 }));
   const networks = await openNetworks({ db, host, events, log, threads, config: networkConfig(config) });
   undo.defer(() => networks.shutdown());
   const { execRoot, usernsRemap: remap } = config;

@@ -6,6 +6,8 @@ import { libc } from "./libc.ts";
 export interface ToWorker {
   readonly job: string;
   readonly input: unknown;
+  /** Of the thread from now on (nice(2)); it is never raised again. */
+  readonly niceness: number;
   /** Shared; [0] becomes 1 when the caller aborts. */
   readonly flag: Int32Array;
 }
@@ -21,13 +23,8 @@ export type FromWorker =
 /** Jobs of any input and output: the pool checks neither, `Workers.run` is what ties them together. */
 export type AnyJob = { readonly name: string; run(input: never, context: JobContext): unknown };
 
-/** Lower than the main thread's, so that it answers while jobs have all cores busy. */
-const niceness = 10;
-
 /** Makes this thread a worker that runs these jobs; called once by a worker's entry module. */
 export function serveJobs(jobs: readonly AnyJob[]): void {
-  // For Linux PRIO_PROCESS with 0 means the calling thread (setpriority(2), NOTES: nice values are per thread).
-  libc.setpriority(0, 0, niceness);
   const byName = new Map(jobs.map((job) => [job.name, job as Job<unknown, unknown>]));
   const send = (message: FromWorker) => postMessage(message);
   addEventListener("message", (event: MessageEvent<ToWorker>) => void runJob(event.data, { byName, send }));
@@ -40,6 +37,8 @@ interface Serving {
 
 async function runJob(message: ToWorker, { byName, send }: Serving): Promise<void> {
   try {
+    // For Linux PRIO_PROCESS with 0 means the calling thread (setpriority(2), NOTES: nice values are per thread).
+    if (message.niceness > 0) libc.setpriority(0, 0, message.niceness);
     const job = byName.get(message.job);
     if (!job) throw new EngineError("internal", `No job named ${message.job} in src/worker.ts`);
     const output = await job.run(message.input, contextOf(message.flag, send));

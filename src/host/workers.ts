@@ -6,6 +6,8 @@ import type { FromWorker, ToWorker } from "./serve-jobs.ts";
 export interface WorkersOptions {
   /** Jobs that run at once, besides those that wait; default: the number of cores, at least 2. */
   readonly size?: number;
+  /** Of the threads; default 10, lower than the main thread's, so that it answers while jobs have all cores busy. */
+  readonly niceness?: number;
   /** The module that calls `serveJobs`; default `src/worker.ts`. */
   readonly entry?: string;
 }
@@ -16,7 +18,11 @@ export interface WorkersOptions {
  * that the caller may delete what it was writing.
  */
 export function createWorkers(options: WorkersOptions = {}): Workers {
-  return new Pool(options.size ?? Math.max(2, availableParallelism()), options.entry ?? defaultEntry());
+  return new Pool({
+    size: options.size ?? Math.max(2, availableParallelism()),
+    niceness: options.niceness ?? 10,
+    entry: options.entry ?? defaultEntry(),
+  });
 }
 
 /** In a single-file executable entry points lie in a virtual directory and are named relative to their common root, src/. */
@@ -37,15 +43,17 @@ interface Task {
 
 class Pool implements Workers {
   readonly #size: number;
+  readonly #niceness: number;
   readonly #entry: string;
   readonly #queue: Task[] = [];
   readonly #idle: Thread[] = [];
   readonly #busy = new Map<Thread, Task>();
   #disposed = false;
 
-  constructor(size: number, entry: string) {
+  constructor({ size, niceness, entry }: Required<WorkersOptions>) {
     if (!Number.isInteger(size) || size < 1) throw new EngineError("internal", `Worker pool of size ${size}`);
     this.#size = size;
+    this.#niceness = niceness;
     this.#entry = entry;
   }
 
@@ -88,7 +96,7 @@ class Pool implements Workers {
     const thread = this.#idle.pop() ?? this.#spawn();
     this.#busy.set(thread, task);
     try {
-      thread.start({ job: task.job, input: task.input, flag: task.flag });
+      thread.start({ job: task.job, input: task.input, niceness: this.#niceness, flag: task.flag });
     } catch (err) {
       // What structured clone cannot carry.
       this.#release(thread);

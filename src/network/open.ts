@@ -18,7 +18,7 @@ import { Spare } from "./spare.ts";
 import { endpointsOf, networkById, networkByName, portPublished } from "./table.ts";
 
 export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts" | "spare" | "names" | "locks"> {
-  /** For the resolver, which keeps one of them. */
+  /** For the resolver, which keeps one of them: at best of no lower priority than this thread. */
   readonly threads: Workers;
 }
 

@@ -35,7 +35,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const events = createEvents(db);
   const processes = createProcesses();
   const host = { processes, net: createNet(processes) };
-  let threads = createWorkers({ size: 1 });
+  let threads = createWorkers({ size: 1, niceness: 0 });
   let held: (() => void)[] = [];
   let life = new AbortController();
   const making = new Set<Promise<void>>();
@@ -75,7 +75,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       life.abort();
       await Promise.allSettled(making);
       await threads[Symbol.asyncDispose]();
-      threads = createWorkers({ size: 1 });
+      threads = createWorkers({ size: 1, niceness: 0 });
       machine.networks = await open();
       await machine.networks.recover(new Set(live));
     },
