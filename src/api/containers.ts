@@ -11,6 +11,7 @@ import {
   queryInteger,
   queryText,
 } from "../wire/mod.ts";
+import { archiveRoutes } from "./archive.ts";
 import { containerStreamRoutes } from "./container-streams.ts";
 import { portRoutes } from "./ports.ts";
 import { empty, json, refOf } from "./reply.ts";
@@ -26,6 +27,7 @@ export function containerRoutes(containers: Containers): Route[] {
     ...containerStreamRoutes(containers),
     ...portRoutes(containers),
     ...statsRoutes(containers),
+    ...archiveRoutes(containers),
   ];
 }
 

@@ -11,8 +11,8 @@ export function empty(status: number, headers: Headers = {}): Reply {
 }
 
 /** A stream whose first chunk is waited for, so that what goes wrong before it can still be an HTTP error. */
-export async function stream(type: string, bytes: Bytes): Promise<Reply> {
-  return { kind: "stream", status: 200, type, bytes: await primed(bytes) };
+export async function stream(type: string, bytes: Bytes, headers: Headers = {}): Promise<Reply> {
+  return { kind: "stream", status: 200, type, bytes: await primed(bytes), headers };
 }
 
 async function primed(bytes: Bytes): Promise<Bytes> {

@@ -2,6 +2,7 @@ import type { AnyCommand, Group } from "./command.ts";
 import { attach, start } from "./container/attach.ts";
 import { commit } from "./container/commit.ts";
 import * as control from "./container/control.ts";
+import { cp } from "./container/cp/cp.ts";
 import { create } from "./container/create.ts";
 import { exec } from "./container/exec.ts";
 import * as container from "./container/inspect.ts";
@@ -33,7 +34,7 @@ import * as volume from "./volume/volume.ts";
 const onContainers: readonly AnyCommand[] = [
   ...[run, exec, create, start, control.stop, control.restart, control.kill, control.pause, control.unpause],
   ...[attach, logs, control.wait, container.top, port, container.diff, commit, container.exportContainer],
-  ...[control.rename, stats, update],
+  ...[control.rename, cp, stats, update],
 ];
 
 const onImages: readonly AnyCommand[] = [

@@ -1,4 +1,5 @@
 import type { HijackedSocket } from "../http/mod.ts";
+import type { PathStat } from "../layers/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type {
   ContainerConfig,
@@ -94,6 +95,20 @@ export interface Files {
   changes(ref: string): Promise<FilesystemChange[]>;
   commit(ref: string, options: CommitOptions): Promise<{ Id: string }>;
   export(ref: string, signal: AbortSignal): Bytes;
+  /** What is at a path of the container; the methods below throw what this throws: "not-found" `Could not find the file PATH in container REF`, "invalid" for something on the way that is no directory, "conflict" for a container that is being removed. */
+  statPath(ref: string, path: string, signal: AbortSignal): Promise<PathStat>;
+  /** A file or directory as a tar archive. The bytes must be read or left; until then a container that does not run cannot be started. */
+  readPath(ref: string, path: string, signal: AbortSignal): Promise<{ readonly stat: PathStat; readonly bytes: Bytes }>;
+  /** Unpacks a plain tar archive into a directory. Throws "forbidden" for what is read-only. What was complete before a failure stays. */
+  writePath(ref: string, path: string, options: WritePath): Promise<void>;
+}
+
+export interface WritePath {
+  readonly bytes: Bytes;
+  readonly noOverwriteDirNonDir: boolean;
+  /** Everything becomes the property of the user that the container runs as. */
+  readonly copyUidGid: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface CommitOptions {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { chown, mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
-import type { IdMap } from "../host/mod.ts";
+import type { Graft, IdMap } from "../host/mod.ts";
 import { rootOf, type StagedMount } from "../userns/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
@@ -98,9 +98,33 @@ export async function specMounts(ctx: Context, row: Row, map?: IdMap): Promise<S
   const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry, map)));
   const taken = new Set(own.map((mount) => mount.destination));
   const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row, map))];
-  const all = [...engine.filter((mount) => !taken.has(mount.destination)), ...own];
+  return parentsFirst([...engine.filter((mount) => !taken.has(mount.destination)), ...own]);
+}
+
+function parentsFirst(all: readonly SpecMount[]): SpecMount[] {
   const depth = (path: string) => path.split("/").length;
   return all.toSorted((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+/** What of that is there while the container does not run: all but memory. Throws as {@link specMounts} does. */
+export async function lastingMounts(ctx: Context, row: Row): Promise<Graft[]> {
+  await checkBindSources(row.mounts);
+  const own = await Promise.all(
+    row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, entry)),
+  );
+  const taken = new Set(own.map((mount) => mount.destination));
+  const engine = ownEtcMounts(ctx, row).filter(({ destination }) => !taken.has(destination));
+  return parentsFirst([...engine, ...own]).map(({ source, destination, options }) => ({
+    ...{ source, destination },
+    recursive: options.includes("rbind"),
+    readOnly: options.includes("ro"),
+  }));
+}
+
+/** Those that have been written, at its first start. */
+function ownEtcMounts(ctx: Context, row: Row): SpecMount[] {
+  if (containerIn(row.hostConfig.NetworkMode) !== undefined) return [];
+  return etcMounts(ctx, row).filter(({ source }) => existsSync(source));
 }
 
 async function fromEntry(ctx: Context, entry: MountEntry, map?: IdMap): Promise<SpecMount> {

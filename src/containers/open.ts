@@ -14,7 +14,8 @@ import { inspectExec } from "./exec/inspect.ts";
 import { execExited, startExec } from "./exec/start.ts";
 import { ExecTable } from "./exec/table.ts";
 import { exited } from "./exited.ts";
-import { exportRootfs } from "./export.ts";
+import { readFrom, statIn, writeTo } from "./files/archive.ts";
+import { exportRootfs } from "./files/export.ts";
 import { Healths } from "./health/healths.ts";
 import { Hubs } from "./hub.ts";
 import { inspect } from "./inspect.ts";
@@ -116,6 +117,9 @@ function operations(ctx: Context): Containers {
     changes: (ref) => changes(ctx, ref),
     commit: (ref, options) => commit(ctx, ref, options),
     export: (ref, signal) => exportRootfs(ctx, ref, signal),
+    statPath: (ref, path, signal) => statIn(ctx, { ref, path, signal }),
+    readPath: (ref, path, signal) => readFrom(ctx, { ref, path, signal }),
+    writePath: (ref, path, options) => writeTo(ctx, { ref, path, signal: options.signal }, options),
     list: (options) => list(ctx, options),
     inspect: (ref, size) => inspect(ctx, ref, size),
     logs: (ref, options) => logs(ctx, ref, options),

@@ -24,6 +24,15 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
+export interface Graft {
+  readonly source: string;
+  /** Where, seen from the root; made when nothing is there. */
+  readonly destination: string;
+  /** With what is mounted below the source. */
+  readonly recursive: boolean;
+  readonly readOnly: boolean;
+}
+
 export interface MountInfo {
   readonly target: string;
   readonly type: string;
@@ -42,6 +51,8 @@ export interface Mounts {
   bindMapped(source: string, target: string, userNamespace: string): void;
   /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
   unmount(target: string, mode?: "detach"): void;
+  /** Binds a file or directory of the host onto a path inside a root that somebody hostile wrote; see graft.ts. */
+  graft(root: string, what: Graft): void;
   /** From /proc/self/mountinfo, unescaped. */
   list(): MountInfo[];
 }

@@ -15,6 +15,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
   chdir: { args: [FFIType.ptr], returns: FFIType.i32 },
   fchdir: { args: [FFIType.i32], returns: FFIType.i32 },
   mkdirat: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  linkat: { args: [FFIType.i32, FFIType.ptr, FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   readlinkat: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr, FFIType.u64], returns: FFIType.i64 },
   umask: { args: [FFIType.u32], returns: FFIType.u32 },
   mknod: { args: [FFIType.ptr, FFIType.u32, FFIType.u64], returns: FFIType.i32 },

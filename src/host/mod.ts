@@ -1,6 +1,7 @@
 export { createCgroups } from "./cgroups.ts";
-export { confined } from "./confined.ts";
+export { changeDirectory, confined, type Root } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
+export { type Feed, fed, feedJob } from "./feed-job.ts";
 export { unreadBytes } from "./fifo.ts";
 export type {
   CgroupControls,
@@ -8,6 +9,7 @@ export type {
   Cgroups,
   CgroupUsage,
   Child,
+  Graft,
   Host,
   IoCounter,
   Job,
@@ -33,13 +35,14 @@ export { createNet, type Net } from "./net/net.ts";
 export { PortError, type PortRequest, type Reservation } from "./net/port.ts";
 export type { VethPlan } from "./net/veth.ts";
 export { createProcesses } from "./processes.ts";
-export { rooted } from "./rooted.ts";
+export { openBelow, RegularFiles, rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
 export { type Flow, FlowWriter, type StreamJobOptions, streamJob } from "./stream-job.ts";
 export { rawTerminal } from "./terminal.ts";
 export {
   deviceParts,
   type FilePath,
+  hardLink,
   makeNode,
   readXattr,
   readXattrs,

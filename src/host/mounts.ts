@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { errnoName } from "./errno.ts";
+import { graft } from "./graft.ts";
 import type { Mount, MountInfo, Mounts } from "./host.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { bindMapped } from "./mapped-mount.ts";
@@ -26,7 +27,7 @@ const page = 4096;
 const errnos = { EINVAL: 22, ENOENT: 2 } as const;
 
 export function createMounts(): Mounts {
-  return { mount, bindMapped, unmount, list };
+  return { mount, bindMapped, unmount, graft, list };
 }
 
 function mount(what: Mount, where: string): void {

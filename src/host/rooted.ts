@@ -1,4 +1,5 @@
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync, readlinkSync, readSync } from "node:fs";
+import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { errnoName, systemError } from "./errno.ts";
 import type { RootedFs, RootedStat } from "./host.ts";
@@ -8,6 +9,7 @@ import { scratchPath, scratchWords } from "./scratch.ts";
 /** Same number on every architecture; Linux 5.6. */
 const SYS_openat2 = 437;
 const howSize = 24;
+const AT_FDCWD = -100;
 const RESOLVE = { NO_MAGICLINKS: 0x02, NO_SYMLINKS: 0x04, BENEATH: 0x08, IN_ROOT: 0x10 } as const;
 const O_PATH = 0x200000;
 const O_CLOEXEC = 0x80000;
@@ -45,9 +47,13 @@ function using<T>(fd: number, body: (fd: number) => T): T {
 }
 
 /** A descriptor, or the negative errno. */
-function openat2(directory: number, path: string, how: { flags: number; resolve: number }): number {
+function openat2(
+  directory: number,
+  path: string | Uint8Array,
+  how: { readonly flags: number; readonly resolve: number; readonly mode?: number },
+): number {
   for (let attempt = 0; ; attempt++) {
-    const args = scratchWords([how.flags | O_CLOEXEC, 0, how.resolve]);
+    const args = scratchWords([how.flags | O_CLOEXEC, how.mode ?? 0, how.resolve]);
     const fd = Number(libc.syscall(SYS_openat2, directory, scratchPath(path), args, howSize, 0, 0));
     if (fd >= 0) return fd;
     const code = errno();
@@ -62,6 +68,37 @@ function open(directory: number, path: string, flags: number): number | undefine
   if (fd >= 0) return fd;
   if (absent.has(-fd)) return undefined;
   throw systemError(`Open ${path}`, -fd);
+}
+
+/**
+ * A descriptor of what `path` names for a process whose root is the open directory `root`, or the negative errno. No
+ * symlink leads out of it, those of /proc neither, which would lead to the roots of other processes. `path` is not empty.
+ */
+export function openBelow(root: number, path: string | Uint8Array, flags: number): number {
+  return openat2(root, path, { flags, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
+}
+
+/**
+ * Opens regular files that somebody hostile may exchange for devices and FIFOs at any moment, without ever opening one of
+ * those, which could block or do something. Made outside of `confined`, where there is the host's /proc, and used inside.
+ */
+export class RegularFiles implements Disposable {
+  readonly #descriptors = openSync("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+
+  /** For reading; symlinks are not followed. The negative errno, or undefined when it is something else. */
+  open(name: string | Uint8Array): number | undefined {
+    const found = openat2(AT_FDCWD, name, { flags: O_PATH | O_NOFOLLOW, resolve: 0 });
+    if (found < 0) return found;
+    return using(found, (fd) => {
+      if (!fstatSync(fd).isFile()) return undefined;
+      const flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+      return openat2(this.#descriptors, String(fd), { flags, resolve: 0 });
+    });
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#descriptors);
+  }
 }
 
 /** Runs `body` with the path's descriptor; undefined when there is nothing. */
@@ -127,6 +164,22 @@ interface NewDirectory {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
+}
+
+/** An empty file of root's, with the directories above it, unless something of that name is there. */
+export function makeFile(root: string, path: string): void {
+  within(root, (directory) => makeFileIn(directory, path));
+}
+
+function makeFileIn(root: number, path: string): void {
+  const { dir, base } = posix.parse(path);
+  mkdirs(root, dir, {});
+  opened({ directory: root, path: dir, flags: O_PATH | O_DIRECTORY }, (parent) => {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW;
+    const fd = openat2(parent, base, { flags, resolve: RESOLVE.BENEATH, mode: 0o755 });
+    if (fd >= 0) closeSync(fd);
+    else if (-fd !== errnos.EEXIST) throw systemError(`Make ${path}`, -fd);
+  });
 }
 
 /** Walks one component at a time, so that a dangling symlink's target is what is made, as with Docker's MkdirAll in scope. */

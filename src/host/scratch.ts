@@ -12,9 +12,9 @@ const pathAddress = address(path);
 const wordsAddress = address(new Uint8Array(words.buffer));
 
 /** Address of a NUL-terminated copy. Throws "invalid" for a NUL inside and for more than PATH_MAX bytes. */
-export function scratchPath(text: string): bigint {
-  const bytes = Buffer.from(text);
-  if (bytes.includes(0)) throw new EngineError("invalid", `NUL byte in path ${JSON.stringify(text)}`);
+export function scratchPath(text: string | Uint8Array): bigint {
+  const bytes = Buffer.from(text as string);
+  if (bytes.includes(0)) throw new EngineError("invalid", `NUL byte in path ${JSON.stringify(String(bytes))}`);
   if (bytes.length >= pathMax) throw new EngineError("invalid", `Path of ${bytes.length} bytes is too long`);
   path.set(bytes);
   path[bytes.length] = 0;

@@ -1,3 +1,4 @@
+export { type ExtractOptions, extractInto, type PathStat, type Place, packPath, statPath } from "./archive/archive.ts";
 export { layersJobs } from "./jobs/all.ts";
 export type * from "./layers.ts";
 export { type LayersOptions, type LayersService, openLayers } from "./open.ts";

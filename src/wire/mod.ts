@@ -26,4 +26,4 @@ export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";
 export type * from "./stats.ts";
 export type * from "./system.ts";
-export { parseDuration, parseInstant } from "./time.ts";
+export { formatInstant, parseDuration, parseInstant } from "./time.ts";

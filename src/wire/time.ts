@@ -39,6 +39,14 @@ export function parseDuration(text: string): bigint {
   return BigInt(Math.round(total)) * (text.startsWith("-") ? -1n : 1n);
 }
 
+/** RFC 3339 in UTC with as many decimals as are needed, as Go's encoder writes a time; nanoseconds since 1970. */
+export function formatInstant(nanos: bigint): string {
+  const fraction = ((nanos % second) + second) % second;
+  const whole = new Date(Number((nanos - fraction) / 1_000_000n)).toISOString().slice(0, 19);
+  const decimals = String(fraction).padStart(9, "0").replace(/0+$/, "");
+  return `${whole}${decimals === "" ? "" : `.${decimals}`}Z`;
+}
+
 function fromUnix(text: string): bigint {
   const [whole = "", fraction = ""] = text.split(".");
   if (whole.length > 12) throw bad(text);

@@ -90,7 +90,7 @@ function* chained(first: Iterable<TarEntry>, then: Iterable<TarEntry>): Generato
 const batch = 1 << 18;
 
 /** Joins the many small pieces of an archive, each of which would be a write of its own. */
-async function* batched(bytes: Bytes): AsyncGenerator<Uint8Array> {
+export async function* batched(bytes: Bytes): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [];
   let size = 0;
   for await (const piece of bytes) {

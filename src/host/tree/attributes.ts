@@ -37,7 +37,8 @@ function listXattrs(path: Buffer): string[] {
     length = Number(libc.llistxattr(path, buffer, buffer.length));
   }
   if (length > 0) return buffer.toString("utf8", 0, length - 1).split("\0");
-  if (length < 0 && errnoName(errno()) !== "ENOTSUP") throw systemError("List extended attributes", errno());
+  if (length < 0 && !["ENOTSUP", "ENOENT"].includes(errnoName(errno())))
+    throw systemError("List extended attributes", errno());
   return [];
 }
 
@@ -88,6 +89,11 @@ export interface Node {
 /** mknod(2). Returns why not: "EEXIST" …; undefined for success. */
 export function makeNode(path: FilePath, { mode, major = 0, minor = 0 }: Node): string | undefined {
   return libc.mknod(cString(path), mode, deviceNumber(major, minor)) === 0 ? undefined : errnoName(errno());
+}
+
+/** Gives a file of the open directory `from` another name in the working directory; neither name is followed. Returns why not. */
+export function hardLink(from: number, { existing, name }: { existing: FilePath; name: FilePath }): string | undefined {
+  return libc.linkat(from, cString(existing), AT_FDCWD, cString(name), 0) === 0 ? undefined : errnoName(errno());
 }
 
 /** As glibc's makedev(3) packs them. */

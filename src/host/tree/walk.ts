@@ -64,9 +64,15 @@ function here(): BigIntStats {
   return lstatSync(".", { bigint: true });
 }
 
+/** Empty for a directory that was removed meanwhile. */
 function list(): Buffer[] {
-  const names = readdirSync(".", { encoding: "buffer" }) as Buffer[];
-  return names.sort(Buffer.compare);
+  try {
+    const names = readdirSync(".", { encoding: "buffer" }) as Buffer[];
+    return names.sort(Buffer.compare);
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw err;
+  }
 }
 
 /** False when it is gone. chdir(2) follows a symlink put in the directory's place, hence the look afterwards. */

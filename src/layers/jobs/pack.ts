@@ -1,4 +1,4 @@
-import { confined, type Flow, FlowWriter, type IdMap, type Job } from "../../host/mod.ts";
+import { confined, type Flow, FlowWriter, type IdMap, type Job, RegularFiles } from "../../host/mod.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 
 export interface PackInput {
@@ -16,7 +16,9 @@ export const packDirectory: Job<PackInput & Flow, number> = {
   name: "packDirectory",
   run: (input, context) => {
     const writer = new FlowWriter(input, context);
+    using files = new RegularFiles();
     const options: PackerOptions = {
+      files,
       layer: input.layer,
       ...(input.owners && { owners: input.owners }),
       ...(input.latest !== undefined && { latest: BigInt(input.latest) * 1_000_000_000n }),

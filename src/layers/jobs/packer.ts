@@ -1,15 +1,6 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-} from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
-import { deviceParts, type Found, type IdMap, insideId, readXattrs, walk } from "../../host/mod.ts";
+import { deviceParts, type Found, type IdMap, insideId, type RegularFiles, readXattrs, walk } from "../../host/mod.ts";
 import { encodeTarHeader, type TarHeader, type TarType, tarEnd, tarPadding } from "../../stream/mod.ts";
 import { isOpaque, isOverlayXattr, isWhiteout, opaqueName, whiteoutPrefix } from "./overlay.ts";
 
@@ -20,18 +11,26 @@ export interface PackerOptions {
   readonly owners?: IdMap;
   /** Latest modification time, in nanoseconds since 1970. */
   readonly latest?: bigint;
+  /** Cuts off parts of seconds, which take an extended header for each entry. */
+  readonly wholeSeconds?: boolean;
+  /** Opens what is packed: made outside of `confined`. */
+  readonly files: RegularFiles;
+  /** Whether to enter a directory that something else is mounted on; without it none is. */
+  readonly crosses?: (found: Found) => boolean;
   write(bytes: Uint8Array): void;
   check(): void;
 }
 
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** ENOENT, and ESTALE of a file that was removed under overlayfs. */
+const vanished: ReadonlySet<number> = new Set([2, 116]);
 
 /** Marks of overlayfs that move content elsewhere; the engine's mounts turn these features off. */
 const displaced = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
 
 /**
- * Writes the thread's working directory as a tar archive: directories before what is in them, names in the order of their
- * bytes, so that the same files give the same archive. Left out are the root itself, sockets, and what is mounted below.
+ * Writes what is below the thread's working directory as a tar archive: directories before what is in them, names in the
+ * order of their bytes, so that the same files give the same archive. Left out are sockets, and what is mounted below
+ * unless `crosses` says otherwise. What is being changed meanwhile is packed as it is found, or left out.
  */
 export class Packer {
   readonly #options: PackerOptions;
@@ -40,29 +39,41 @@ export class Packer {
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
   #entries = 0;
   #device: bigint | undefined;
+  #prefix: Uint8Array = new Uint8Array();
 
   constructor(options: PackerOptions) {
     this.#options = options;
   }
 
-  /** Returns how many entries there were. */
-  run(): number {
+  /** A file or directory of the working directory, under another name: "" and "." of a directory are its own. */
+  one(name: Buffer<ArrayBuffer>, as: Buffer<ArrayBuffer>): void {
+    const stat = lstatSync(name, { bigint: true, throwIfNoEntry: false });
+    if (!stat) return;
+    this.#prefix = as;
+    this.#device = stat.dev;
+    this.#entry({ name, directory: Buffer.alloc(0), stat }, as);
+  }
+
+  /** What is below the working directory, with a prefix before each name. Returns how many entries there were. */
+  run(prefix: Uint8Array = new Uint8Array()): number {
+    this.#prefix = prefix;
     this.#device = lstatSync(".", { bigint: true }).dev;
     walk({ entry: (found) => this.#entry(found) });
     this.#options.write(tarEnd);
     return this.#entries;
   }
 
-  #entry({ name, directory, stat }: Found): boolean {
+  #entry(found: Found, path = Buffer.concat([this.#prefix, found.directory, found.name])): boolean {
+    const { name, directory, stat } = found;
     this.#options.check();
-    const path = Buffer.concat([directory, name]);
     if (stat.isSocket()) return false;
     if (this.#options.layer && this.#mark({ name, directory, stat })) return false;
     const link = this.#linkTo(path, stat);
     if (link) this.#header({ ...this.#base(path, stat), type: "hardlink", linkname: link });
     else if (stat.isFile()) this.#file(name, path);
-    else this.#header(this.#special({ name, path, stat }));
-    if (!stat.isDirectory() || stat.dev !== this.#device) return false;
+    else this.#special({ name, path, stat });
+    if (!stat.isDirectory()) return false;
+    if (stat.dev !== this.#device && !this.#options.crosses?.(found)) return false;
     if (this.#options.layer && isOpaque(name)) this.#empty(Buffer.concat([path, Buffer.from(`/${opaqueName}`)]));
     return true;
   }
@@ -94,17 +105,21 @@ export class Packer {
 
   #base(name: Buffer, stat: BigIntStats): TarHeader {
     const { latest, owners } = this.#options;
-    const mtime = latest !== undefined && stat.mtimeNs > latest ? latest : stat.mtimeNs;
+    const time = latest !== undefined && stat.mtimeNs > latest ? latest : stat.mtimeNs;
+    const mtime = this.#options.wholeSeconds ? time - (time % 1_000_000_000n) : time;
     const [uid, gid] = [Number(stat.uid), Number(stat.gid)];
     const owner = owners ? { uid: insideId(owners.uids, uid), gid: insideId(owners.gids, gid) } : { uid, gid };
     return { name, type: "file", mode: Number(stat.mode & 0o7777n), ...owner, size: 0n, mtime };
   }
 
-  #special({ name, path, stat }: { name: Buffer; path: Buffer; stat: BigIntStats }): TarHeader {
+  #special({ name, path, stat }: { name: Buffer; path: Buffer; stat: BigIntStats }): void {
     const type = specialType(stat);
     const header = { ...this.#base(path, stat), type, ...this.#xattrs(name) };
-    if (type === "symlink") return { ...header, linkname: readlinkSync(name, { encoding: "buffer" }) as Buffer };
-    return type === "character" || type === "block" ? { ...header, ...deviceParts(stat.rdev) } : header;
+    if (type === "symlink") {
+      const linkname = readLink(name);
+      if (linkname) this.#header({ ...header, linkname });
+    } else if (type === "character" || type === "block") this.#header({ ...header, ...deviceParts(stat.rdev) });
+    else this.#header(header);
   }
 
   #xattrs(name: Buffer): Pick<TarHeader, "xattrs"> {
@@ -124,11 +139,11 @@ export class Packer {
    * one that vanishes, or becomes something else, is left out.
    */
   #file(name: Buffer, path: Buffer): void {
-    const fd = open(name);
-    if (fd === undefined) return;
+    const fd = this.#options.files.open(name);
+    if (fd === undefined || vanished.has(-fd)) return;
+    if (fd < 0) throw new EngineError("internal", `Open ${JSON.stringify(String(path))}: errno ${-fd}`);
     try {
       const stat = fstatSync(fd, { bigint: true });
-      if (!stat.isFile()) return;
       this.#header({ ...this.#base(path, stat), size: stat.size, ...this.#xattrs(name) });
       this.#content(fd, Number(stat.size));
       this.#options.write(tarPadding(stat.size));
@@ -154,12 +169,12 @@ export class Packer {
   }
 }
 
-function open(name: Buffer): number | undefined {
+/** undefined when it has vanished or has become something else. */
+function readLink(name: Buffer): Buffer | undefined {
   try {
-    return openSync(name, openFlags);
+    return readlinkSync(name, { encoding: "buffer" }) as Buffer;
   } catch (err) {
-    const code = (err as NodeJS.ErrnoException).code ?? "";
-    if (["ENOENT", "ELOOP", "ENXIO"].includes(code)) return undefined;
+    if (["ENOENT", "EINVAL"].includes((err as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw err;
   }
 }

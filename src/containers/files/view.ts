@@ -1,0 +1,71 @@
+import { closeSync, constants, openSync, statSync } from "node:fs";
+import { after } from "../../async/mod.ts";
+import { EngineError } from "../../errors/mod.ts";
+import type { Root } from "../../host/mod.ts";
+import type { Context } from "../context.ts";
+import { lastingMounts } from "../mounts.ts";
+import { pathsOf } from "../paths.ts";
+import { resolve } from "../refs.ts";
+import type { Row } from "../table.ts";
+import { hold } from "./held.ts";
+
+/** What a container sees as its files, to be entered by a job of a worker thread. */
+export interface View extends AsyncDisposable {
+  readonly row: Row;
+  readonly root: Root;
+  readonly hideDev: boolean;
+}
+
+/** How often, at most, to look for the end of a process that is there no more to be dealt with, and how long in between, in milliseconds. */
+const patience = { tries: 200, pause: 25 } as const;
+
+/**
+ * A container that runs is seen as its processes see it, tmpfs included, through its mount namespace, which stays as long
+ * as the view does, and without its lock: a slow reader keeps nobody from stopping it. One that does not run is mounted
+ * with its volumes and binds, as at start, under its lock. Throws "conflict" for one that is being removed.
+ */
+export async function openView(ctx: Context, ref: string, signal: AbortSignal): Promise<View> {
+  const { id } = resolve(ctx.table, ref);
+  for (let tries = 0; tries < patience.tries; tries++) {
+    const view = await tryView(ctx, id, signal);
+    if (view) return view;
+    await after(patience.pause, signal);
+  }
+  throw new EngineError("unavailable", `the files of container ${id} cannot be reached: its process has gone`);
+}
+
+/** undefined when the process has just ended and the row does not say so yet. */
+async function tryView(ctx: Context, id: string, signal: AbortSignal): Promise<View | undefined> {
+  const { rootfs } = pathsOf(ctx.config, id);
+  await using undo = new AsyncDisposableStack();
+  let namespace: number | undefined;
+  undo.defer(() => {
+    if (namespace !== undefined) closeSync(namespace);
+  });
+  const prepare = async (row: Row) => {
+    refuseLeaving(row);
+    if (row.pid > 0) namespace = openNamespace(row.pid);
+    else for (const mount of await lastingMounts(ctx, row)) ctx.host.mounts.graft(rootfs, mount);
+  };
+  const held = undo.use(await hold(ctx, id, { signal, prepare }));
+  if (held.live && namespace === undefined) return undefined;
+  const { dev, ino } = statSync(rootfs, { bigint: true });
+  const root = namespace === undefined ? rootfs : { namespace, dev, ino };
+  const kept = undo.move();
+  const hideDev = !held.row.mounts.some(({ destination }) => destination === "/dev");
+  return { row: held.row, root, hideDev, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function openNamespace(pid: number): number | undefined {
+  try {
+    return openSync(`/proc/${pid}/ns/mnt`, constants.O_RDONLY);
+  } catch (err) {
+    if (["ENOENT", "ESRCH"].includes((err as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw err;
+  }
+}
+
+function refuseLeaving({ id, phase }: Row): void {
+  if (phase === "removing" || phase === "dead" || phase === "creating")
+    throw new EngineError("conflict", `container ${id} is being removed: its files cannot be copied`);
+}

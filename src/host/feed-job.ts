@@ -1,0 +1,134 @@
+import { raceAbort } from "../async/mod.ts";
+import { EngineError } from "../errors/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
+import type { Job, JobContext, Workers } from "./host.ts";
+
+/** What a job's input holds when the main thread streams bytes to it. */
+export interface Feed {
+  readonly feed: {
+    /** [0] counts the pieces put, [1] is 1 at their end and 2 after a failure, then a length for each slot. */
+    readonly state: SharedArrayBuffer;
+    readonly data: SharedArrayBuffer;
+  };
+}
+
+const slots = 8;
+const slotSize = 256 * 1024;
+const lengths = 2;
+
+/**
+ * Runs a job that reads `bytes` with {@link fed}: the opposite of `streamJob`. The bytes are read no further ahead than
+ * 2 MiB, and not at all once the job has ended. Rejects with the failure of the bytes, or of the job.
+ */
+export async function feedJob<I, O>(
+  workers: Workers,
+  job: Job<I & Feed, O>,
+  options: { readonly input: I; readonly bytes: Bytes; readonly signal?: AbortSignal },
+): Promise<O> {
+  const ring = new Ring();
+  const left = new AbortController();
+  const running = workers.run(job, { ...options.input, feed: ring.shared } as I & Feed, {
+    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+    onReport: () => ring.tookOne(),
+    waits: true,
+  });
+  const ended = new AbortController();
+  running.then(
+    () => ended.abort(),
+    () => ended.abort(),
+  );
+  try {
+    await fill(ring, { bytes: options.bytes, ended: ended.signal });
+  } catch (err) {
+    left.abort();
+    await running.catch(() => undefined);
+    throw err;
+  }
+  return await running;
+}
+
+async function fill(ring: Ring, { bytes, ended }: { bytes: Bytes; ended: AbortSignal }): Promise<void> {
+  const source = bytes[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await raceAbort(source.next(), ended);
+      if (done) break;
+      for (let at = 0; at < value.length; at += slotSize) {
+        await raceAbort(ring.room(), ended);
+        ring.put(value.subarray(at, at + slotSize));
+      }
+    }
+    ring.end(1);
+  } catch (err) {
+    ring.end(2);
+    // Not awaited: a source that waits for its sender gets to its end only when that has something to say.
+    source.return?.()?.catch(() => undefined);
+    if (!ended.aborted) throw err;
+  }
+}
+
+class Ring {
+  readonly shared: Feed["feed"] = {
+    state: new SharedArrayBuffer(4 * (lengths + slots)),
+    data: new SharedArrayBuffer(slots * slotSize),
+  };
+  readonly #state = new Int32Array(this.shared.state);
+  readonly #data = new Uint8Array(this.shared.data);
+  #put = 0;
+  #taken = 0;
+  #wake: (() => void) | undefined;
+
+  tookOne(): void {
+    this.#taken++;
+    this.#wake?.();
+  }
+
+  async room(): Promise<void> {
+    while (this.#put - this.#taken >= slots) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  put(piece: Uint8Array): void {
+    const slot = this.#put++ % slots;
+    this.#data.set(piece, slot * slotSize);
+    Atomics.store(this.#state, lengths + slot, piece.length);
+    Atomics.store(this.#state, 0, this.#put);
+    Atomics.notify(this.#state, 0);
+  }
+
+  end(how: 1 | 2): void {
+    Atomics.store(this.#state, 1, how);
+    Atomics.notify(this.#state, 0);
+  }
+}
+
+/** The worker's end of {@link feedJob}: each piece is good until the next one is asked for. Blocks the thread. */
+export function* fed({ feed }: Feed, context: JobContext): Generator<Uint8Array> {
+  const state = new Int32Array(feed.state);
+  const data = new Uint8Array(feed.data);
+  const piece = new Uint8Array(slotSize);
+  for (let count = 0; ; count++) {
+    if (!wait(state, { count, context })) return;
+    const slot = count % slots;
+    const length = Atomics.load(state, lengths + slot);
+    piece.set(data.subarray(slot * slotSize, slot * slotSize + length));
+    context.report(undefined);
+    yield piece.subarray(0, length);
+  }
+}
+
+/** False at the end. */
+function wait(state: Int32Array, { count, context }: { count: number; context: JobContext }): boolean {
+  for (;;) {
+    context.check();
+    // Before the count: what was put before the end is counted by then.
+    const status = Atomics.load(state, 1);
+    if (Atomics.load(state, 0) !== count) return true;
+    if (status === 1) return false;
+    if (status === 2) throw new EngineError("canceled", "The sender has gone");
+    Atomics.wait(state, 0, count, 100);
+  }
+}
