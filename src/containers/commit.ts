@@ -3,7 +3,7 @@ import { applyChanges, type Image } from "../images/mod.ts";
 import type { PackedLayer } from "../layers/mod.ts";
 import { type ImageConfig, type ImageRunConfig, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import type { ContainerConfig } from "../wire/mod.ts";
-import { argvOf, mergeConfig } from "./config.ts";
+import { mergeConfig } from "./config.ts";
 import type { CommitOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { publish } from "./event.ts";
@@ -86,7 +86,7 @@ function imageConfig({ row, parent, packed, options }: Made): ImageConfig {
       ...history,
       {
         created,
-        created_by: argvOf(row.config).join(" "),
+        created_by: (row.config.Cmd ?? []).join(" "),
         ...(author && { author }),
         ...(options.comment && { comment: options.comment }),
         ...(packed.empty && { empty_layer: true }),

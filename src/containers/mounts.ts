@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync } from "node:fs";
 import { chown, mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
-import type { Graft, IdMap } from "../host/mod.ts";
+import { type Graft, type IdMap, openBelow } from "../host/mod.ts";
 import { rootOf, type StagedMount } from "../userns/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
@@ -11,6 +11,9 @@ import { parseVolumesFrom } from "./mount-plan.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve, resolveOther } from "./refs.ts";
 import type { Row } from "./table.ts";
+
+/** O_PATH. */
+const pathOnly = 0o10000000;
 
 export type SpecMount = StagedMount & { readonly destination: string };
 
@@ -68,11 +71,11 @@ export async function mountRootfs(ctx: Context, id: string, map?: IdMap): Promis
   return rootfs;
 }
 
-/** Takes down the root file system and the shared memory, whatever of it is there. */
+/** Takes down the root file system, the shared memory and directories inside volumes, whatever of it is there. */
 export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
-  const { rootfs, shm, staged } = pathsOf(ctx.config, id);
+  const { rootfs, shm, staged, subpaths } = pathsOf(ctx.config, id);
   await ctx.userns.unstage(staged);
-  for (const target of [rootfs, shm]) {
+  for (const target of [rootfs, shm, subpaths]) {
     if (!existsSync(target)) continue;
     ctx.host.mounts.unmount(target, "detach");
     await rmdir(target);
@@ -95,7 +98,8 @@ export async function checkBindSources(mounts: readonly MountEntry[]): Promise<v
  */
 export async function specMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount[]> {
   await checkBindSources(row.mounts);
-  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, entry, map)));
+  await prepareSubpaths(ctx, row);
+  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, { row, entry, map })));
   const taken = new Set(own.map((mount) => mount.destination));
   const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row, map))];
   return parentsFirst([...engine.filter((mount) => !taken.has(mount.destination)), ...own]);
@@ -109,8 +113,9 @@ function parentsFirst(all: readonly SpecMount[]): SpecMount[] {
 /** What of that is there while the container does not run: all but memory. Throws as {@link specMounts} does. */
 export async function lastingMounts(ctx: Context, row: Row): Promise<Graft[]> {
   await checkBindSources(row.mounts);
+  await prepareSubpaths(ctx, row);
   const own = await Promise.all(
-    row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, entry)),
+    row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, { row, entry, map: undefined })),
   );
   const taken = new Set(own.map((mount) => mount.destination));
   const engine = ownEtcMounts(ctx, row).filter(({ destination }) => !taken.has(destination));
@@ -127,14 +132,20 @@ function ownEtcMounts(ctx: Context, row: Row): SpecMount[] {
   return etcMounts(ctx, row).filter(({ source }) => existsSync(source));
 }
 
-async function fromEntry(ctx: Context, entry: MountEntry, map?: IdMap): Promise<SpecMount> {
+interface Wanted {
+  readonly row: Row;
+  readonly entry: MountEntry;
+  readonly map: IdMap | undefined;
+}
+
+async function fromEntry(ctx: Context, { row, entry, map }: Wanted): Promise<SpecMount> {
   const { type, destination, rw } = entry;
   if (type === "tmpfs") {
     const options = ["noexec", "nosuid", "nodev", rw ? "rw" : "ro", ...(entry.tmpfs ?? [])];
     return { destination, type, source: "tmpfs", options: lastWins(options) };
   }
   if (entry.createSource && !(await exists(entry.source))) await makeSource(entry.source, map);
-  const source = entry.subpath === undefined ? entry.source : inside(ctx, entry);
+  const source = entry.subpath === undefined ? entry.source : inside(ctx, { row, entry });
   const options = [entry.recursive ? "rbind" : "bind", rw ? "rw" : "ro", entry.propagation || "rprivate"];
   return { destination, type: "bind", source, options, owned: type === "volume" };
 }
@@ -153,13 +164,42 @@ function lastWins(options: readonly string[]): string[] {
   return [...new Map(options.map((word) => [stem(word), word])).values()];
 }
 
-function inside(ctx: Context, entry: MountEntry): string {
-  const found = ctx.host.rooted(entry.source).resolve(`/${entry.subpath}`);
-  if (found !== undefined) return found;
-  throw new EngineError(
-    "invalid",
-    `cannot access path ${posix.join(entry.source, entry.subpath ?? "")}: no such file or directory`,
-  );
+/**
+ * A directory inside a volume, found by the kernel and mounted where nobody else writes: a runtime opens its sources by
+ * name, and whoever writes to the volume could put a symlink to somewhere else in the place of one meanwhile.
+ */
+function inside(ctx: Context, { row, entry }: { row: Row; entry: MountEntry }): string {
+  const { source, subpath = "", destination } = entry;
+  const { subpaths } = pathsOf(ctx.config, row.id);
+  const name = `/${row.mounts.findIndex((other) => other.destination === destination)}`;
+  const fd = openInVolume(source, subpath);
+  try {
+    const graft = { source: `/proc/self/fd/${fd}`, destination: name, recursive: entry.recursive, readOnly: false };
+    ctx.host.mounts.graft(subpaths, [graft]);
+    return `${subpaths}${name}`;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A mount for all of them, which takes them along when it goes. */
+async function prepareSubpaths(ctx: Context, row: Row): Promise<void> {
+  if (row.mounts.every(({ subpath }) => subpath === undefined)) return;
+  const { subpaths } = pathsOf(ctx.config, row.id);
+  await mkdir(subpaths, { recursive: true, mode: 0o700 });
+  const options = ["nosuid", "nodev", "mode=700", "private"];
+  ctx.host.mounts.mount({ type: "tmpfs", source: "subpaths", options }, subpaths);
+}
+
+function openInVolume(source: string, subpath: string): number {
+  const root = openSync(source, pathOnly | constants.O_DIRECTORY);
+  try {
+    const fd = openBelow(root, `/${subpath}`, pathOnly);
+    if (fd >= 0) return fd;
+    throw new EngineError("invalid", `cannot access path ${posix.join(source, subpath)}: no such file or directory`);
+  } finally {
+    closeSync(root);
+  }
 }
 
 function etcMounts(ctx: Context, row: Row): SpecMount[] {

@@ -135,7 +135,7 @@ async function sweep(ctx: Context): Promise<void> {
     const row = ctx.table.get(id);
     return row !== undefined && isLive(row.phase);
   };
-  for (const kind of ["rootfs", "shm"]) {
+  for (const kind of ["rootfs", "shm", "subpaths"]) {
     for (const id of await idsIn(join(execRoot, kind))) {
       if (!running(id)) await attempt(ctx, { id, body: () => removeMount(ctx, join(execRoot, kind, id)) });
     }

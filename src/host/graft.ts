@@ -20,37 +20,48 @@ const MS_PRIVATE = 1n << 18n;
 const attrSize = 32;
 
 /**
- * The target is found by the kernel from the open root and mounted on by descriptor, so that no symlink leads out,
- * whoever changes the tree meanwhile (another container may write to a volume that is mounted already). The copy of the
- * source is private: unmounting it later must not reach what it was copied from.
+ * The targets are found by the kernel from the open root and mounted on by descriptor, so that no symlink leads out,
+ * whoever changes the tree meanwhile (another container may write to a volume that is mounted already). The copies of the
+ * sources are private: unmounting one later must not reach what it was copied from. They become read-only when all are
+ * there, since the place of one may have to be made in another.
  */
-export function graft(root: string, what: Graft): void {
-  const { source, destination, recursive } = what;
-  const tree = descriptor(what, "open_tree", () =>
-    libc.syscall(
-      SYS.open_tree,
-      AT_FDCWD,
-      scratchPath(source),
-      OPEN_TREE_CLONE | O_CLOEXEC | (recursive ? AT_RECURSIVE : 0),
-      0,
-      0,
-      0,
-    ),
-  );
+export function graft(root: string, all: readonly Graft[]): void {
+  const trees: { readonly tree: number; readonly what: Graft }[] = [];
   try {
-    setAttributes(tree, what);
-    if (fstatSync(tree).isDirectory()) rooted(root).mkdirs(destination, { mode: 0o755 });
-    else makeFile(root, destination);
-    attach(tree, { root, what });
+    for (const what of all) {
+      const tree = copyTree(what);
+      trees.push({ tree, what });
+      setAttributes(tree, { what, words: [0n, 0n, MS_PRIVATE], flags: AT_RECURSIVE });
+      if (fstatSync(tree).isDirectory()) rooted(root).mkdirs(what.destination, { mode: 0o755 });
+      else makeFile(root, what.destination);
+      attach(tree, { root, what });
+    }
+    for (const { tree, what } of trees) {
+      if (what.readOnly) setAttributes(tree, { what, words: [MOUNT_ATTR_RDONLY], flags: 0 });
+    }
   } finally {
-    closeSync(tree);
+    for (const { tree } of trees) closeSync(tree);
   }
 }
 
-function setAttributes(tree: number, what: Graft): void {
-  const words = scratchWords([what.readOnly ? MOUNT_ATTR_RDONLY : 0n, 0n, MS_PRIVATE]);
+function copyTree(what: Graft): number {
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | (what.recursive ? AT_RECURSIVE : 0);
+  return descriptor(what, "open_tree", () =>
+    libc.syscall(SYS.open_tree, AT_FDCWD, scratchPath(what.source), flags, 0, 0, 0),
+  );
+}
+
+interface Setting {
+  readonly what: Graft;
+  /** To set, to clear, propagation. */
+  readonly words: readonly bigint[];
+  readonly flags: number;
+}
+
+function setAttributes(tree: number, { what, words, flags }: Setting): void {
+  const attributes = scratchWords(words);
   descriptor(what, "mount_setattr", () =>
-    libc.syscall(SYS.mount_setattr, tree, scratchPath(""), AT_EMPTY_PATH | AT_RECURSIVE, words, attrSize, 0),
+    libc.syscall(SYS.mount_setattr, tree, scratchPath(""), AT_EMPTY_PATH | flags, attributes, attrSize, 0),
   );
 }
 

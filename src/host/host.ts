@@ -51,8 +51,8 @@ export interface Mounts {
   bindMapped(source: string, target: string, userNamespace: string): void;
   /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
   unmount(target: string, mode?: "detach"): void;
-  /** Binds a file or directory of the host onto a path inside a root that somebody hostile wrote; see graft.ts. */
-  graft(root: string, what: Graft): void;
+  /** Binds files and directories of the host onto paths inside a root that somebody hostile wrote, one after the other; see graft.ts. What was bound before a failure stays. */
+  graft(root: string, all: readonly Graft[]): void;
   /** From /proc/self/mountinfo, unescaped. */
   list(): MountInfo[];
 }

@@ -45,7 +45,7 @@ async function tryView(ctx: Context, id: string, signal: AbortSignal): Promise<V
   const prepare = async (row: Row) => {
     refuseLeaving(row);
     if (row.pid > 0) namespace = openNamespace(row.pid);
-    else for (const mount of await lastingMounts(ctx, row)) ctx.host.mounts.graft(rootfs, mount);
+    else ctx.host.mounts.graft(rootfs, await lastingMounts(ctx, row));
   };
   const held = undo.use(await hold(ctx, id, { signal, prepare }));
   if (held.live && namespace === undefined) return undefined;

@@ -78,17 +78,20 @@ export class ConfinedRoot implements Disposable {
   find(path: AskedPath): BigIntStats {
     const problem = this.enter(path.parent);
     if (problem === "ENOENT") throw notFound(path);
-    if (problem) throw new EngineError("invalid", `lstat ${path.full}: ${words[problem] ?? problem}`);
+    if (problem) {
+      const kind = problem === "EACCES" ? "forbidden" : "invalid";
+      throw new EngineError(kind, `lstat ${path.full}: ${words[problem] ?? problem}`);
+    }
     const stat = lstatSync(path.base, { bigint: true, throwIfNoEntry: false });
-    if (!stat || this.#isBelowHidden(path.base === "." ? stat : undefined)) throw notFound(path);
+    if (!stat || this.#isHiddenHere(path.base, stat)) throw notFound(path);
     return stat;
   }
 
-  /** Whether the working directory is one of those; its mount point itself, an empty directory, is the container's. */
-  #isBelowHidden(asked: BigIntStats | undefined): boolean {
+  /** Whether it lies in one of those; a mount point in it or of it, an empty directory, does not. */
+  #isHiddenHere(name: string, { dev }: BigIntStats): boolean {
     const here = lstatSync(".", { bigint: true });
     if (!this.isHidden(".", here)) return false;
-    return !asked || lstatSync("..", { bigint: true }).dev === here.dev;
+    return name === "." ? lstatSync("..", { bigint: true }).dev === here.dev : dev === here.dev;
   }
 
   /** True for a directory of a file system that is not the container's, but the kernel's or the runtime's. */
@@ -139,6 +142,7 @@ const words: Readonly<Record<string, string>> = {
   ENOTDIR: "not a directory",
   ELOOP: "too many levels of symbolic links",
   ENAMETOOLONG: "file name too long",
+  EACCES: "permission denied",
 };
 
 export function notFound({ full }: AskedPath): EngineError {

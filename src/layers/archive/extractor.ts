@@ -14,7 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, type ErrorKind } from "../../errors/mod.ts";
 import { changeDirectory, hardLink, makeNode, rooted, setTimes, setXattr, walk } from "../../host/mod.ts";
 import type { TarHeader, TarSink } from "../../stream/mod.ts";
 import { describe, existed } from "../jobs/failures.ts";
@@ -307,8 +307,11 @@ function made(problem: string | undefined): void {
 
 function explain(err: unknown, name: Name): unknown {
   if (err instanceof EngineError) return err;
-  if ((err as NodeJS.ErrnoException).code !== "EROFS") return describe(err, name);
-  return new EngineError("forbidden", `entry ${quoted(name)}: read-only file system`, { cause: err });
+  const { code } = err as NodeJS.ErrnoException;
+  const told = (kind: ErrorKind, why: string) => new EngineError(kind, `entry ${quoted(name)}: ${why}`, { cause: err });
+  if (code === "EROFS") return told("forbidden", "read-only file system");
+  if (code === "EBUSY") return told("conflict", "device or resource busy (something is mounted there)");
+  return describe(err, name);
 }
 
 /** For messages. */

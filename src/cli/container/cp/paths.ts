@@ -125,7 +125,8 @@ function looked<T>(how: "lstat" | "stat", path: string, look: () => T): T {
   try {
     return look();
   } catch (err) {
-    const { code, path: where = path } = err as NodeJS.ErrnoException;
+    const { code, path: told = path } = err as NodeJS.ErrnoException;
+    const where = told.replace(/(.)\/$/, "$1");
     if (code === "ENOENT")
       throw new EngineError("not-found", `${how} ${where}: no such file or directory`, { cause: err });
     if (code === "ENOTDIR") throw new EngineError("invalid", `${how} ${where}: not a directory`, { cause: err });

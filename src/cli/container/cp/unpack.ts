@@ -63,7 +63,7 @@ export class LocalUnpacker implements TarSink {
     this.#requireDirectory(name.slice(0, Math.max(0, name.lastIndexOf("/"))));
     const stat = lstatSync(this.#path(name), { throwIfNoEntry: false });
     if (!stat) mkdirSync(this.#path(name), 0o755);
-    else if (!stat.isDirectory()) throw new EngineError("invalid", `${shown(this.#path(name))} is not a directory`);
+    else if (!stat.isDirectory()) throw new EngineError("conflict", `${shown(this.#path(name))} is not a directory`);
     this.#known.add(name);
   }
 
@@ -77,7 +77,7 @@ export class LocalUnpacker implements TarSink {
       const [old, other] = was ? ["directory", "non-directory"] : ["non-directory", "directory"];
       const { directory } = this.#options;
       throw new EngineError(
-        "invalid",
+        "conflict",
         `cannot overwrite ${old} ${shown(path)} with ${other} ${JSON.stringify(directory)}`,
       );
     }
