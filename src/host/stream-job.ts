@@ -2,9 +2,14 @@ import { Queue } from "../async/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { Job, JobContext, Workers } from "./host.ts";
 
-/** What a job's input holds when its bytes are streamed to the main thread: [0] counts the pieces that were taken. */
+/** What a job's input holds when its bytes are streamed to the main thread. */
 export interface Flow {
-  readonly flow: SharedArrayBuffer;
+  readonly flow: {
+    /** [0] counts the pieces that were taken. */
+    readonly taken: SharedArrayBuffer;
+    /** A ring of pieces. Messages that carry bytes leave garbage that nobody collects in time: only lengths are sent. */
+    readonly pieces: SharedArrayBuffer;
+  };
 }
 
 const pieceSize = 256 * 1024;
@@ -14,20 +19,22 @@ const window = 8;
 /** The worker's end of {@link streamJob}: gathers bytes into pieces and waits for the reader. Blocks the thread. */
 export class FlowWriter {
   readonly #taken: Int32Array;
+  readonly #pieces: Uint8Array;
   readonly #context: JobContext;
-  #piece = Buffer.allocUnsafeSlow(pieceSize);
   #filled = 0;
   #sent = 0;
 
   constructor({ flow }: Flow, context: JobContext) {
-    this.#taken = new Int32Array(flow);
+    this.#taken = new Int32Array(flow.taken);
+    this.#pieces = new Uint8Array(flow.pieces);
     this.#context = context;
   }
 
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
+      if (this.#filled === 0) this.#waitForRoom();
       const part = bytes.subarray(at, at + pieceSize - this.#filled);
-      this.#piece.set(part, this.#filled);
+      this.#pieces.set(part, (this.#sent % window) * pieceSize + this.#filled);
       this.#filled += part.length;
       at += part.length;
       if (this.#filled === pieceSize) this.flush();
@@ -37,13 +44,15 @@ export class FlowWriter {
   /** To be called at the end. */
   flush(): void {
     if (this.#filled === 0) return;
+    this.#context.report(this.#filled);
+    this.#sent++;
+    this.#filled = 0;
+  }
+
+  #waitForRoom(): void {
     for (let taken = this.#count(); this.#sent - taken >= window; taken = this.#count()) {
       Atomics.wait(this.#taken, 0, taken, 100);
     }
-    // A copy crosses, of all of a view's buffer, hence the exact slice of the last piece.
-    this.#context.report(this.#filled === pieceSize ? this.#piece : this.#piece.slice(0, this.#filled));
-    this.#sent++;
-    this.#filled = 0;
   }
 
   #count(): number {
@@ -80,27 +89,39 @@ interface Running<I, O> {
 }
 
 async function* flow<I, O>({ workers, job, options, result }: Running<I, O>): AsyncGenerator<Uint8Array> {
-  const taken = new Int32Array(new SharedArrayBuffer(4));
+  const shared: Flow["flow"] = {
+    taken: new SharedArrayBuffer(4),
+    pieces: new SharedArrayBuffer(window * pieceSize),
+  };
   const left = new AbortController();
-  const queue = new Queue<Uint8Array>();
-  const running = workers.run(job, { ...options.input, flow: taken.buffer } as I & Flow, {
+  const lengths = new Queue<number>();
+  const running = workers.run(job, { ...options.input, flow: shared } as I & Flow, {
     signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
-    onReport: (piece) => queue.push(piece as Uint8Array),
+    onReport: (length) => lengths.push(length as number),
     ...(options.waits && { waits: true }),
   });
   running.then(
-    () => queue.close(),
-    (err) => queue.close(err),
+    () => lengths.close(),
+    (err) => lengths.close(err),
   );
   running.then(result.resolve, result.reject);
   try {
-    for await (const piece of queue) {
-      yield piece;
-      Atomics.add(taken, 0, 1);
-      Atomics.notify(taken, 0);
-    }
+    yield* piecesOf(shared, lengths);
   } finally {
     left.abort();
     await running.catch(() => undefined);
+  }
+}
+
+async function* piecesOf(shared: Flow["flow"], lengths: Queue<number>): AsyncGenerator<Uint8Array> {
+  const taken = new Int32Array(shared.taken);
+  const pieces = new Uint8Array(shared.pieces);
+  let at = 0;
+  for await (const length of lengths) {
+    const piece = Buffer.from(pieces.subarray(at, at + length));
+    at = (at + pieceSize) % pieces.length;
+    Atomics.add(taken, 0, 1);
+    Atomics.notify(taken, 0);
+    yield piece;
   }
 }
