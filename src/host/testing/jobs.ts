@@ -1,5 +1,6 @@
 /** Names and types of the jobs in worker.ts beside this, for the thread that asks for them. */
 import type { ErrorKind } from "../../errors/mod.ts";
+import type { Feed } from "../feed-job.ts";
 import type { Job } from "../host.ts";
 import type { Flow } from "../stream-job.ts";
 
@@ -20,5 +21,6 @@ export const testJobs = {
   list: only<string, string[][]>("test.list"),
   confinedHold: only<{ root: string; state: Int32Array }, void>("test.confined-hold"),
   stream: only<{ pieces: number; size: number; fail: boolean } & Flow, string>("test.stream"),
+  sum: only<{ failAfter: number } & Feed, { size: number; sum: number }>("test.sum"),
   hold: only<Int32Array, void>("test.hold"),
 };

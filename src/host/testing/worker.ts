@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import { EngineError } from "../../errors/mod.ts";
 import { confined } from "../confined.ts";
+import { fed } from "../feed-job.ts";
 import { serveJobs } from "../serve-jobs.ts";
 import { FlowWriter } from "../stream-job.ts";
 import { testJobs as jobs } from "./jobs.ts";
@@ -45,6 +46,18 @@ serveJobs([
       if (input.fail) throw new EngineError("invalid", "half way");
       writer.flush();
       return "done";
+    },
+  },
+  {
+    ...jobs.sum,
+    run: (input: Parameters<typeof jobs.sum.run>[0], context) => {
+      let [size, sum] = [0, 0];
+      for (const piece of fed(input, context)) {
+        size += piece.length;
+        sum += piece.reduce((total, byte) => total + byte, 0);
+        if (input.failAfter >= 0 && size > input.failAfter) throw new EngineError("invalid", "enough");
+      }
+      return { size, sum };
     },
   },
   { ...jobs.hold, run: (state: Int32Array) => void Atomics.wait(state, 0, 0) },
