@@ -35,7 +35,7 @@ const layers: Readonly<Record<string, number>> = {
   cli: 9,
 };
 
-/** Edges beside "downwards": who else may be imported by whom. cli asks host for one thing, a terminal in raw mode. */
+/** Edges beside "downwards": who else may be imported by whom. cli asks host for two things, a terminal in raw mode and mknod. */
 const alsoAllowed = new Set(["cli>host", "events>db", "wire>oci", "http>log", "host>log", "db>log", "events>log"]);
 const facesTypeOnly = new Set(["api", "registry-server"]);
 const faceValues = new Set(["errors", "version", "oci", "wire", "async", "stream", "http", "log"]);
