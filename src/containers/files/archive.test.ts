@@ -229,7 +229,7 @@ test("a directory inside a volume stays that directory, whoever puts a symlink i
   await using _swapper = await startSwapper(volume, { target: outside, text: "inside" });
   const mount = { Type: "volume", Source: "shared", Target: "/sub", VolumeOptions: { Subpath: "dir" } };
   const outcomes = new Set<string>();
-  for (let attempt = 0; attempt < 30; attempt++) {
+  for (let attempt = 0; attempt < 12; attempt++) {
     const id = await made({}, { Mounts: [mount as never] });
     const copied = await read(id, "/sub/file").then(String, () => "not copied");
     const output = await run(engine, script("cat /sub/file"), { Mounts: [mount as never] }).then(
@@ -306,7 +306,7 @@ test("a container that exchanges a directory for a symlink while it is copied sh
   const work = join(engine.directory, "exec/rootfs", id, "work");
   await using _swapper = await startSwapper(work, { target: outside, text: "inside" });
   const outcomes = new Set<string>();
-  for (let attempt = 0; attempt < 200; attempt++) {
+  for (let attempt = 0; attempt < 60; attempt++) {
     const text = await read(id, attempt % 2 ? "/work" : "/work/dir/file").then(String, (err: Error) => err.message);
     expect(text).not.toContain("SECRET");
     outcomes.add(text.includes("inside") ? "found" : "not");
