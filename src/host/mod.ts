@@ -1,5 +1,5 @@
 export { createCgroups } from "./cgroups.ts";
-export { changeDirectory, confined, type Root } from "./confined.ts";
+export { changeDirectory, confined } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
 export { type Feed, fed, feedJob } from "./feed-job.ts";
 export { unreadBytes } from "./fifo.ts";
@@ -34,6 +34,7 @@ export { insideNamespace } from "./net/namespace.ts";
 export { createNet, type Net } from "./net/net.ts";
 export { PortError, type PortRequest, type Reservation } from "./net/port.ts";
 export type { VethPlan } from "./net/veth.ts";
+export { openProcessRoot, type ProcessRoot } from "./process-root.ts";
 export { createProcesses } from "./processes.ts";
 export { openBelow, RegularFiles, rooted } from "./rooted.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";

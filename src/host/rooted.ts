@@ -78,6 +78,11 @@ export function openBelow(root: number, path: string | Uint8Array, flags: number
   return openat2(root, path, { flags, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
 }
 
+/** The directory above an open one, or the negative errno. */
+export function openParent(directory: number): number {
+  return openat2(directory, "..", { flags: O_PATH | O_DIRECTORY, resolve: 0 });
+}
+
 /**
  * Opens regular files that somebody hostile may exchange for devices and FIFOs at any moment, without ever opening one of
  * those, which could block or do something. Made outside of `confined`, where there is the host's /proc, and used inside.

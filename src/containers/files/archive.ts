@@ -26,15 +26,12 @@ export async function readFrom(ctx: Context, asked: Asked): Promise<{ stat: Path
   const found = await named(asked.ref, () => packPath(ctx.host.workers, placeIn(view, asked), asked.signal));
   publish(ctx, view.row, { action: "archive-path" });
   const held = undo.move();
-  // Also when nobody ever begins to read.
-  asked.signal.addEventListener("abort", () => void held.disposeAsync(), { once: true });
-  return { stat: found.stat, bytes: whole(found.bytes, held) };
-}
-
-/** Lets go of what the bytes come from when they have been read or left. */
-async function* whole(bytes: Bytes, held: AsyncDisposableStack): Bytes & AsyncGenerator<Uint8Array> {
-  await using _ = held;
-  yield* bytes;
+  // When it was read to its end, or left, or the client has gone before anybody began to read.
+  const release = () => held.disposeAsync();
+  found.done.then(release, release).catch((err: unknown) => {
+    ctx.log.error("could not let go of a container's files", { container: view.row.id, error: messageOf(err) });
+  });
+  return found;
 }
 
 export async function writeTo(ctx: Context, asked: Asked, { bytes, ...options }: WritePath): Promise<void> {

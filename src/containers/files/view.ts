@@ -1,7 +1,7 @@
-import { closeSync, constants, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { after } from "../../async/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
-import type { Root } from "../../host/mod.ts";
+import { openProcessRoot, type ProcessRoot } from "../../host/mod.ts";
 import type { Context } from "../context.ts";
 import { lastingMounts } from "../mounts.ts";
 import { pathsOf } from "../paths.ts";
@@ -12,7 +12,7 @@ import { hold } from "./held.ts";
 /** What a container sees as its files, to be entered by a job of a worker thread. */
 export interface View extends AsyncDisposable {
   readonly row: Row;
-  readonly root: Root;
+  readonly root: string;
   readonly hideDev: boolean;
 }
 
@@ -38,31 +38,22 @@ export async function openView(ctx: Context, ref: string, signal: AbortSignal): 
 async function tryView(ctx: Context, id: string, signal: AbortSignal): Promise<View | undefined> {
   const { rootfs } = pathsOf(ctx.config, id);
   await using undo = new AsyncDisposableStack();
-  let namespace: number | undefined;
-  undo.defer(() => {
-    if (namespace !== undefined) closeSync(namespace);
-  });
+  let running: ProcessRoot | undefined;
+  undo.defer(() => running?.[Symbol.dispose]());
   const prepare = async (row: Row) => {
     refuseLeaving(row);
-    if (row.pid > 0) namespace = openNamespace(row.pid);
+    if (row.pid > 0) running = openProcessRoot(row.pid, statSync(rootfs, { bigint: true }));
     else ctx.host.mounts.graft(rootfs, await lastingMounts(ctx, row));
   };
-  const held = undo.use(await hold(ctx, id, { signal, prepare }));
-  if (held.live && namespace === undefined) return undefined;
-  const { dev, ino } = statSync(rootfs, { bigint: true });
-  const root = namespace === undefined ? rootfs : { namespace, dev, ino };
+  const { row, live } = undo.use(await hold(ctx, id, { signal, prepare }));
+  if (live && !running) return undefined;
   const kept = undo.move();
-  const hideDev = !held.row.mounts.some(({ destination }) => destination === "/dev");
-  return { row: held.row, root, hideDev, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-function openNamespace(pid: number): number | undefined {
-  try {
-    return openSync(`/proc/${pid}/ns/mnt`, constants.O_RDONLY);
-  } catch (err) {
-    if (["ENOENT", "ESRCH"].includes((err as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw err;
-  }
+  return {
+    row,
+    root: running?.path ?? rootfs,
+    hideDev: !row.mounts.some(({ destination }) => destination === "/dev"),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 function refuseLeaving({ id, phase }: Row): void {

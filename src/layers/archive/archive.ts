@@ -1,4 +1,4 @@
-import { feedJob, type Root, streamJob, type Workers } from "../../host/mod.ts";
+import { feedJob, streamJob, type Workers } from "../../host/mod.ts";
 import type { Bytes } from "../../stream/mod.ts";
 import { extractJob } from "./extract.ts";
 import { packPathJob } from "./pack-path.ts";
@@ -6,7 +6,8 @@ import { statPathJob } from "./stat-path.ts";
 
 /** Where files are copied from or to: a root that somebody hostile writes to meanwhile, and a path in it as a user writes it. */
 export interface Place {
-  readonly root: Root;
+  /** Its path on the host; one of /proc/self/fd serves. */
+  readonly root: string;
   readonly path: string;
   /** The root's /dev is a file system that a runtime mounted there, and is left out. */
   readonly hideDev: boolean;
@@ -34,18 +35,18 @@ export function statPath(workers: Workers, place: Place, signal?: AbortSignal): 
 /**
  * A file or directory as a tar archive, its names beginning with the path's last component ("./" for one that ends so),
  * with what is mounted below it, but for kernel file systems such as /proc. Packing is never more than 2 MiB ahead of the
- * reader. The bytes must be read, or left, to let go of the root. Throws what {@link statPath} throws.
+ * reader. The root must stay until `done`, which is when the job has ended, well or not. Throws what {@link statPath} throws.
  */
 export async function packPath(
   workers: Workers,
   place: Place,
   signal?: AbortSignal,
-): Promise<{ stat: PathStat; bytes: Bytes }> {
-  const { bytes } = streamJob(workers, packPathJob, { input: place, waits: true, ...(signal && { signal }) });
+): Promise<{ stat: PathStat; bytes: Bytes; done: Promise<unknown> }> {
+  const { bytes, done } = streamJob(workers, packPathJob, { input: place, waits: true, ...(signal && { signal }) });
   const iterator = bytes[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) throw new Error("A job of packing ended without a word");
-  return { stat: decodeStat(first.value), bytes: rest(iterator) };
+  return { stat: decodeStat(first.value), bytes: rest(iterator), done };
 }
 
 async function* rest(iterator: AsyncIterator<Uint8Array>): Bytes & AsyncGenerator<Uint8Array> {
