@@ -110,16 +110,21 @@ function parentsFirst(all: readonly SpecMount[]): SpecMount[] {
   return all.toSorted((a, b) => depth(a.destination) - depth(b.destination));
 }
 
-/** What of that is there while the container does not run: all but memory. Throws as {@link specMounts} does. */
-export async function lastingMounts(ctx: Context, row: Row): Promise<Graft[]> {
+/**
+ * What of that is there while the container does not run: all but memory. A map must have been given to {@link mountRootfs}
+ * before; what is staged for it goes with {@link unmountRootfs}. Throws as {@link specMounts} does.
+ */
+export async function lastingMounts(ctx: Context, row: Row, map?: IdMap): Promise<Graft[]> {
   await checkBindSources(row.mounts);
   await prepareSubpaths(ctx, row);
   const own = await Promise.all(
-    row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, { row, entry, map: undefined })),
+    row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, { row, entry, map })),
   );
   const taken = new Set(own.map((mount) => mount.destination));
   const engine = ownEtcMounts(ctx, row).filter(({ destination }) => !taken.has(destination));
-  return parentsFirst([...engine, ...own]).map(({ source, destination, options }) => ({
+  const wanted = parentsFirst([...engine, ...own]);
+  const mounts = map ? await ctx.userns.stage(wanted, { staged: pathsOf(ctx.config, row.id).staged, map }) : wanted;
+  return mounts.map(({ source, destination, options }) => ({
     ...{ source, destination },
     recursive: options.includes("rbind"),
     readOnly: options.includes("ro"),

@@ -45,7 +45,7 @@ export function settleUserns({ table }: Pick<Context, "table">, mode: string): s
  */
 export async function openUserns(ctx: Context, row: Row): Promise<UserNamespace | undefined> {
   const { UsernsMode: mode } = row.hostConfig;
-  if (mode === "host" || (mode === "" && !ctx.userns.remapped)) return undefined;
+  if (!hasOwnIds(ctx, row)) return undefined;
   const others = othersOf(ctx, row);
   const ref = containerIn(mode);
   if (ref !== undefined) return shared(ctx, [joined(ctx.table, ref), ...others]);
@@ -53,6 +53,15 @@ export async function openUserns(ctx: Context, row: Row): Promise<UserNamespace 
   if (!first) return ctx.userns.open(row.id);
   if (mode === "private") throw apart(first, "use --userns=container:NAME");
   return shared(ctx, others);
+}
+
+function hasOwnIds({ userns }: Pick<Context, "userns">, { hostConfig: { UsernsMode: mode } }: Row): boolean {
+  return mode !== "host" && (mode !== "" || userns.remapped);
+}
+
+/** Who would be who in a container that does not run, if it did: all namespaces have the same ids. */
+export async function futureIdMap(ctx: Pick<Context, "userns">, row: Row): Promise<IdMap | undefined> {
+  return hasOwnIds(ctx, row) ? await ctx.userns.map() : undefined;
 }
 
 /** Who is who in a running container, where that is not as on the host. */

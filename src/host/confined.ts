@@ -1,9 +1,15 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import { cString, errno, libc } from "./libc.ts";
+import type { Owner } from "./users/id-map.ts";
 
 const CLONE_FS = 0x200;
 const O_PATH = 0o10000000;
+/** struct __user_cap_header_struct: _LINUX_CAPABILITY_VERSION_3, this thread (capget(2)). */
+const capabilityHeader = new Uint32Array([0x20080522, 0]);
+const capabilityHeaderBytes = new Uint8Array(capabilityHeader.buffer);
+/** Twice effective, permitted and inheritable. */
+const capabilities = new Uint8Array(24);
 
 /**
  * Runs `body` with `root` as the thread's root directory, so that no path, `..` or symlink leads out of it, and with umask 0.
@@ -57,4 +63,23 @@ function must(result: number, what: string): void {
 /** Makes an open directory this thread's working directory; inside `confined`, which goes back. */
 export function changeDirectory(directory: number): void {
   must(libc.fchdir(directory), "change the working directory");
+}
+
+/**
+ * Runs `body` with the ids that what it makes shall belong to (setfsuid(2)), and all rights as before: a file system that
+ * was mounted in a user namespace, such as a tmpfs there, refuses to make anything for somebody who is nobody in it. Only
+ * for a few system calls: a thread that is started meanwhile keeps the ids for ever. Throws "internal".
+ */
+export function withFileIds<T>({ uid, gid }: Owner, body: () => T): T {
+  must(libc.capget(capabilityHeaderBytes, capabilities), "read capabilities");
+  const group = libc.setfsgid(gid);
+  const user = libc.setfsuid(uid);
+  try {
+    // Those over files are lost with root's id (capabilities(7)).
+    must(libc.capset(capabilityHeaderBytes, capabilities), "keep capabilities");
+    return body();
+  } finally {
+    libc.setfsuid(user);
+    libc.setfsgid(group);
+  }
 }

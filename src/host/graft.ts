@@ -5,6 +5,7 @@ import type { Graft } from "./host.ts";
 import { errno, libc } from "./libc.ts";
 import { makeFile, openBelow, rooted } from "./rooted.ts";
 import { scratchPath, scratchWords } from "./scratch.ts";
+import type { Owner } from "./users/id-map.ts";
 
 /** The same numbers on every architecture; Linux 5.2, 5.2 and 5.12. */
 const SYS = { open_tree: 428, move_mount: 429, mount_setattr: 442 } as const;
@@ -25,15 +26,15 @@ const attrSize = 32;
  * sources are private: unmounting one later must not reach what it was copied from. They become read-only when all are
  * there, since the place of one may have to be made in another.
  */
-export function graft(root: string, all: readonly Graft[]): void {
+export function graft(root: string, all: readonly Graft[], { owner }: { readonly owner?: Owner } = {}): void {
   const trees: { readonly tree: number; readonly what: Graft }[] = [];
   try {
     for (const what of all) {
       const tree = copyTree(what);
       trees.push({ tree, what });
       setAttributes(tree, { what, words: [0n, 0n, MS_PRIVATE], flags: AT_RECURSIVE });
-      if (fstatSync(tree).isDirectory()) rooted(root).mkdirs(what.destination, { mode: 0o755 });
-      else makeFile(root, what.destination);
+      if (fstatSync(tree).isDirectory()) rooted(root).mkdirs(what.destination, { mode: 0o755, ...owner });
+      else makeFile(root, what.destination, owner);
       attach(tree, { root, what });
     }
     for (const { tree, what } of trees) {

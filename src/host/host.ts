@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Net } from "./net/net.ts";
+import type { Owner } from "./users/id-map.ts";
 import type { UserNamespaces } from "./users/users.ts";
 
 /**
@@ -51,8 +52,8 @@ export interface Mounts {
   bindMapped(source: string, target: string, userNamespace: string): void;
   /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
   unmount(target: string, mode?: "detach"): void;
-  /** Binds files and directories of the host onto paths inside a root that somebody hostile wrote, one after the other; see graft.ts. What was bound before a failure stays. */
-  graft(root: string, all: readonly Graft[]): void;
+  /** Binds files and directories of the host onto paths inside a root that somebody hostile wrote, one after the other, making their places for the owner; see graft.ts. What was bound before a failure stays. */
+  graft(root: string, all: readonly Graft[], options?: { readonly owner?: Owner }): void;
   /** From /proc/self/mountinfo, unescaped. */
   list(): MountInfo[];
 }

@@ -1,5 +1,5 @@
 export { createCgroups } from "./cgroups.ts";
-export { changeDirectory, confined } from "./confined.ts";
+export { changeDirectory, confined, withFileIds } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
 export { type Feed, fed, feedJob } from "./feed-job.ts";
 export { unreadBytes } from "./fifo.ts";
@@ -55,6 +55,6 @@ export { removeTree } from "./tree/remove.ts";
 export { type TreeUsage, usageOf } from "./tree/usage.ts";
 export { type Found, type Visitor, walk } from "./tree/walk.ts";
 export { type InterfaceCounters, interfaceCounters, type ProcessorTime, processorTime } from "./usage.ts";
-export { type IdMap, type IdRange, insideId, nobody, outsideId } from "./users/id-map.ts";
+export { type IdMap, type IdRange, insideId, nobody, type Owner, outsideId } from "./users/id-map.ts";
 export { createUserNamespaces, type UserNamespaces } from "./users/users.ts";
 export { createWorkers, type WorkersOptions } from "./workers.ts";

@@ -5,6 +5,7 @@ import { errnoName, systemError } from "./errno.ts";
 import type { RootedFs, RootedStat } from "./host.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { scratchPath, scratchWords } from "./scratch.ts";
+import type { Owner } from "./users/id-map.ts";
 
 /** Same number on every architecture; Linux 5.6. */
 const SYS_openat2 = 437;
@@ -171,19 +172,20 @@ interface NewDirectory {
   readonly gid?: number;
 }
 
-/** An empty file of root's, with the directories above it, unless something of that name is there. */
-export function makeFile(root: string, path: string): void {
-  within(root, (directory) => makeFileIn(directory, path));
+/** An empty file, with the directories above it, unless something of that name is there. They are root's unless there is an owner. */
+export function makeFile(root: string, path: string, owner: Owner = { uid: 0, gid: 0 }): void {
+  within(root, (directory) => makeFileIn(directory, { path, owner }));
 }
 
-function makeFileIn(root: number, path: string): void {
+function makeFileIn(root: number, { path, owner }: { readonly path: string; readonly owner: Owner }): void {
   const { dir, base } = posix.parse(path);
-  mkdirs(root, dir, {});
+  mkdirs(root, dir, owner);
   opened({ directory: root, path: dir, flags: O_PATH | O_DIRECTORY }, (parent) => {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW;
     const fd = openat2(parent, base, { flags, resolve: RESOLVE.BENEATH, mode: 0o755 });
-    if (fd >= 0) closeSync(fd);
-    else if (-fd !== errnos.EEXIST) throw systemError(`Make ${path}`, -fd);
+    if (fd === -errnos.EEXIST) return;
+    if (fd < 0) throw systemError(`Make ${path}`, -fd);
+    using(fd, (made) => fchownSync(made, owner.uid, owner.gid));
   });
 }
 

@@ -14,6 +14,8 @@ import type { IdMap, Mount } from "../host/mod.ts";
 export interface UserNamespaces {
   /** Whether containers that do not say otherwise get one. */
   readonly remapped: boolean;
+  /** Whose ids all of them have. Throws "invalid" or "unavailable" where there are none. */
+  map(): Promise<IdMap>;
   /** A namespace for a holder. Throws "conflict" when it has one, "unavailable" when this host has no ids or namespaces to give. */
   open(holder: string): Promise<UserNamespace>;
   /** No error when the holder has none. */

@@ -51,11 +51,11 @@ export async function writeTo(ctx: Context, asked: Asked, { bytes, ...options }:
   publish(ctx, row, { action: "extract-to-dir" });
 }
 
-function placeIn({ root, hideDev }: View, { path }: Asked) {
-  return { root, hideDev, path };
+function placeIn({ root, hideDev, owners }: View, { path }: Asked) {
+  return { root, hideDev, path, ...(owners && { owners }) };
 }
 
-/** Docker's -a: whom the container runs as. Nobody in particular where that is not said. */
+/** Docker's -a: whom the container runs as, with the ids inside. Nobody in particular where that is not said. */
 function ownerFor(ctx: Context, { row }: View): { readonly uid: number; readonly gid: number } | undefined {
   if (row.config.User === "") return undefined;
   const { uid, gid } = resolveUser(ctx.host.rooted(pathsOf(ctx.config, row.id).rootfs), { user: row.config.User });

@@ -1,8 +1,10 @@
+import type { IdMap } from "../../host/mod.ts";
 import type { Context } from "../context.ts";
 import { mountRootfs, unmountRootfs } from "../mounts.ts";
 import { resolve } from "../refs.ts";
 import type { Row } from "../table.ts";
 import { isLive } from "../transition.ts";
+import { futureIdMap } from "../userns.ts";
 
 export interface Held extends AsyncDisposable {
   readonly row: Row;
@@ -12,8 +14,10 @@ export interface Held extends AsyncDisposable {
 
 export interface HoldOptions {
   readonly signal: AbortSignal;
+  /** Mounts one that does not run as it is while it runs: with owners as they are outside of its user namespace. */
+  readonly mapped?: boolean;
   /** Called under the lock: with the root of a container that does not run mounted, or for one that runs. */
-  readonly prepare?: (row: Row) => Promise<void>;
+  readonly prepare?: (row: Row, map: IdMap | undefined) => Promise<void>;
 }
 
 /**
@@ -45,12 +49,13 @@ interface Holding {
 async function whileHeld(ctx: Context, { id, released, say, options }: Holding): Promise<void> {
   const row = resolve(ctx.table, id);
   if (isLive(row.phase)) {
-    await options.prepare?.(row);
+    await options.prepare?.(row, undefined);
     return say({ row, live: true });
   }
   try {
-    await mountRootfs(ctx, id);
-    await options.prepare?.(row);
+    const map = options.mapped ? await futureIdMap(ctx, row) : undefined;
+    await mountRootfs(ctx, id, map);
+    await options.prepare?.(row, map);
     say({ row, live: false });
     await released;
   } finally {

@@ -11,6 +11,11 @@ export interface IdMap {
   readonly gids: readonly IdRange[];
 }
 
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** What the kernel calls an id that is none in a namespace (/proc/sys/kernel/overflowuid). */
 export const nobody = 65_534;
 

@@ -45,13 +45,17 @@ async function create(processes: Pick<Processes, "spawn">, path: string, map: Id
 
 function mapOf(pid: number): IdMap | undefined {
   if (nameOf(pid) === nameOf("self")) return undefined;
-  const read = (file: string) => parseMap(readFileSync(`/proc/${pid}/${file}`, "utf8"));
+  const read = (file: string) => parseMap(ofProcess(pid, () => readFileSync(`/proc/${pid}/${file}`, "utf8")));
   return { uids: read("uid_map"), gids: read("gid_map") };
 }
 
 function nameOf(pid: number | "self"): string {
+  return ofProcess(pid, () => readlinkSync(`/proc/${pid}/ns/user`));
+}
+
+function ofProcess(pid: number | "self", read: () => string): string {
   try {
-    return readlinkSync(`/proc/${pid}/ns/user`);
+    return read();
   } catch (err) {
     throw new EngineError("conflict", `The process ${pid} is not running`, { cause: err });
   }

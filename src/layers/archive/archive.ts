@@ -1,4 +1,4 @@
-import { feedJob, streamJob, type Workers } from "../../host/mod.ts";
+import { feedJob, type IdMap, type Owner, streamJob, type Workers } from "../../host/mod.ts";
 import type { Bytes } from "../../stream/mod.ts";
 import { extractJob } from "./extract.ts";
 import { packPathJob } from "./pack-path.ts";
@@ -11,6 +11,8 @@ export interface Place {
   readonly path: string;
   /** The root's /dev is a file system that a runtime mounted there, and is left out. */
   readonly hideDev: boolean;
+  /** The root shows owners as they are outside of a user namespace with this map; archives have them as inside. */
+  readonly owners?: IdMap;
 }
 
 export interface PathStat {
@@ -65,8 +67,8 @@ function decodeStat(piece: Uint8Array): PathStat {
 export interface ExtractOptions extends Place {
   /** A directory is not replaced by something else, nor the other way round. */
   readonly noOverwriteDirNonDir: boolean;
-  /** Whose everything becomes, whatever the archive says. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Whose everything becomes, whatever the archive says; as inside. */
+  readonly owner?: Owner;
   /** Nothing may be written, but below those mounts that may be written to: the deepest one that holds the path decides. */
   readonly readOnly: boolean;
   readonly mounts: readonly { readonly destination: string; readonly rw: boolean }[];
@@ -75,7 +77,8 @@ export interface ExtractOptions extends Place {
 /**
  * Unpacks an uncompressed tar archive into a directory. A name that exists is replaced; directories are merged. Throws
  * "not-found" when there is no such directory, "forbidden" for one that is read-only, "invalid" for a broken archive, and
- * for names in it that lead out of the directory. What was complete before a failure stays.
+ * for names in it that lead out of the directory, and owners whom the user namespace does not have. What was complete
+ * before a failure stays.
  */
 export function extractInto(
   workers: Workers,

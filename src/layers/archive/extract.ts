@@ -1,6 +1,7 @@
 import { EngineError } from "../../errors/mod.ts";
 import { confined, type Feed, fed, type Job } from "../../host/mod.ts";
 import { TarDecoder } from "../../stream/mod.ts";
+import { Owners } from "../jobs/owners.ts";
 import type { ExtractOptions } from "./archive.ts";
 import { ConfinedRoot, notFound } from "./directory.ts";
 import { Extractor } from "./extractor.ts";
@@ -10,9 +11,13 @@ import { type AskedPath, askedPath } from "./path.ts";
 export const extractJob: Job<ExtractOptions & Feed, void> = {
   name: "extractInto",
   run: (input, context) => {
-    const { owner, noOverwriteDirNonDir } = input;
+    const { owner, owners, noOverwriteDirNonDir } = input;
     const [root, base] = confined(input.root, () => destination(input));
-    const extractor = new Extractor({ root, base, noOverwriteDirNonDir, ...(owner && { owner }) });
+    const extractor = new Extractor({
+      ...{ root, base, noOverwriteDirNonDir },
+      ...(owner && { owner }),
+      ...(owners && { owners: new Owners(owners) }),
+    });
     const decoder = new TarDecoder(extractor);
     try {
       for (const piece of fed(input, context)) {

@@ -15,10 +15,21 @@ import {
   writeSync,
 } from "node:fs";
 import { EngineError, type ErrorKind } from "../../errors/mod.ts";
-import { changeDirectory, hardLink, makeNode, rooted, setTimes, setXattr, walk } from "../../host/mod.ts";
+import {
+  changeDirectory,
+  hardLink,
+  makeNode,
+  type Owner,
+  rooted,
+  setTimes,
+  setXattr,
+  walk,
+  withFileIds,
+} from "../../host/mod.ts";
 import type { TarHeader, TarSink } from "../../stream/mod.ts";
 import { describe, existed } from "../jobs/failures.ts";
 import { isOverlayXattr } from "../jobs/overlay.ts";
+import type { Owners } from "../jobs/owners.ts";
 import { type ConfinedRoot, setDirectoryAttributes } from "./directory.ts";
 
 export interface ExtractorOptions {
@@ -26,7 +37,10 @@ export interface ExtractorOptions {
   /** Absolute in the root, without symlinks when it was looked at. */
   readonly base: string;
   readonly noOverwriteDirNonDir: boolean;
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** As inside. */
+  readonly owner?: Owner;
+  /** Who that is outside, where it is somebody else. */
+  readonly owners?: Owners;
 }
 
 const directoryFlags = 0o10000000 | constants.O_DIRECTORY;
@@ -50,7 +64,9 @@ export class Extractor implements TarSink {
   #parent: { readonly name: Name; readonly fd: number } | undefined;
   /** Times of directories wait for the end: what is put into them changes them. */
   readonly #directories = new Map<Name, bigint>();
-  #file: { readonly fd: number; readonly name: Buffer; readonly header: TarHeader; at: number } | undefined;
+  #file:
+    | { readonly fd: number; readonly name: Buffer; readonly header: TarHeader; readonly owner: Owner; at: number }
+    | undefined;
 
   constructor(options: ExtractorOptions) {
     this.#options = options;
@@ -72,8 +88,9 @@ export class Extractor implements TarSink {
     this.#enter(name.slice(0, Math.max(0, at)));
     const last = Buffer.from(name.slice(at + 1), "latin1");
     const there = lstatSync(last, { bigint: true, throwIfNoEntry: false });
-    if (there) this.#makeRoom({ name, last, there, header });
-    this.#make({ name, last, header });
+    const entry = { name, last, header, owner: this.#ownerOf(name, header) };
+    if (there) this.#makeRoom({ ...entry, there });
+    this.#make(entry);
   }
 
   #nameOf(bytes: Uint8Array): Name {
@@ -99,7 +116,8 @@ export class Extractor implements TarSink {
     const path = Buffer.from(`${this.#base()}/${name}/.`, "latin1");
     let fd = this.#options.root.open(path, directoryFlags);
     if (fd < 0) {
-      rooted("/").mkdirs(path.toString(), { mode: 0o755 });
+      const owner = this.#outside({ uid: 0, gid: 0 }, name);
+      this.#making(owner, () => rooted("/").mkdirs(path.toString(), { mode: 0o755, ...owner }));
       fd = this.#options.root.open(path, directoryFlags);
     }
     if (fd < 0) throw new EngineError("invalid", `${quoted(name)} is not a directory`);
@@ -156,27 +174,30 @@ export class Extractor implements TarSink {
     }
   }
 
-  #make({ name, last, header }: Entry): void {
+  #make({ name, last, header, owner }: Entry): void {
     const { type: kind } = header;
     switch (kind) {
       case "file":
-        this.#file = { fd: openSync(last, fileFlags, header.mode), name: last, header, at: 0 };
+        this.#file = {
+          fd: this.#making(owner, () => openSync(last, fileFlags, header.mode)),
+          ...{ name: last, header, owner, at: 0 },
+        };
         break;
       case "directory":
-        this.#directory({ name, last, header });
+        this.#directory({ name, last, header, owner });
         break;
       case "symlink":
-        symlinkSync(Buffer.from(header.linkname ?? []), last);
-        this.#finishNamed(last, header);
+        this.#making(owner, () => symlinkSync(Buffer.from(header.linkname ?? []), last));
+        this.#finishNamed({ name, last, header, owner });
         break;
       case "hardlink":
-        this.#link({ name, last, header });
+        this.#link({ name, last, header, owner });
         break;
       case "character":
       case "block":
       case "fifo":
-        made(makeNode(last, { ...device(header), mode: fileTypes[kind] | header.mode }));
-        this.#finishNamed(last, header);
+        made(this.#making(owner, () => makeNode(last, { ...device(header), mode: fileTypes[kind] | header.mode })));
+        this.#finishNamed({ name, last, header, owner });
         break;
       default: {
         kind satisfies never;
@@ -184,34 +205,34 @@ export class Extractor implements TarSink {
     }
   }
 
-  #directory({ name, last, header }: Entry): void {
+  #directory({ name, last, header, owner }: Entry): void {
     try {
-      mkdirSync(last, header.mode);
+      this.#making(owner, () => mkdirSync(last, header.mode));
     } catch (err) {
       if (!existed(err)) throw err;
     }
-    setDirectoryAttributes(last, { ...this.#ownerOf(header), mode: header.mode });
+    setDirectoryAttributes(last, { ...owner, mode: header.mode });
     this.#setXattrs(last, header);
     this.#directories.set(name, header.mtime);
   }
 
-  #link({ last, header }: Entry): void {
+  #link({ last, header, owner }: Entry): void {
     const target = this.#nameOf(header.linkname ?? new Uint8Array());
     const at = target.lastIndexOf("/");
     const directory = Buffer.from(`${this.#base()}/${target.slice(0, Math.max(0, at))}/.`, "latin1");
     const from = this.#options.root.open(directory, directoryFlags);
     if (from < 0) throw new EngineError("invalid", `hard link to ${quoted(target)}, which is not there`);
     try {
-      made(hardLink(from, { existing: Buffer.from(target.slice(at + 1), "latin1"), name: last }));
+      const existing = Buffer.from(target.slice(at + 1), "latin1");
+      made(this.#making(owner, () => hardLink(from, { existing, name: last })));
     } finally {
       closeSync(from);
     }
   }
 
   /** Of what cannot be opened: the mode is right since it was made. */
-  #finishNamed(last: Buffer, header: TarHeader): void {
-    const { uid, gid } = this.#ownerOf(header);
-    lchownSync(last, uid, gid);
+  #finishNamed({ last, header, owner }: Entry): void {
+    lchownSync(last, owner.uid, owner.gid);
     this.#setXattrs(last, header);
     setTimes(last, { atime: header.mtime, mtime: header.mtime });
   }
@@ -237,11 +258,10 @@ export class Extractor implements TarSink {
   end(): void {
     const file = this.#file;
     if (!file) return;
-    const { fd, name, header, at } = file;
+    const { fd, name, header, owner, at } = file;
     try {
       ftruncateSync(fd, at);
-      const { uid, gid } = this.#ownerOf(header);
-      fchownSync(fd, uid, gid);
+      fchownSync(fd, owner.uid, owner.gid);
       // chown(2) drops the set-id bits.
       fchmodSync(fd, header.mode);
       this.#file = undefined;
@@ -255,18 +275,44 @@ export class Extractor implements TarSink {
     }
   }
 
-  #ownerOf({ uid, gid }: TarHeader): { readonly uid: number; readonly gid: number } {
-    return this.#options.owner ?? { uid, gid };
+  #ownerOf(name: Name, { uid, gid }: TarHeader): Owner {
+    return this.#outside(this.#options.owner ?? { uid, gid }, name);
+  }
+
+  #outside(owner: Owner, name: Name): Owner {
+    const { owners } = this.#options;
+    return owners ? this.#allowed(() => owners.outside(owner, `entry ${quoted(name)}`)) : owner;
+  }
+
+  /** Not the archive is to blame for those whom the user namespace does not have. */
+  #allowed<T>(translate: () => T): T {
+    try {
+      return translate();
+    } catch (err) {
+      if (err instanceof EngineError) this.refusal = err;
+      throw err;
+    }
+  }
+
+  /** In a file system of a user namespace, only somebody who has an id there can make anything. */
+  #making<T>(owner: Owner, make: () => T): T {
+    return this.#options.owners ? withFileIds(owner, make) : make();
   }
 
   /** As Docker does, attributes that the file system cannot keep are left out. */
   #setXattrs(last: Buffer, { xattrs }: TarHeader): void {
     for (const [key, value] of xattrs ?? []) {
       if (isOverlayXattr(key) || key === "security.selinux") continue;
-      const problem = setXattr(last, key, value);
+      const problem = setXattr(last, key, this.#attribute(last, { key, value }));
       if (problem && !["ENOTSUP", "EPERM", "ENOENT"].includes(problem))
         throw new EngineError("invalid", `extended attribute ${JSON.stringify(key)}: ${problem}`);
     }
+  }
+
+  #attribute(last: Buffer, { key, value }: { readonly key: string; readonly value: Uint8Array }): Uint8Array {
+    const { owners } = this.#options;
+    const of = `entry ${quoted(last.toString("latin1"))}: extended attribute ${key}`;
+    return owners ? this.#allowed(() => owners.attributeOutside(key, value, { of })) : value;
   }
 
   /** After the last entry. */
@@ -295,6 +341,8 @@ interface Entry {
   readonly name: Name;
   readonly last: Buffer;
   readonly header: TarHeader;
+  /** On the host. */
+  readonly owner: Owner;
 }
 
 function device({ major = 0, minor = 0 }: TarHeader): { readonly major: number; readonly minor: number } {

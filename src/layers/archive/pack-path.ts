@@ -40,6 +40,7 @@ function pack(root: ConfinedRoot, { input, writer, files, context }: Packing): v
     layer: false,
     wholeSeconds: true,
     files,
+    ...(input.owners && { owners: input.owners }),
     crosses: ({ name, stat: found }) => !root.isHidden(name, found),
     write: (bytes) => writer.write(bytes),
     check: context.check,

@@ -1,8 +1,9 @@
 import { type BigIntStats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
-import { deviceParts, type Found, type IdMap, insideId, type RegularFiles, readXattrs, walk } from "../../host/mod.ts";
+import { deviceParts, type Found, type IdMap, type RegularFiles, readXattrs, walk } from "../../host/mod.ts";
 import { encodeTarHeader, type TarHeader, type TarType, tarEnd, tarPadding } from "../../stream/mod.ts";
 import { isOpaque, isOverlayXattr, isWhiteout, opaqueName, whiteoutPrefix } from "./overlay.ts";
+import { Owners } from "./owners.ts";
 
 export interface PackerOptions {
   /** The directory is a layer: overlayfs' marks become whiteout entries. */
@@ -34,6 +35,7 @@ const displaced = ["trusted.overlay.redirect", "trusted.overlay.metacopy"];
  */
 export class Packer {
   readonly #options: PackerOptions;
+  readonly #owners: Owners | undefined;
   /** First names of files that have several. */
   readonly #links = new Map<string, Buffer>();
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
@@ -43,6 +45,7 @@ export class Packer {
 
   constructor(options: PackerOptions) {
     this.#options = options;
+    this.#owners = options.owners && new Owners(options.owners);
   }
 
   /** A file or directory of the working directory, under another name: "" and "." of a directory are its own. */
@@ -104,11 +107,11 @@ export class Packer {
   }
 
   #base(name: Buffer, stat: BigIntStats): TarHeader {
-    const { latest, owners } = this.#options;
+    const { latest } = this.#options;
     const time = latest !== undefined && stat.mtimeNs > latest ? latest : stat.mtimeNs;
     const mtime = this.#options.wholeSeconds ? time - (time % 1_000_000_000n) : time;
-    const [uid, gid] = [Number(stat.uid), Number(stat.gid)];
-    const owner = owners ? { uid: insideId(owners.uids, uid), gid: insideId(owners.gids, gid) } : { uid, gid };
+    const ids = { uid: Number(stat.uid), gid: Number(stat.gid) };
+    const owner = this.#owners?.inside(ids) ?? ids;
     return { name, type: "file", mode: Number(stat.mode & 0o7777n), ...owner, size: 0n, mtime };
   }
 
@@ -131,7 +134,13 @@ export class Packer {
     }
     // A label belongs to this host's policy, not to the file.
     const kept = [...all].filter(([key]) => !isOverlayXattr(key) && key !== "security.selinux");
-    return kept.length > 0 ? { xattrs: new Map(kept) } : {};
+    const xattrs = this.#owners ? kept.flatMap(([key, value]) => this.#inside(key, value)) : kept;
+    return xattrs.length > 0 ? { xattrs: new Map(xattrs) } : {};
+  }
+
+  #inside(key: string, value: Uint8Array): [string, Uint8Array][] {
+    const inside = this.#owners?.attributeInside(key, value);
+    return inside ? [[key, inside]] : [];
   }
 
   /**
