@@ -44,7 +44,7 @@ test("steps, their options and their statuses", async () => {
     expect([path, answer.status, answer.text]).toEqual([path, status, ""]);
     expect(calls.pop()).toEqual(call);
   }
-  for (const path of ["stop?t=x", "rename", "rename?name=", "resize?h=1", "resize?h=-1&w=1", "resize?h=x&w=1"])
+  for (const path of ["stop?t=x", "resize?h=1", "resize?h=-1&w=1", "resize?h=x&w=1"])
     expect([path, (await a.ask("POST", `/containers/web/${path}`)).status]).toEqual([path, 400]);
   const hostConfig = await a.ask("POST", "/containers/web/start", { body: { HostConfig: {} } });
   expect(hostConfig).toMatchObject({
