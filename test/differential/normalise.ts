@@ -15,6 +15,8 @@ const size = String.raw`\d+(?:\.\d+)?(?:e\+\d+)?\s?(?:[kMGT]i?)?B\b`;
 const rules: readonly (readonly [RegExp, string])[] = [
   // Which of two failures the CLI 20.10 sees first is chance.
   [/^time=.*level=error msg="error waiting for container: context canceled"\n/gm, ""],
+  // How far the CLI has got when the daemon refuses an archive is chance, too.
+  [/^time=.*level=error msg="Can't (?:add file|close tar writer).*\n/gm, ""],
   [/(\.docker_temp_)\d+/g, "$1<n>"],
   [/\b[0-9a-f]{64}\b/g, "<id>"],
   [/\b(?=[a-f]*[0-9])[0-9a-f]{12}\b/g, "<short>"],
