@@ -15,13 +15,26 @@ const propagations = new Set(["shared", "rshared", "slave", "rslave", "private",
 /** SELinux labels mean nothing on a host without it; consistency means nothing on Linux: Docker takes both in silence. */
 const harmless = new Set(["z", "Z", "consistent", "cached", "delegated", "default"]);
 
+export function isPropagation(word: string): boolean {
+  return propagations.has(word);
+}
+
+/** At most one of each. */
+const kinds: readonly ReadonlySet<string>[] = [
+  new Set(["ro", "rw"]),
+  new Set(["z", "Z"]),
+  new Set(["nocopy"]),
+  new Set(["consistent", "cached", "delegated", "default"]),
+  propagations,
+];
+
 /** Throws "invalid" in Docker's words. The destination may still be a relative path. */
 export function parseBind(spec: string): Bind {
   const parts = spec.split(":");
   if (spec === "" || parts.length > 3 || parts.some((part) => part === ""))
     throw new EngineError("invalid", `invalid volume specification: '${spec}'`);
   const [first = "", second, mode = ""] = parts;
-  if (second === undefined) return { destination: first, mode: "", readOnly: false, noCopy: false };
+  if (second === undefined) return { destination: first, ...parseMode("") };
   if (parts.length === 2 && !second.startsWith("/") && first.startsWith("/") && isMode(second)) {
     return { destination: first, ...parseMode(second) };
   }
@@ -38,10 +51,10 @@ function isWord(word: string): boolean {
 
 function parseMode(mode: string): Pick<Bind, "mode" | "readOnly" | "noCopy" | "propagation"> {
   const words = mode === "" ? [] : mode.split(",");
-  if (!words.every(isWord) || new Set(words).size !== words.length) throw badMode(mode);
-  if (words.includes("ro") && words.includes("rw")) throw badMode(mode);
   const found = words.filter((word) => propagations.has(word));
-  if (found.length > 1) throw badMode(mode);
+  if (!words.every(isWord) || kinds.some((kind) => words.filter((word) => kind.has(word)).length > 1)) {
+    throw badMode(mode);
+  }
   const [propagation] = found;
   return {
     mode,

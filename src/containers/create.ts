@@ -15,7 +15,15 @@ import { settleLinks } from "./links/settle.ts";
 import { settleLogConfig } from "./logs/options.ts";
 import { networkModeOf } from "./modes.ts";
 import { planMounts } from "./mount-plan.ts";
-import { acquireVolumes, checkBindSources, copyUp, inheritedMounts, mountRootfs, unmountRootfs } from "./mounts.ts";
+import {
+  acquireVolumes,
+  checkBindSources,
+  copyUp,
+  inheritedMounts,
+  mountRootfs,
+  settleMounts,
+  unmountRootfs,
+} from "./mounts.ts";
 import { checkName, madeUpName } from "./names.ts";
 import { networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
@@ -120,7 +128,7 @@ function newRow(ctx: Context, { request, name, image }: { request: CreateContain
       hostConfig: { ...hostConfig, Links: request.body.hostConfig.Links },
       endpoints: request.body.endpoints,
     }),
-    mounts: planMounts({ hostConfig, volumes: config.Volumes, inherited }),
+    mounts: settleMounts(ctx, planMounts({ hostConfig, volumes: config.Volumes, inherited })),
     phase: "creating",
     pid: 0,
     exitCode: 0,

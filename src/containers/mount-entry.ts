@@ -1,8 +1,12 @@
+import type { Digest } from "../oci/mod.ts";
+
 /** One mount of a container, resolved at creation: what its row keeps, what `inspect` shows, what `start` mounts. */
 export interface MountEntry {
-  readonly type: "bind" | "volume" | "tmpfs";
-  /** The volume's name. */
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
+  /** The volume's name, or the image as it was asked for. */
   readonly name?: string;
+  /** Of a mounted image: its id, which keeps it from being removed. */
+  readonly imageId?: Digest;
   /** A path on the host; "" for a tmpfs. */
   readonly source: string;
   /** Absolute and clean. */
@@ -11,11 +15,15 @@ export interface MountEntry {
   /** The options as the user wrote them after the second colon, as `inspect` shows them. */
   readonly mode: string;
   readonly propagation: string;
+  /** Nobody asked for this propagation: where it cannot be had, a private mount will do. */
+  readonly quietly?: boolean;
   /** False for `bind-nonrecursive`. */
   readonly recursive: boolean;
   /** Data of a tmpfs: "size=…,mode=…". */
   readonly tmpfs?: readonly string[];
-  /** A directory inside the volume. */
+  /** A read-only mount: "only" leaves what is mounted below its source as it is, "all" is an error where the kernel cannot. Default: all where it can. */
+  readonly readOnlyDepth?: "only" | "all";
+  /** A directory or file inside the volume or image. */
   readonly subpath?: string;
   /** Made by the engine for this container, so `rm -v` removes it with the container. */
   readonly anonymous: boolean;

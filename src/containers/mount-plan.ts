@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
 import type { ContainerConfig, HostConfig, MountRequest } from "../wire/mod.ts";
-import { type Bind, parseBind } from "./bind.ts";
+import { type Bind, isPropagation, parseBind } from "./bind.ts";
 import type { MountEntry } from "./mount-entry.ts";
 
 export interface MountWishes {
@@ -34,7 +34,8 @@ export function planMounts({ hostConfig, volumes, inherited }: MountWishes): Mou
     plan.set(entry.destination, entry);
   }
   for (const path of Object.keys(volumes ?? {})) {
-    const entry = volume({ destination: cleanDestination(path), name: anonymousName(), anonymous: true });
+    // An image's VOLUME may be relative; Docker mounts it below the root.
+    const entry = volume({ destination: cleanDestination(`/${path}`), name: anonymousName(), anonymous: true });
     if (!plan.has(entry.destination)) plan.set(entry.destination, entry);
   }
   return [...plan.values()];
@@ -42,9 +43,14 @@ export function planMounts({ hostConfig, volumes, inherited }: MountWishes): Mou
 
 /** `CONTAINER[:ro|rw]` of `--volumes-from`. */
 export function parseVolumesFrom(spec: string): { readonly ref: string; readonly readOnly: boolean } {
-  const [ref = "", mode = "rw"] = spec.split(":");
+  if (spec === "") throw new EngineError("invalid", "volumes-from specification cannot be an empty string");
+  const [ref = "", mode = "rw", rest] = spec.split(":");
   const words = mode.split(",");
-  if (ref === "" || !words.every((word) => ["ro", "rw", "z", "Z"].includes(word))) {
+  const known = words.every((word) => ["ro", "rw", "z", "Z"].includes(word));
+  if (!known || new Set(words.map((word) => word.toLowerCase().replace("rw", "ro"))).size < words.length) {
+    throw new EngineError("invalid", `invalid mode: ${mode}`);
+  }
+  if (ref === "" || rest !== undefined) {
     throw new EngineError("invalid", `invalid volumes-from specification: ${spec}`);
   }
   return { ref, readOnly: words.includes("ro") };
@@ -74,12 +80,15 @@ function fromBind(bind: Bind): MountEntry {
   const destination = cleanDestination(bind.destination);
   const common = { destination, rw: !bind.readOnly, mode: bind.mode };
   if (bind.source?.startsWith("/")) {
+    if (bind.noCopy) throw new EngineError("invalid", "field VolumeOptions must not be specified");
     const source = posix.normalize(bind.source).replace(/(.)\/$/, "$1");
-    const propagation = bind.propagation ?? "rprivate";
+    const propagation = bind.propagation ?? "";
     return { ...bindMount(source), ...common, propagation, createSource: true };
   }
+  if (bind.propagation) throw new EngineError("invalid", "field BindOptions must not be specified");
   const name = bind.source ?? anonymousName();
-  return { ...volume({ destination, name, anonymous: bind.source === undefined }), ...common, copyUp: !bind.noCopy };
+  const made = volume({ destination, name, anonymous: bind.source === undefined });
+  return { ...made, ...common, mode: bind.mode || "z", copyUp: !bind.noCopy };
 }
 
 function fromRequest(request: MountRequest): MountEntry {
@@ -95,6 +104,7 @@ function fromRequest(request: MountRequest): MountEntry {
     case "tmpfs":
       return at(request, () => requestedTmpfs(request, destination));
     case "image":
+      return at(request, () => requestedImage(request, destination));
     case "npipe":
     case "cluster":
       throw new EngineError("not-implemented", `mounts of type ${request.Type} are not implemented`);
@@ -109,16 +119,21 @@ function requestedBind(request: MountRequest, destination: string): MountEntry {
   if (!Source.startsWith("/")) {
     throw new EngineError("invalid", `invalid mount path: '${Source}' mount path must be absolute`);
   }
-  if (request.VolumeOptions) throw new EngineError("invalid", "field VolumeOptions must not be specified");
-  if (request.TmpfsOptions) throw new EngineError("invalid", "field TmpfsOptions must not be specified");
-  if (BindOptions.ReadOnlyForceRecursive) {
-    throw new EngineError("not-implemented", "ReadOnlyForceRecursive is not implemented");
+  refuseOthers(request, "BindOptions");
+  const { Propagation = "", ReadOnlyNonRecursive: only = false, ReadOnlyForceRecursive: all = false } = BindOptions;
+  if (Propagation !== "" && !isPropagation(Propagation)) {
+    throw new EngineError("invalid", `invalid propagation mode: ${Propagation}`);
+  }
+  if (only && all) {
+    const both = "ReadOnlyNonRecursive && ReadOnlyForceRecursive cannot be both set";
+    throw new EngineError("invalid", `mount options conflict: ${both}`);
   }
   return {
     ...bindMount(posix.normalize(Source)),
     destination,
     rw: !ReadOnly,
-    propagation: BindOptions.Propagation || "rprivate",
+    propagation: Propagation,
+    ...((only || all) && { readOnlyDepth: only ? "only" : "all" }),
     recursive: !BindOptions.NonRecursive,
     createSource: BindOptions.CreateMountpoint ?? false,
   };
@@ -126,8 +141,15 @@ function requestedBind(request: MountRequest, destination: string): MountEntry {
 
 function requestedVolume(request: MountRequest, destination: string): MountEntry {
   const options = request.VolumeOptions ?? {};
-  if (request.BindOptions) throw new EngineError("invalid", "field BindOptions must not be specified");
+  refuseOthers(request, "VolumeOptions");
   const anonymous = !request.Source;
+  if (options.Subpath) {
+    if (anonymous) throw new EngineError("invalid", "must not set Subpath when using anonymous volumes");
+    checkSubpath(options.Subpath, "volume");
+  }
+  if (anonymous && request.ReadOnly) {
+    throw new EngineError("invalid", "must not set ReadOnly mode when using anonymous volumes");
+  }
   return {
     ...volume({ destination, name: request.Source || anonymousName(), anonymous }),
     rw: !request.ReadOnly,
@@ -137,10 +159,36 @@ function requestedVolume(request: MountRequest, destination: string): MountEntry
   };
 }
 
+/** A look at an image's files: nothing can be written, so there is nothing of it to keep. */
+function requestedImage(request: MountRequest, destination: string): MountEntry {
+  refuseOthers(request, "ImageOptions");
+  if (!request.Source) throw new EngineError("invalid", "field Source must not be empty");
+  const subpath = request.ImageOptions?.Subpath;
+  if (subpath) checkSubpath(subpath, "image");
+  const image = { type: "image", name: request.Source, propagation: "", rw: false } as const;
+  return { ...bindMount(""), ...image, destination, ...(subpath && { subpath }) };
+}
+
+/** Go's filepath.IsLocal: neither absolute nor out of it. */
+function checkSubpath(path: string, of: "volume" | "image"): void {
+  const clean = posix.normalize(path);
+  if (!posix.isAbsolute(path) && clean !== ".." && !clean.startsWith("../")) return;
+  throw new EngineError("invalid", `subpath must be a relative path within the ${of}`);
+}
+
+const optionFields = ["BindOptions", "VolumeOptions", "ImageOptions", "TmpfsOptions"] as const;
+
+function refuseOthers(request: MountRequest, own: (typeof optionFields)[number]): void {
+  const other = optionFields.find((field) => field !== own && request[field]);
+  if (other) throw new EngineError("invalid", `field ${other} must not be specified`);
+}
+
 function requestedTmpfs(request: MountRequest, destination: string): MountEntry {
+  refuseOthers(request, "TmpfsOptions");
   if (request.Source) throw new EngineError("invalid", "field Source must not be specified");
   const { SizeBytes = 0, Mode = 0, Options = [] } = request.TmpfsOptions ?? {};
   const words = Options.map((option) => option.join("="));
+  checkTmpfsWords(words);
   if (SizeBytes > 0) words.push(`size=${SizeBytes}`);
   if (Mode > 0) words.push(`mode=${Mode.toString(8)}`);
   return tmpfs(destination, { words, rw: !request.ReadOnly });
@@ -148,16 +196,21 @@ function requestedTmpfs(request: MountRequest, destination: string): MountEntry 
 
 function fromTmpfs([path, options]: [string, string]): MountEntry {
   const words = options === "" ? [] : options.split(",");
+  checkTmpfsWords(words);
+  return tmpfs(cleanDestination(path), { words, rw: !words.includes("ro") });
+}
+
+function checkTmpfsWords(words: readonly string[]): void {
   for (const word of words) {
     if (
       !/^(ro|rw|(no)?(suid|dev|exec)|(size|nr_blocks|nr_inodes|mode|uid|gid)=[0-9]+[kKmMgG%]?|r?(private|shared|slave)|(no|rel|strict)?atime|(no)?diratime|sync|async|dirsync|remount|mpol=.*)$/.test(
         word,
       )
     ) {
-      throw new EngineError("invalid", `Invalid tmpfs option ${JSON.stringify(word)}`);
+      const parts = word.split("=").map((part) => JSON.stringify(part));
+      throw new EngineError("invalid", `invalid tmpfs option [${parts.join(" ")}]`);
     }
   }
-  return tmpfs(cleanDestination(path), { words, rw: !words.includes("ro") });
 }
 
 function bindMount(source: string): Omit<MountEntry, "destination"> {

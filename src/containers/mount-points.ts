@@ -8,10 +8,11 @@ export function mountPoints(row: Row): MountPoint[] {
   const told = row.mounts.filter(({ type, destination }) => type !== "tmpfs" || !plain.has(destination));
   return told.map(({ type, name, source, destination, mode, rw, propagation }) => ({
     Type: type,
+    ...(type === "image" && { Name: name ?? "" }),
     ...(type === "volume" && { Name: name ?? "", Driver: row.hostConfig.VolumeDriver || "local" }),
     Source: source,
     Destination: destination,
-    Mode: mode || (type === "volume" ? "z" : ""),
+    Mode: mode,
     RW: rw,
     Propagation: propagation === "rprivate" && type === "volume" ? "" : propagation,
   }));

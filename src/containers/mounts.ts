@@ -1,19 +1,19 @@
-import { closeSync, constants, existsSync, openSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chown, mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
-import { EngineError } from "../errors/mod.ts";
-import { type Graft, type IdMap, openBelow } from "../host/mod.ts";
+import { EngineError, messageOf } from "../errors/mod.ts";
+import type { Graft, IdMap } from "../host/mod.ts";
 import { rootOf, type StagedMount } from "../userns/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { MountEntry } from "./mount-entry.ts";
 import { parseVolumesFrom } from "./mount-plan.ts";
+import { propagationOf, settlePropagation } from "./mounts/propagation.ts";
+import { sourceOf, unmountSources } from "./mounts/sources.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve, resolveOther } from "./refs.ts";
 import type { Row } from "./table.ts";
-
-/** O_PATH. */
-const pathOnly = 0o10000000;
+import { settleAll } from "./undo.ts";
 
 export type SpecMount = StagedMount & { readonly destination: string };
 
@@ -23,6 +23,18 @@ export function inheritedMounts(ctx: Context, specs: readonly string[]): MountEn
     const { ref, readOnly } = parseVolumesFrom(spec);
     const shared = resolveOther(ctx.table, ref).mounts.filter((entry) => entry.type !== "tmpfs");
     return shared.map((entry) => ({ ...entry, rw: entry.rw && !readOnly, anonymous: false, copyUp: false }));
+  });
+}
+
+/**
+ * What a plan leaves to this engine: which image each mounted one is, for its name may go to another, and how mounts that
+ * appear later reach a bind. Throws "not-found" for an image.
+ */
+export function settleMounts(ctx: Context, mounts: readonly MountEntry[]): MountEntry[] {
+  return mounts.map((entry) => {
+    if (entry.type === "image" && !entry.imageId) return { ...entry, imageId: ctx.images.get(entry.name ?? "").id };
+    const settled = settlePropagation(entry, ctx.config);
+    return settled.type === "bind" && settled.propagation === "" ? { ...settled, propagation: "rprivate" } : settled;
   });
 }
 
@@ -50,7 +62,7 @@ async function acquire(ctx: Context, { row, entry }: { row: Row; entry: MountEnt
 export async function copyUp(ctx: Context, row: Row): Promise<void> {
   const root = ctx.host.rooted(pathsOf(ctx.config, row.id).rootfs);
   for (const entry of row.mounts) {
-    if (!entry.copyUp || entry.name === undefined) continue;
+    if (!entry.copyUp || entry.type !== "volume" || entry.name === undefined) continue;
     const source = root.stat(entry.destination)?.type === "directory" ? root.resolve(entry.destination) : undefined;
     if (source !== undefined) await ctx.volumes.copyUp(entry.name, source);
   }
@@ -71,11 +83,12 @@ export async function mountRootfs(ctx: Context, id: string, map?: IdMap): Promis
   return rootfs;
 }
 
-/** Takes down the root file system, the shared memory and directories inside volumes, whatever of it is there. */
+/** Takes down the root file system, the shared memory and what was mounted to be mounted in it, whatever of it is there. */
 export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
-  const { rootfs, shm, staged, subpaths } = pathsOf(ctx.config, id);
+  const { rootfs, shm, staged, sources } = pathsOf(ctx.config, id);
   await ctx.userns.unstage(staged);
-  for (const target of [rootfs, shm, subpaths]) {
+  await unmountSources(ctx, sources);
+  for (const target of [rootfs, shm]) {
     if (!existsSync(target)) continue;
     ctx.host.mounts.unmount(target, "detach");
     await rmdir(target);
@@ -98,8 +111,7 @@ export async function checkBindSources(mounts: readonly MountEntry[]): Promise<v
  */
 export async function specMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount[]> {
   await checkBindSources(row.mounts);
-  await prepareSubpaths(ctx, row);
-  const own = await Promise.all(row.mounts.map((entry) => fromEntry(ctx, { row, entry, map })));
+  const own = await settleAll(row.mounts.map((entry) => fromEntry(ctx, { row, entry, map })));
   const taken = new Set(own.map((mount) => mount.destination));
   const engine = [...etcMounts(ctx, row), ...(await shmMounts(ctx, row, map))];
   return parentsFirst([...engine.filter((mount) => !taken.has(mount.destination)), ...own]);
@@ -116,8 +128,7 @@ function parentsFirst(all: readonly SpecMount[]): SpecMount[] {
  */
 export async function lastingMounts(ctx: Context, row: Row, map?: IdMap): Promise<Graft[]> {
   await checkBindSources(row.mounts);
-  await prepareSubpaths(ctx, row);
-  const own = await Promise.all(
+  const own = await settleAll(
     row.mounts.filter(({ type }) => type !== "tmpfs").map((entry) => fromEntry(ctx, { row, entry, map })),
   );
   const taken = new Set(own.map((mount) => mount.destination));
@@ -127,7 +138,7 @@ export async function lastingMounts(ctx: Context, row: Row, map?: IdMap): Promis
   return mounts.map(({ source, destination, options }) => ({
     ...{ source, destination },
     recursive: options.includes("rbind"),
-    readOnly: options.includes("ro"),
+    readOnly: options.includes("ro") || options.includes("rro"),
   }));
 }
 
@@ -149,62 +160,38 @@ async function fromEntry(ctx: Context, { row, entry, map }: Wanted): Promise<Spe
     const options = ["noexec", "nosuid", "nodev", rw ? "rw" : "ro", ...(entry.tmpfs ?? [])];
     return { destination, type, source: "tmpfs", options: lastWins(options) };
   }
-  if (entry.createSource && !(await exists(entry.source))) await makeSource(entry.source, map);
-  const source = entry.subpath === undefined ? entry.source : inside(ctx, { row, entry });
-  const options = [entry.recursive ? "rbind" : "bind", rw ? "rw" : "ro", entry.propagation || "rprivate"];
+  if (type === "bind" && entry.createSource) await createSource(entry.source, map);
+  const source = await sourceOf(ctx, { row, entry, map });
+  const access = rw ? "rw" : await readOnlyWord(source, entry);
+  const options = [entry.recursive ? "rbind" : "bind", access, propagationOf(entry, ctx.host.mounts.list)];
   return { destination, type: "bind", source, options, owned: type === "volume" };
 }
 
+/** Nothing is mounted below a file, and crun 1.8 takes "rro" for directories only. */
+async function readOnlyWord(source: string, { readOnlyDepth }: MountEntry): Promise<"ro" | "rro"> {
+  if (readOnlyDepth === "only") return "ro";
+  return (await stat(source)).isDirectory() ? "rro" : "ro";
+}
+
 /** What is made for the container belongs to its root. */
-async function makeSource(path: string, map?: IdMap): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined || !map) return;
-  const { uid, gid } = rootOf(map);
-  for (let at = path; at.length >= first.length; at = posix.dirname(at)) await chown(at, uid, gid);
+async function createSource(path: string, map?: IdMap): Promise<void> {
+  if (await exists(path)) return;
+  try {
+    const first = await mkdir(path, { recursive: true, mode: 0o755 });
+    if (first === undefined || !map) return;
+    const { uid, gid } = rootOf(map);
+    for (let at = path; at.length >= first.length; at = posix.dirname(at)) await chown(at, uid, gid);
+  } catch (err) {
+    const why = /^[A-Z]+: (.*?),/.exec(messageOf(err))?.[1] ?? messageOf(err);
+    const text = `error while creating mount source path '${path}': mkdir ${path}: ${why}`;
+    throw new EngineError("internal", text, { cause: err });
+  }
 }
 
 /** `exec` after the default `noexec` wins, as with mount(8): only one of a pair may reach the runtime. */
 function lastWins(options: readonly string[]): string[] {
   const stem = (word: string) => (word === "ro" || word === "rw" ? "rw" : word.replace(/^no/, "").replace(/=.*/, ""));
   return [...new Map(options.map((word) => [stem(word), word])).values()];
-}
-
-/**
- * A directory inside a volume, found by the kernel and mounted where nobody else writes: a runtime opens its sources by
- * name, and whoever writes to the volume could put a symlink to somewhere else in the place of one meanwhile.
- */
-function inside(ctx: Context, { row, entry }: { row: Row; entry: MountEntry }): string {
-  const { source, subpath = "", destination } = entry;
-  const { subpaths } = pathsOf(ctx.config, row.id);
-  const name = `/${row.mounts.findIndex((other) => other.destination === destination)}`;
-  const fd = openInVolume(source, subpath);
-  try {
-    const graft = { source: `/proc/self/fd/${fd}`, destination: name, recursive: entry.recursive, readOnly: false };
-    ctx.host.mounts.graft(subpaths, [graft]);
-    return `${subpaths}${name}`;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** A mount for all of them, which takes them along when it goes. */
-async function prepareSubpaths(ctx: Context, row: Row): Promise<void> {
-  if (row.mounts.every(({ subpath }) => subpath === undefined)) return;
-  const { subpaths } = pathsOf(ctx.config, row.id);
-  await mkdir(subpaths, { recursive: true, mode: 0o700 });
-  const options = ["nosuid", "nodev", "mode=700", "private"];
-  ctx.host.mounts.mount({ type: "tmpfs", source: "subpaths", options }, subpaths);
-}
-
-function openInVolume(source: string, subpath: string): number {
-  const root = openSync(source, pathOnly | constants.O_DIRECTORY);
-  try {
-    const fd = openBelow(root, `/${subpath}`, pathOnly);
-    if (fd >= 0) return fd;
-    throw new EngineError("invalid", `cannot access path ${posix.join(source, subpath)}: no such file or directory`);
-  } finally {
-    closeSync(root);
-  }
 }
 
 function etcMounts(ctx: Context, row: Row): SpecMount[] {

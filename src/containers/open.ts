@@ -147,7 +147,8 @@ function dealWith(ctx: Context, exit: Exit): Promise<void> {
 function usersOf(ctx: Context, imageId: string): ImageUser[] {
   const found: ImageUser[] = [];
   for (const row of ctx.table.all()) {
-    if (row.imageId === imageId) found.push({ containerId: row.id, running: isLive(row.phase) });
+    const mounted = row.mounts.some((entry) => entry.imageId === imageId);
+    if (row.imageId === imageId || mounted) found.push({ containerId: row.id, running: isLive(row.phase) });
   }
   return found;
 }

@@ -15,8 +15,8 @@ export interface ContainerPaths {
   readonly shm: string;
   /** What is mounted for a user namespace until the runtime has it. */
   readonly staged: string;
-  /** Where directories inside volumes are mounted, each under a number. */
-  readonly subpaths: string;
+  /** Holds mounts that the runtime mounts into the container: images, parts of volumes. */
+  readonly sources: string;
   readonly execs: string;
 }
 
@@ -33,7 +33,7 @@ export function pathsOf(config: ContainersConfig, id: string): ContainerPaths {
     rootfs: join(config.execRoot, "rootfs", id),
     shm: join(config.execRoot, "shm", id),
     staged: join(config.execRoot, "staged", id),
-    subpaths: join(config.execRoot, "subpaths", id),
+    sources: join(config.execRoot, "sources", id),
     execs: join(config.execRoot, "execs", id),
   };
 }

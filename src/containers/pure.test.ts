@@ -89,7 +89,7 @@ test("-v: bind, volume, anonymous, options", () => {
   for (const bad of ["", "a:b:c:d", ":/b"]) {
     expect(() => parseBind(bad)).toThrow(`invalid volume specification: '${bad}'`);
   }
-  for (const mode of ["ro,rw", "nope", "shared,slave"]) {
+  for (const mode of ["ro,rw", "nope", "shared,slave", "z,Z", "ro,ro"]) {
     expect(() => parseBind(`/a:/b:${mode}`)).toThrow(`invalid mode: ${mode}`);
   }
 });
@@ -108,8 +108,10 @@ test("mounts: what wins at the same destination, and what is refused", () => {
     "mount path must be absolute",
   );
   expect(() => plan({ Mounts: [{ Type: "nope", Target: "/x" }] })).toThrow("mount type unknown");
-  expect(() => plan({ Mounts: [{ Type: "image", Target: "/x" }] })).toThrow("not implemented");
-  expect(() => plan({ Tmpfs: { "/t": "size=1m,upperdir=/etc" } })).toThrow("Invalid tmpfs option");
+  expect(() => plan({ Mounts: [{ Type: "image", Target: "/x" }] })).toThrow(
+    'invalid mount config for type "image": field Source must not be empty',
+  );
+  expect(() => plan({ Tmpfs: { "/t": "size=1m,upperdir=/etc" } })).toThrow('invalid tmpfs option ["upperdir" "/etc"]');
   expect(
     plan({ Mounts: [{ Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 5, Mode: 0o700 } }] }),
   ).toMatchObject([{ type: "tmpfs", tmpfs: ["size=5", "mode=700"] }]);

@@ -10,6 +10,7 @@ import { discard } from "./create.ts";
 import { exitedLocked, scheduleRetry } from "./exited.ts";
 import { adoptHealth } from "./health/lifecycle.ts";
 import { linksOf } from "./links/links.ts";
+import { unmountSources, volumeUsers } from "./mounts/sources.ts";
 import { removeLocked } from "./remove.ts";
 import { shouldStartWithDaemon } from "./retry.ts";
 import { startLocked } from "./start.ts";
@@ -33,6 +34,7 @@ export async function recover(ctx: Context): Promise<void> {
   const living = new Set(live.map((row) => row.id));
   await ctx.networks.recover(living);
   ctx.userns.recover(living);
+  await ctx.volumes.recoverMounts(volumeUsers(live));
   for (const row of rows) await attempt(ctx, { id: row.id, body: () => settle(ctx, { row, task: tasks.get(row.id) }) });
   for (const task of tasks.values())
     if (!known.has(task.id)) await attempt(ctx, { id: task.id, body: () => drop(ctx, task) });
@@ -135,13 +137,16 @@ async function sweep(ctx: Context): Promise<void> {
     const row = ctx.table.get(id);
     return row !== undefined && isLive(row.phase);
   };
-  for (const kind of ["rootfs", "shm", "subpaths"]) {
+  for (const kind of ["rootfs", "shm"]) {
     for (const id of await idsIn(join(execRoot, kind))) {
       if (!running(id)) await attempt(ctx, { id, body: () => removeMount(ctx, join(execRoot, kind, id)) });
     }
   }
   for (const id of await idsIn(join(execRoot, "staged"))) {
     await attempt(ctx, { id, body: () => ctx.userns.unstage(join(execRoot, "staged", id)) });
+  }
+  for (const id of await idsIn(join(execRoot, "sources"))) {
+    if (!running(id)) await attempt(ctx, { id, body: () => unmountSources(ctx, join(execRoot, "sources", id)) });
   }
   for (const kind of ["bundles", "execs"]) {
     for (const id of await idsIn(join(execRoot, kind))) {

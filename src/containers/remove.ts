@@ -120,7 +120,7 @@ export async function releaseVolumes(
 ): Promise<void> {
   for (const entry of row.mounts) {
     if (entry.type !== "volume" || entry.name === undefined) continue;
-    ctx.volumes.release(entry.name, row.id);
+    await ctx.volumes.release(entry.name, row.id);
     if (!anonymous || !entry.anonymous) continue;
     try {
       await ctx.volumes.remove(entry.name, true);

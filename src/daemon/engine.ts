@@ -63,7 +63,8 @@ async function openParts({ config, log, undo }: Making) {
   const events = undo.use(createEvents(db));
   const content = await openContent({ db, directory: await below(config, "content") });
   const snapshots = await openSnapshots({ db, directory: await below(config, "snapshots"), workers });
-  const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, events });
+  const mounters = undo.use(createWorkers({ size: 8 }));
+  const volumes = await openVolumes({ db, directory: await below(config, "volumes"), workers, mounters, events });
   const threads = undo.use(createWorkers({ size: 1, niceness: 0 }));
   const networks = await openNetworks({ db, host, events, log, threads, config: networkConfig(config) });
   undo.defer(() => networks.shutdown());

@@ -149,8 +149,9 @@ async function layersSize({ snapshots }: Engine): Promise<number> {
   return sum;
 }
 
+/** As with Docker not of those with driver options: what is mounted there is not on the engine's disk. */
 async function volumeUsage(volumes: Engine["volumes"]) {
-  const all = volumes.list(new Map());
+  const all = volumes.list(new Map()).filter((one) => one.Options?.["device"] === undefined);
   return Promise.all(
     all.map(async (one) => ({
       ...one,

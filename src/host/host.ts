@@ -38,6 +38,8 @@ export interface MountInfo {
   readonly target: string;
   readonly type: string;
   readonly source: string;
+  /** Such as "shared:7" and "master:3": whose mounts appear here and where ours do (mount_namespaces(7)). */
+  readonly peers: readonly string[];
 }
 
 /** mount(2) and umount2(2) by FFI, well under a millisecond each, which is why they may be synchronous. */

@@ -6,6 +6,7 @@ import { EngineError } from "../errors/mod.ts";
  * `errno` must be read at once after a call that failed: the next libc call may change it.
  */
 const { symbols: libc } = dlopen("libc.so.6", {
+  strerror: { args: [FFIType.i32], returns: FFIType.ptr },
   __errno_location: { args: [], returns: FFIType.ptr },
   mount: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   umount2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },

@@ -1,3 +1,5 @@
+export { type BindInside, bindInside } from "./aside/bind-inside.ts";
+export { type AsideMount, type MountRefusal, mountAside, unmountAside } from "./aside/mount.ts";
 export { createCgroups } from "./cgroups.ts";
 export { changeDirectory, confined, withFileIds } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
@@ -27,6 +29,7 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
+export { hostJobs } from "./jobs.ts";
 export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
 export type { ElementChange, NftTable } from "./net/elements.ts";

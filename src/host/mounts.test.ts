@@ -32,7 +32,7 @@ function attributes(target: string): string {
 test("mounts a file system with flags and data, lists it, unmounts it", () => {
   const at = make("t");
   mounts.mount({ type: "tmpfs", source: "mine", options: ["nosuid", "nodev", "size=1m", "mode=0711"] }, at);
-  expect(mounts.list()).toContainEqual({ target: at, type: "tmpfs", source: "mine" });
+  expect(mounts.list()).toContainEqual({ target: at, type: "tmpfs", source: "mine", peers: [] });
   expect(attributes(at)).toStartWith("rw,nosuid,nodev");
   expect(() => writeFileSync(join(at, "big"), Buffer.alloc(2 << 20))).toThrow("ENOSPC");
   mounts.unmount(at);
@@ -163,7 +163,7 @@ test("overlay directories become relative to what they share, escapes kept", () 
 test("mountinfo is unescaped, with any number of optional fields", () => {
   const text = `36 35 98:0 / /mnt\\0402 rw,noatime master:1 shared:2 - ext3 /dev/a\\134b rw\n37 35 0:1 / /- rw - proc - rw\n`;
   expect(parseMountInfo(text)).toEqual([
-    { target: "/mnt 2", type: "ext3", source: "/dev/a\\b" },
-    { target: "/-", type: "proc", source: "-" },
+    { target: "/mnt 2", type: "ext3", source: "/dev/a\\b", peers: ["master:1", "shared:2"] },
+    { target: "/-", type: "proc", source: "-", peers: [] },
   ]);
 });

@@ -104,15 +104,15 @@ function within(directory: string, body: () => void): void {
   }
 }
 
-type MountArguments = readonly [source: string, target: string, type: string, flags: number, data: string];
+export type MountArguments = readonly [source: string, target: string, type: string, flags: number, data: string];
 
 function call(args: MountArguments, fail: MountCall["fail"]): void {
   const code = rawMount(args);
   if (code !== 0) throw fail("mount", code);
 }
 
-/** 0 or errno. */
-function rawMount([source, target, type, flags, data]: MountArguments): number {
+/** mount(2) as it is: 0 or errno. */
+export function rawMount([source, target, type, flags, data]: MountArguments): number {
   const dataBytes = cString(data);
   return libc.mount(cString(source), cString(target), cString(type), flags, dataBytes) === 0 ? 0 : errno();
 }
@@ -152,8 +152,9 @@ export function parseMountInfo(text: string): MountInfo[] {
     .filter((line) => line !== "")
     .map((line) => {
       const fields = line.split(" ");
-      const rest = fields.slice(fields.indexOf("-", 6) + 1);
-      return { target: unescaped(fields[4] ?? ""), type: unescaped(rest[0] ?? ""), source: unescaped(rest[1] ?? "") };
+      const end = fields.indexOf("-", 6);
+      const [type = "", source = ""] = fields.slice(end + 1).map(unescaped);
+      return { target: unescaped(fields[4] ?? ""), type, source, peers: fields.slice(6, end) };
     });
 }
 

@@ -39,6 +39,14 @@ function within<T>(root: string, body: (directory: number) => T): T {
   return using(openSync(root, O_PATH | O_DIRECTORY | O_CLOEXEC), body);
 }
 
+/**
+ * Runs `body` with an O_PATH descriptor of what `path` means inside `root`; undefined when there is nothing. What the
+ * descriptor names stays the same whatever is renamed or linked meanwhile.
+ */
+export function insideRoot<T>(root: string, path: string, body: (fd: number) => T): T | undefined {
+  return within(root, (directory) => opened({ directory, path, flags: O_PATH }, body));
+}
+
 function using<T>(fd: number, body: (fd: number) => T): T {
   try {
     return body(fd);

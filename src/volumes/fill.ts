@@ -31,6 +31,16 @@ export async function fill(paths: FillPaths, source: string, workers: Workers): 
   await finish(paths, workers);
 }
 
+/**
+ * The same for a volume that something is mounted on: nothing outside can be renamed into it, and nothing inside is safe
+ * from those who share the device, so the files are copied in place. A copy that a crash cut short stays as far as it got.
+ */
+export async function fillMounted(data: string, source: string, workers: Workers): Promise<void> {
+  if ((await readdir(data)).length > 0) return;
+  const found = await lstat(source).catch(() => undefined);
+  if (found?.isDirectory()) await workers.run(copyTree, { from: source, to: data }, { waits: true });
+}
+
 /** Rolls forward what was complete, throws away what was not. */
 export async function finish({ data, copy, ready }: FillPaths, workers: Workers): Promise<void> {
   if (existsSync(copy)) await workers.run(removeTree, { path: copy });

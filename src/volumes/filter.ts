@@ -1,6 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import { re2 } from "../patterns/mod.ts";
 import { type Filters, filterFlag, hasLabel } from "../wire/mod.ts";
+import { isMounted } from "./mounts/options.ts";
 import type { VolumeRow } from "./table.ts";
 
 export type VolumePredicate = (volume: VolumeRow, held: boolean) => boolean;
@@ -34,10 +35,13 @@ export function listFilter(filters: Filters): VolumePredicate {
   return conjunction(filters, forList);
 }
 
-/** Those of `volume prune`: what nobody holds, and of that only the anonymous, unless `all` is set. */
+/**
+ * Those of `volume prune`: what nobody holds, and of that only the anonymous, unless `all` is set. As with Docker, never
+ * those with driver options: what they lead to is not the engine's.
+ */
 export function pruneFilter(filters: Filters): VolumePredicate {
   const matches = conjunction(filters.has("all") ? filters : new Map([...filters, ["all", ["false"]]]), forPrune);
-  return (volume, held) => !held && matches(volume, held);
+  return (volume, held) => !held && !isMounted(volume.options) && matches(volume, held);
 }
 
 function conjunction(filters: Filters, known: Readonly<Record<string, Maker>>): VolumePredicate {

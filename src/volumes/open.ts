@@ -4,12 +4,14 @@ import { chmod, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock } from "../async/mod.ts";
 import type { Db, Query, Tx } from "../db/mod.ts";
-import { EngineError, isKind } from "../errors/mod.ts";
+import { EngineError, isKind, wrap } from "../errors/mod.ts";
 import type { Events } from "../events/mod.ts";
-import { removeTree, usageOf, type Workers } from "../host/mod.ts";
+import { createMounts, type MountInfo, removeTree, usageOf, type Workers } from "../host/mod.ts";
 import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
-import { type FillPaths, fill, fillPaths, finish } from "./fill.ts";
+import { type FillPaths, fill, fillMounted, fillPaths, finish } from "./fill.ts";
 import { listFilter, pruneFilter } from "./filter.ts";
+import { VolumeMounts } from "./mounts/mounts.ts";
+import { isMounted } from "./mounts/options.ts";
 import { volumeRow } from "./request.ts";
 import {
   addHolder,
@@ -29,6 +31,10 @@ export interface VolumesOptions {
   /** Owned by the volumes alone; made when missing. */
   readonly directory: string;
   readonly workers: Workers;
+  /** For what a file server that does not answer may keep waiting, so threads of its own; default: `workers`. */
+  readonly mounters?: Workers;
+  /** Default: this host's mounts. */
+  readonly mounted?: () => MountInfo[];
   readonly events: Pick<Events, "publish">;
 }
 
@@ -41,6 +47,8 @@ export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
   return volumes;
 }
 
+/** Uses a volume's mount while an image's files are copied in; no container has such an id. */
+const fillingUser = "fill";
 /** No volume can have such a name, so that a removed one never stands in the way of a new one. */
 const removedPrefix = ".removed-";
 
@@ -48,14 +56,20 @@ class LocalVolumes implements Volumes {
   readonly #db: Db;
   readonly #root: string;
   readonly #workers: Workers;
+  readonly #mounters: Workers;
+  readonly #mounts: VolumeMounts;
   readonly #events: VolumesOptions["events"];
   /** By name: making, filling and removing a volume's directory take turns. */
   readonly #lock = new KeyedLock();
 
-  constructor({ db, directory, workers, events }: VolumesOptions) {
+  constructor(options: VolumesOptions) {
+    const { db, directory, workers, mounters = workers, events } = options;
     this.#db = db;
     this.#root = directory;
     this.#workers = workers;
+    this.#mounters = mounters;
+    const list = options.mounted ?? createMounts().list;
+    this.#mounts = new VolumeMounts({ root: directory, workers: mounters, list });
     this.#events = events;
   }
 
@@ -63,7 +77,7 @@ class LocalVolumes implements Volumes {
     const row = volumeRow(request);
     return await this.#lock.run(row.name, async () => {
       const existing = this.#db.read((q) => findVolume(q, row.name));
-      if (existing) return this.#inspect(existing);
+      if (existing) return this.#inspect(requireSame(existing, row));
       this.#db.write((tx) => insertVolume(tx, row));
       try {
         await this.#makeDirectory(row.name);
@@ -79,8 +93,8 @@ class LocalVolumes implements Volumes {
   async #makeDirectory(name: string): Promise<void> {
     const { data } = this.#paths(name);
     await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
-    await mkdir(data, { recursive: true });
-    await chmod(data, 0o755);
+    // One that is there keeps the mode that its users gave it.
+    if ((await mkdir(data, { recursive: true })) !== undefined) await chmod(data, 0o755);
   }
 
   get(name: string): VolumeInspect {
@@ -111,6 +125,7 @@ class LocalVolumes implements Volumes {
     });
     const removed = join(this.#root, `${removedPrefix}${randomBytes(8).toString("hex")}`);
     const directory = join(this.#root, name);
+    if (isMounted(row.options)) await this.#mounts.clear(name);
     const there = existsSync(directory); // not if somebody deleted it by hand
     if (there) await rename(directory, removed);
     this.#publish("destroy", row);
@@ -119,26 +134,50 @@ class LocalVolumes implements Volumes {
 
   /** The row that says who holds it comes first, so that a removal at the same time is refused. */
   async acquire(name: string, holder: string): Promise<VolumeLease> {
-    const added = this.#db.write((tx) => {
-      requireVolume(tx, name);
-      return addHolder(tx, name, holder);
-    });
+    const { row, added } = this.#db.write((tx) => ({
+      row: requireVolume(tx, name),
+      added: addHolder(tx, name, holder),
+    }));
     try {
-      return await this.#lock.run(name, () => this.#lease(name));
+      return await this.#lock.run(name, () => this.#lease(row));
     } catch (err) {
-      if (added) this.release(name, holder);
+      if (added) await this.release(name, holder);
       throw err;
     }
   }
 
-  async #lease(name: string): Promise<VolumeLease> {
+  async #lease({ name, options }: VolumeRow): Promise<VolumeLease> {
     const paths = this.#paths(name);
+    if (isMounted(options)) return { directory: paths.data, empty: true };
     await finish(paths, this.#workers);
     return { directory: paths.data, empty: (await readdir(paths.data)).length === 0 };
   }
 
-  release(name: string, holder: string): void {
+  async release(name: string, holder: string): Promise<void> {
+    await this.unmount(name, holder);
     this.#db.write((tx) => removeHolder(tx, name, holder));
+  }
+
+  async mount(name: string, user: string): Promise<string> {
+    const { data } = this.#paths(name);
+    await this.#lock.run(name, async () => {
+      const row = this.#db.read((q) => requireVolume(q, name));
+      if (!isMounted(row.options)) return;
+      try {
+        await this.#mounts.use(row, user);
+      } catch (err) {
+        throw wrap(err, `error while mounting volume '${data}'`);
+      }
+    });
+    return data;
+  }
+
+  async unmount(name: string, user: string): Promise<void> {
+    if (this.#mounts.isUsed(name)) await this.#lock.run(name, () => this.#mounts.leave(name, user));
+  }
+
+  async recoverMounts(live: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    await this.#mounts.recover(live);
   }
 
   holders(name: string): string[] {
@@ -146,8 +185,19 @@ class LocalVolumes implements Volumes {
   }
 
   async copyUp(name: string, source: string): Promise<void> {
-    this.#db.read((q) => requireVolume(q, name));
-    await this.#lock.run(name, () => fill(this.#paths(name), source, this.#workers));
+    const row = this.#db.read((q) => requireVolume(q, name));
+    await this.#lock.run(name, () =>
+      isMounted(row.options) ? this.#fillMounted(row, source) : fill(this.#paths(name), source, this.#workers),
+    );
+  }
+
+  async #fillMounted(row: VolumeRow, source: string): Promise<void> {
+    await this.#mounts.use(row, fillingUser);
+    try {
+      await fillMounted(this.#paths(row.name).data, source, this.#mounters);
+    } finally {
+      await this.#mounts.leave(row.name, fillingUser);
+    }
   }
 
   async prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }> {
@@ -187,11 +237,14 @@ class LocalVolumes implements Volumes {
   }
 
   async #sweepDirectory(name: string): Promise<void> {
-    if (!this.#db.read((q) => findVolume(q, name))) {
+    const row = this.#db.read((q) => findVolume(q, name));
+    if (!row) {
       // What cannot be deleted now (an immutable file, say) is no reason not to start; it is tried again at the next sweep.
+      await this.#mounts.clear(name);
       await this.#workers.run(removeTree, { path: join(this.#root, name) }).catch(() => undefined);
       return;
     }
+    if (isMounted(row.options) && existsSync(join(this.#root, name))) return; // its server may not answer now
     await this.#makeDirectory(name);
     await finish(this.#paths(name), this.#workers);
   }
@@ -217,7 +270,7 @@ class LocalVolumes implements Volumes {
       CreatedAt: new Date(row.created).toISOString().replace(/\.\d+Z$/, "Z"),
       Labels: Object.keys(row.labels).length > 0 ? row.labels : null,
       Scope: "local",
-      Options: null,
+      Options: Object.keys(row.options).length > 0 ? row.options : null,
     };
   }
 
@@ -230,6 +283,15 @@ function requireVolume(q: Query, name: string): VolumeRow {
   const row = findVolume(q, name);
   if (!row) throw new EngineError("not-found", `get ${name}: no such volume`);
   return row;
+}
+
+/** Docker returns what is there whatever was asked for; options that would be ignored are refused. */
+function requireSame(existing: VolumeRow, asked: VolumeRow): VolumeRow {
+  const keys = Object.keys({ ...existing.options, ...asked.options });
+  const other = keys.find((key) => existing.options[key] !== asked.options[key]);
+  if (Object.keys(asked.options).length === 0 || other === undefined) return existing;
+  const there = `it exists with ${other}=${existing.options[other] ?? ""}, not ${asked.options[other] ?? ""}`;
+  throw new EngineError("conflict", `create ${asked.name}: conflict: volume name must be unique: ${there}`);
 }
 
 function requireUnheld(tx: Tx, name: string): void {

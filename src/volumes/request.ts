@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { EngineError } from "../errors/mod.ts";
 import type { VolumeCreateBody } from "../wire/mod.ts";
+import { checkOptions } from "./mounts/options.ts";
 import type { VolumeRow } from "./table.ts";
 
 /** What Docker puts on volumes without a name; tools find them by it. */
@@ -15,9 +16,10 @@ export function volumeRow(request: VolumeCreateBody): VolumeRow {
   const name = anonymous ? randomBytes(32).toString("hex") : request.Name;
   if (!anonymous) requireName(name);
   const driver = request.Driver === "" ? "local" : request.Driver;
-  requireLocal(name, { ...request, Driver: driver });
+  requireLocal(name, driver);
+  checkOptions(name, request.DriverOpts);
   const labels = anonymous ? { ...request.Labels, [anonymousLabel]: "" } : request.Labels;
-  return { name, driver, labels, anonymous, created: Date.now() };
+  return { name, driver, labels, anonymous, created: Date.now(), options: request.DriverOpts };
 }
 
 function requireName(name: string): void {
@@ -34,18 +36,10 @@ function requireName(name: string): void {
   }
 }
 
-function requireLocal(name: string, { Driver: driver, DriverOpts: options }: VolumeCreateBody): void {
-  if (driver !== "local") {
-    const why = `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`;
-    throw new EngineError("not-found", `create ${name}: ${why}`);
-  }
-  const [option] = Object.keys(options);
-  if (option !== undefined) {
-    throw new EngineError(
-      "not-implemented",
-      `create ${name}: option ${JSON.stringify(option)} of the local driver is not implemented`,
-    );
-  }
+function requireLocal(name: string, driver: string): void {
+  if (driver === "local") return;
+  const why = `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`;
+  throw new EngineError("not-found", `create ${name}: ${why}`);
 }
 
 function invalid(message: string): EngineError {

@@ -18,6 +18,7 @@ export const volumesMigrations: readonly Migration[] = [
         PRIMARY KEY (volume, holder)
       ) STRICT, WITHOUT ROWID;`,
   },
+  { module: "volumes", version: 2, sql: "ALTER TABLE volumes ADD COLUMN options TEXT NOT NULL DEFAULT '{}'" },
 ];
 
 export interface VolumeRow {
@@ -27,6 +28,8 @@ export interface VolumeRow {
   readonly anonymous: boolean;
   /** Milliseconds since 1970. */
   readonly created: number;
+  /** The driver's, as given; with any, something is to be mounted before the volume can be used. */
+  readonly options: Readonly<Record<string, string>>;
 }
 
 interface StoredRow {
@@ -35,6 +38,7 @@ interface StoredRow {
   readonly labels: string;
   readonly anonymous: number;
   readonly created: number;
+  readonly options: string;
 }
 
 function fromStored(row: StoredRow): VolumeRow {
@@ -42,6 +46,7 @@ function fromStored(row: StoredRow): VolumeRow {
     ...row,
     labels: JSON.parse(row.labels) as Readonly<Record<string, string>>,
     anonymous: row.anonymous !== 0,
+    options: JSON.parse(row.options) as Readonly<Record<string, string>>,
   };
 }
 
@@ -55,8 +60,9 @@ export function listVolumes(q: Query): VolumeRow[] {
 }
 
 export function insertVolume(tx: Tx, row: VolumeRow): void {
-  const values = [row.name, row.driver, JSON.stringify(row.labels), row.anonymous, row.created];
-  tx.run("INSERT INTO volumes (name, driver, labels, anonymous, created) VALUES (?, ?, ?, ?, ?)", values);
+  const { name, driver, anonymous, created } = row;
+  const values = [name, driver, JSON.stringify(row.labels), anonymous, created, JSON.stringify(row.options)];
+  tx.run("INSERT INTO volumes (name, driver, labels, anonymous, created, options) VALUES (?, ?, ?, ?, ?, ?)", values);
 }
 
 export function deleteVolume(tx: Tx, name: string): void {

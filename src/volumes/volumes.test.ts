@@ -155,8 +155,6 @@ test("what is wrong is refused in Docker's words", async () => {
   );
   const plugin = 'create mine: error looking up volume plugin nfs: plugin "nfs" not found';
   await fails("not-found", plugin, () => volumes.create(body("mine", { Driver: "nfs" })));
-  const option = 'create mine: option "type" of the local driver is not implemented';
-  await fails("not-implemented", option, () => volumes.create(body("mine", { DriverOpts: { type: "nfs", o: "x" } })));
   await fails("not-found", "get nope: no such volume", () => volumes.get("nope"));
   await fails("not-found", "get nope: no such volume", () => volumes.acquire("nope", "c1"));
   await fails("not-found", "get nope: no such volume", () => volumes.copyUp("nope", "/"));

@@ -3,10 +3,11 @@ import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
 /**
  * Named directories that outlive containers, and who holds them. A volume with a holder is never removed. The row comes
  * before the directory and goes before it. Anonymous volumes have a 64-digit name and the label that Docker gives them.
+ * A volume with the local driver's options (type, device, o) is a mount on its directory, there while somebody uses it.
  * Files: `DIR/NAME/_data`; beside it `copy` and `ready` while an image's files come in.
  */
 export interface Volumes {
-  /** The existing volume of that name, or a new one. Throws "invalid" (name), "not-found" (driver), "not-implemented" (driver option). An empty name makes an anonymous one. */
+  /** The existing volume of that name, or a new one. Throws "invalid" (name, driver options), "not-found" (driver), "conflict" (it exists with other options). An empty name makes an anonymous one. */
   create(options: VolumeCreateBody): Promise<VolumeInspect>;
   /** Throws "not-found": `get NAME: no such volume`. */
   get(name: string): VolumeInspect;
@@ -16,9 +17,19 @@ export interface Volumes {
   remove(name: string, force: boolean): Promise<void>;
   /** Marks it as held (a row per holder, usually a container id) and returns its directory. Throws "not-found". */
   acquire(name: string, holder: string): Promise<VolumeLease>;
-  release(name: string, holder: string): void;
+  /** It holds and uses it no longer. */
+  release(name: string, holder: string): Promise<void>;
+  /**
+   * A holder is about to use it: mounts what its options say unless that is there, and returns the directory. Throws
+   * "internal" in Docker's words when the kernel refuses. May take as long as a file server does; others need not wait.
+   */
+  mount(name: string, user: string): Promise<string>;
+  /** With the last user what was mounted is unmounted; nothing happens for somebody who was no user. */
+  unmount(name: string, user: string): Promise<void>;
+  /** Once after a start: what is mounted for these users by volume stays, all else is unmounted. */
+  recoverMounts(live: ReadonlyMap<string, readonly string[]>): Promise<void>;
   holders(name: string): string[];
-  /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root; what is no directory is left alone. What holders write meanwhile wins. */
+  /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root; what is no directory is left alone. What holders write meanwhile wins. What its options say is mounted meanwhile. */
   copyUp(name: string, source: string): Promise<void>;
   /** Removes volumes that nobody holds (anonymous only, unless `all`). */
   prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }>;

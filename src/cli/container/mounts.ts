@@ -58,6 +58,7 @@ const setters: Readonly<Record<string, Setter>> = {
   },
   "bind-propagation": (mount, text) => bind(mount, { Propagation: text.toLowerCase() }),
   "bind-nonrecursive": (mount, text, key) => bind(mount, { NonRecursive: flagged(text, key) }),
+  "bind-create-src": (mount, text, key) => bind(mount, { CreateMountpoint: flagged(text, key) }),
   "bind-recursive": (mount, text) => bind(mount, recursion(text)),
   "volume-subpath": (mount, text) => volume(mount, { Subpath: text }),
   "volume-nocopy": (mount, text, key) => volume(mount, { NoCopy: flagged(text, key) }),
@@ -85,7 +86,7 @@ const setters: Readonly<Record<string, Setter>> = {
 };
 
 /** Fields that may stand without a value, and then mean yes. */
-const switches = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive"]);
+const switches = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]);
 
 /** `--mount type=…,src=…,dst=…`. */
 export function parseMount(given: string): MountRequest {

@@ -1,7 +1,7 @@
 /** The worker threads of these tests: only the jobs that containers lead to. */
-import { copyTree, removeTree, serveJobs, usageOf } from "../../host/mod.ts";
+import { hostJobs, serveJobs } from "../../host/mod.ts";
 import { layersJobs } from "../../layers/mod.ts";
 import { networkJobs } from "../../network/mod.ts";
 import { containersJobs } from "../logs/jobs.ts";
 
-serveJobs([copyTree, removeTree, usageOf, ...layersJobs, ...networkJobs, ...containersJobs]);
+serveJobs([...hostJobs, ...layersJobs, ...networkJobs, ...containersJobs]);

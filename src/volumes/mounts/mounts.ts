@@ -1,0 +1,117 @@
+import { lookup } from "node:dns/promises";
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { EngineError, messageOf } from "../../errors/mod.ts";
+import { type MountInfo, type MountRefusal, mountAside, unmountAside, type Workers } from "../../host/mod.ts";
+import type { VolumeRow } from "../table.ts";
+import { type DriverOptions, hostToResolve } from "./options.ts";
+
+export interface VolumeMountsOptions {
+  /** Where the volumes' directories are. */
+  readonly root: string;
+  /** Threads that a server which does not answer may keep waiting. */
+  readonly workers: Workers;
+  readonly list: () => MountInfo[];
+}
+
+/**
+ * What is mounted on volumes that have options, and for whom. A file system is mounted for its first user and unmounted
+ * with its last. Users are known by this process only: after a restart `recover` is told who they are, and clears the
+ * rest. The caller holds the volume's lock.
+ */
+export class VolumeMounts {
+  readonly #options: VolumeMountsOptions;
+  readonly #users = new Map<string, Set<string>>();
+
+  constructor(options: VolumeMountsOptions) {
+    this.#options = { ...options, root: realpathSync(options.root) };
+  }
+
+  isUsed(name: string): boolean {
+    return this.#users.has(name);
+  }
+
+  /** Throws "internal" in Docker's words when it cannot be mounted. */
+  async use({ name, options }: Pick<VolumeRow, "name" | "options">, user: string): Promise<void> {
+    const users = this.#users.get(name);
+    if (users) {
+      users.add(user);
+      return;
+    }
+    await this.#mount(this.#target(name), options);
+    this.#users.set(name, new Set([user]));
+  }
+
+  /** Nothing happens when it is no user. */
+  async leave(name: string, user: string): Promise<void> {
+    const users = this.#users.get(name);
+    if (!users?.delete(user) || users.size > 0) return;
+    this.#users.delete(name);
+    await this.#unmount(this.#target(name));
+  }
+
+  /** After a restart: keeps what is mounted for these users of each volume, and takes down everything else below the root. */
+  async recover(live: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    this.#users.clear();
+    for (const target of this.#found("")) {
+      const [name = ""] = target.slice(this.#options.root.length + 1).split("/");
+      const users = live.get(name);
+      if (users && users.length > 0) this.#users.set(name, new Set(users));
+      else await this.#unmount(target);
+    }
+  }
+
+  /** Before a directory is deleted: whatever is mounted on or in it goes, so that none of it is deleted. */
+  async clear(name: string): Promise<void> {
+    this.#users.delete(name);
+    for (const target of this.#found(name)) await this.#unmount(target);
+  }
+
+  /** The innermost first. */
+  #found(name: string): string[] {
+    const prefix = `${join(this.#options.root, name)}/`;
+    return this.#options
+      .list()
+      .map(({ target }) => target)
+      .filter((target) => target.startsWith(prefix))
+      .reverse();
+  }
+
+  #target(name: string): string {
+    return join(this.#options.root, name, "_data");
+  }
+
+  async #unmount(target: string): Promise<void> {
+    await this.#options.workers.run(unmountAside, { target }, { waits: true });
+  }
+
+  async #mount(target: string, given: DriverOptions): Promise<void> {
+    const { type = "", device = "", o = "" } = await resolved(given);
+    const input = { source: device, target, type, options: o };
+    const refusal = await this.#options.workers.run(mountAside, input, { waits: true });
+    if (refusal)
+      throw new EngineError("internal", `failed to mount local volume: ${text(refusal, { device, target })}`);
+  }
+}
+
+async function resolved(options: DriverOptions): Promise<DriverOptions> {
+  const named = hostToResolve(options);
+  if (!named) return options;
+  try {
+    return named.with((await lookup(named.host)).address);
+  } catch (err) {
+    const why = `error resolving passed in network volume address: lookup ${named.host}: ${messageOf(err)}`;
+    throw new EngineError("internal", why, { cause: err });
+  }
+}
+
+/** As moby's mount errors read. Passwords are nobody's business. */
+function text(
+  { step, flags, data, why }: MountRefusal,
+  { device, target }: { device: string; target: string },
+): string {
+  const what = step === "mount" && device !== "" ? `${device}:${target}` : target;
+  const shown = data.replace(/(^|,)(password2?|pass)=[^,]*/g, "$1$2=********");
+  const parts = [flags !== 0 && `flags: 0x${flags.toString(16)}`, shown !== "" && `data: ${shown}`];
+  return `${[`${step} ${what}`, ...parts.filter(Boolean)].join(", ")}: ${why}`;
+}
