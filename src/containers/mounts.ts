@@ -83,11 +83,12 @@ export async function mountRootfs(ctx: Context, id: string, map?: IdMap): Promis
   return rootfs;
 }
 
-/** Takes down the root file system, the shared memory and what was mounted to be mounted in it, whatever of it is there. */
+/** Takes down the root file system, the shared memory and what was mounted to be mounted in it, whatever of it is there; volumes have one user less. */
 export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
   const { rootfs, shm, staged, sources } = pathsOf(ctx.config, id);
   await ctx.userns.unstage(staged);
   await unmountSources(ctx, sources);
+  await ctx.volumes.unmountAll(id);
   for (const target of [rootfs, shm]) {
     if (!existsSync(target)) continue;
     ctx.host.mounts.unmount(target, "detach");

@@ -1,6 +1,5 @@
 import { rm } from "node:fs/promises";
 import type { Context } from "./context.ts";
-import { leaveVolumes } from "./mounts/sources.ts";
 import { unmountRootfs } from "./mounts.ts";
 import { ownsSandbox } from "./network.ts";
 import { pathsOf } from "./paths.ts";
@@ -12,7 +11,6 @@ export async function takeDown(ctx: Context, row: Row): Promise<void> {
   await tearDown(
     () => endProcess(ctx, row),
     () => unmountRootfs(ctx, row.id),
-    () => leaveVolumes(ctx, row),
   );
 }
 

@@ -154,7 +154,7 @@ class LocalVolumes implements Volumes {
   }
 
   async release(name: string, holder: string): Promise<void> {
-    await this.unmount(name, holder);
+    await this.#unmount(name, holder);
     this.#db.write((tx) => removeHolder(tx, name, holder));
   }
 
@@ -172,7 +172,11 @@ class LocalVolumes implements Volumes {
     return data;
   }
 
-  async unmount(name: string, user: string): Promise<void> {
+  async unmountAll(user: string): Promise<void> {
+    for (const name of this.#mounts.usedBy(user)) await this.#unmount(name, user);
+  }
+
+  async #unmount(name: string, user: string): Promise<void> {
     if (this.#mounts.isUsed(name)) await this.#lock.run(name, () => this.#mounts.leave(name, user));
   }
 

@@ -24,8 +24,8 @@ export interface Volumes {
    * "internal" in Docker's words when the kernel refuses. May take as long as a file server does; others need not wait.
    */
   mount(name: string, user: string): Promise<string>;
-  /** With the last user what was mounted is unmounted; nothing happens for somebody who was no user. */
-  unmount(name: string, user: string): Promise<void>;
+  /** Somebody uses none of them any longer: with its last user what was mounted is unmounted. */
+  unmountAll(user: string): Promise<void>;
   /** Once after a start: what is mounted for these users by volume stays, all else is unmounted. */
   recoverMounts(live: ReadonlyMap<string, readonly string[]>): Promise<void>;
   holders(name: string): string[];

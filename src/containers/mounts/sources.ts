@@ -42,11 +42,6 @@ export async function unmountSources(ctx: Pick<Context, "host" | "userns">, dire
   await rmdir(directory);
 }
 
-/** The container's process no longer uses its volumes; it goes on holding them. */
-export async function leaveVolumes(ctx: Context, row: Row): Promise<void> {
-  for (const { type, name } of row.mounts) if (type === "volume" && name) await ctx.volumes.unmount(name, row.id);
-}
-
 /** Which containers use each volume, of those that run. */
 export function volumeUsers(rows: readonly Row[]): Map<string, string[]> {
   const users = new Map<string, string[]>();

@@ -95,8 +95,8 @@ test("mounted with the first user, unmounted with the last", async () => {
   expect(statSync(data("mem")).mode & 0o777).toBe(0o750);
   writeFileSync(join(data("mem"), "f"), "x");
   expect(() => writeFileSync(join(data("mem"), "big"), Buffer.alloc(2 << 20))).toThrow("ENOSPC");
-  await volumes.unmount("mem", "c1");
-  await volumes.unmount("mem", "stranger");
+  await volumes.unmountAll("c1");
+  await volumes.unmountAll("stranger");
   expect(mounted("mem")).toEqual(["tmpfs"]);
   await volumes.release("mem", "c2");
   expect(mounted("mem")).toEqual([]);
@@ -107,7 +107,7 @@ test("two who come at once find one mount", async () => {
   await create("mem", memory);
   await Promise.all(["a", "b", "c"].map((user) => volumes.mount("mem", user)));
   expect(mounted("mem")).toEqual(["tmpfs"]);
-  await Promise.all(["a", "b", "c"].map((user) => volumes.unmount("mem", user)));
+  await Promise.all(["a", "b", "c"].map((user) => volumes.unmountAll(user)));
   expect(mounted("mem")).toEqual([]);
 });
 
@@ -175,7 +175,7 @@ test("after a restart users keep their mounts, and others' go", async () => {
   expect(existsSync(join(directory, "volumes/left"))).toBe(false);
   await volumes.recoverMounts(new Map([["used", ["c1"]]]));
   expect(readFileSync(join(data("used"), "f"), "utf8")).toBe("kept");
-  await volumes.unmount("used", "c1");
+  await volumes.unmountAll("c1");
   expect(mounted("used")).toEqual([]);
   await volumes.mount("used", "c3");
   volumes = await open();

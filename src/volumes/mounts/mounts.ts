@@ -31,6 +31,10 @@ export class VolumeMounts {
     return this.#users.has(name);
   }
 
+  usedBy(user: string): string[] {
+    return [...this.#users].filter(([, users]) => users.has(user)).map(([name]) => name);
+  }
+
   /** Throws "internal" in Docker's words when it cannot be mounted. */
   async use({ name, options }: Pick<VolumeRow, "name" | "options">, user: string): Promise<void> {
     const users = this.#users.get(name);
