@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Engine, startEngine } from "../support/engine.ts";
+import { importBusybox } from "../support/images.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine(["--userns-remap", "default"]);
+  await importBusybox(engine);
+  await Bun.write(
+    `${engine.directory}/tree/Dockerfile`,
+    "FROM busybox\nRUN mkdir /tree && echo one > /tree/one && chown 7:8 /tree/one\n",
+  );
+  await engine.ok("build", "-q", "-t", "tree", `${engine.directory}/tree`);
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+const sh = (script: string, ...flags: string[]) => engine.ok("run", "--rm", ...flags, "busybox", "sh", "-c", script);
+
+test.each(["busybox", "tree"])("files of the image %s have the owners that its own containers see", async (image) => {
+  const mount = `type=image,source=${image},target=/i`;
+  expect(await sh("stat -c '%u %g' /i/etc; cat /i/etc/passwd | head -1", "--mount", mount)).toStartWith("0 0\nroot:");
+});
+
+test("so have those of a part of it", async () => {
+  const mount = "type=image,source=tree,target=/i,image-subpath=tree";
+  expect(await sh("stat -c '%u %g' /i/one", "--mount", mount)).toBe("7 8");
+});
+
+test("a volume in memory, and a part of a volume, belong to root inside", async () => {
+  await engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "mem");
+  expect(await sh("touch /m/f; stat -c '%u %g' /m/f", "-v", "mem:/m")).toBe("0 0");
+  await sh("mkdir /v/a; echo x > /v/a/f", "-v", "parts:/v");
+  expect(await sh("stat -c '%u %g' /p/f; cat /p/f", "--mount", "type=volume,src=parts,dst=/p,volume-subpath=a")).toBe(
+    "0 0\nx",
+  );
+  await engine.ok("volume", "rm", "mem", "parts");
+});
