@@ -15,6 +15,7 @@ import { networkRoutes } from "./networks.ts";
 import { type SystemService, systemRoutes } from "./system.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { guarded } from "./version.ts";
+import { volumeMoveRoutes } from "./volume-moves.ts";
 import { volumeRoutes } from "./volumes.ts";
 
 /** What the API translates to and from; the daemon has it all. */
@@ -46,6 +47,7 @@ export function apiRoutes(services: ApiServices): Route[] {
     ...buildRoutes(services),
     ...networkRoutes(services.networks, services.containers),
     ...volumeRoutes(services.volumes),
+    ...volumeMoveRoutes(services),
     ...unsupportedRoutes(),
   ];
   return routes.map(guarded);

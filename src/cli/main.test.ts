@@ -63,7 +63,7 @@ test("completion offers words, flags and names of what is there", async () => {
   };
   const offered = (line: string) => candidates(root, line.split(" "), async (path) => known[path]);
   expect(await offered("ne")).toEqual(["network"]);
-  expect(await offered("volume i")).toEqual(["inspect"]);
+  expect(await offered("volume ins")).toEqual(["inspect"]);
   expect(await offered("-H unix:///x vol")).toEqual(["volume"]);
   expect(await offered("run --volume")).toEqual(["--volume", "--volume-driver", "--volumes-from"]);
   expect(await offered("stop w")).toEqual(["web", "worker"]);

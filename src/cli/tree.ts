@@ -28,6 +28,7 @@ import { inspect } from "./system/inspect.ts";
 import { prune as systemPrune } from "./system/prune.ts";
 import { daemonHelp, registryHelp } from "./system/roles.ts";
 import { version } from "./system/version.ts";
+import * as volumeMove from "./volume/move.ts";
 import * as volume from "./volume/volume.ts";
 
 /** Every command, under the names that docker gives them. */
@@ -66,6 +67,7 @@ const groups: readonly Group[] = [
   group("system", "Manage the engine", [df, events, info, systemPrune]),
   group("volume", "Manage volumes", [
     ...[volume.create, volume.inspect, volume.prune],
+    ...[volumeMove.clone, volumeMove.exportVolume, volumeMove.importVolume, volumeMove.rename],
     aliased(volume.ls, "list"),
     aliased(volume.rm, "remove"),
   ]),

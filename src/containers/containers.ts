@@ -18,9 +18,11 @@ import type {
   PortMap,
   TopAnswer,
   UpdateBody,
+  VolumeInspect,
   WaitAnswer,
 } from "../wire/mod.ts";
 import type { HostPort } from "./ports.ts";
+import type { VolumeExport, VolumeImport } from "./volumes/files.ts";
 
 /**
  * The lifecycle of a container: `created → running ⇄ paused → exited → (running | removing) → gone`, plus `dead`.
@@ -28,7 +30,7 @@ import type { HostPort } from "./ports.ts";
  * and `inspect` read rows and take no lock. A `ref` is an id, a name, or an unambiguous id prefix; every method throws
  * "not-found" `No such container: REF` for one that matches nothing.
  */
-export interface Containers extends Lifecycle, Execs, Files, Monitor, Memberships, Ports {}
+export interface Containers extends Lifecycle, Execs, Files, VolumeFiles, Monitor, Memberships, Ports {}
 
 export interface Lifecycle {
   create(request: CreateContainer): Promise<ContainerCreateAnswer>;
@@ -90,6 +92,16 @@ export interface Execs {
 
 /** Called with whether the stream is a terminal's (raw) or framed; gives the connection to serve. */
 export type StreamConnect = (kind: "raw" | "multiplexed") => Promise<HijackedSocket>;
+
+/** Volumes, where that concerns containers or archives. */
+export interface VolumeFiles {
+  /** Gives a volume another name, also in the containers that have it. Throws what `Volumes.rename` throws; "conflict" while one of them runs. */
+  renameVolume(from: string, to: string): Promise<void>;
+  /** A volume's files as a tar archive, the volume itself first, as `./`; it is held until the end. Throws "not-found". */
+  exportVolume(name: string, options: VolumeExport): Bytes;
+  /** Fills a volume from a tar archive, plain or compressed with gzip or zstd. Throws what `Volumes.import` throws, "invalid" for a broken archive. */
+  importVolume(name: string, options: VolumeImport): Promise<VolumeInspect>;
+}
 
 export interface Files {
   changes(ref: string): Promise<FilesystemChange[]>;

@@ -42,6 +42,8 @@ import { restart, stop } from "./stop.ts";
 import { ContainerTable, containerRoots } from "./table.ts";
 import { top } from "./top.ts";
 import { isLive } from "./transition.ts";
+import { exportVolume, importVolume } from "./volumes/files.ts";
+import { renameVolume } from "./volumes/rename.ts";
 import { wait } from "./wait/wait.ts";
 import { Waiters } from "./wait/waiters.ts";
 
@@ -117,6 +119,9 @@ function operations(ctx: Context): Containers {
     changes: (ref) => changes(ctx, ref),
     commit: (ref, options) => commit(ctx, ref, options),
     export: (ref, signal) => exportRootfs(ctx, ref, signal),
+    renameVolume: (from, to) => renameVolume(ctx, from, to),
+    exportVolume: (name, options) => exportVolume(ctx, name, options),
+    importVolume: (name, options) => importVolume(ctx, name, options),
     statPath: (ref, path, signal) => statIn(ctx, { ref, path, signal }),
     readPath: (ref, path, signal) => readFrom(ctx, { ref, path, signal }),
     writePath: (ref, path, options) => writeTo(ctx, { ref, path, signal: options.signal }, options),

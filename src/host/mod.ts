@@ -1,5 +1,3 @@
-export { type BindInside, bindInside } from "./aside/bind-inside.ts";
-export { type AsideMount, type MountRefusal, mountAside, unmountAside } from "./aside/mount.ts";
 export { createCgroups } from "./cgroups.ts";
 export { changeDirectory, confined, withFileIds } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
@@ -29,7 +27,7 @@ export type {
   SpawnOptions,
   Workers,
 } from "./host.ts";
-export { hostJobs } from "./jobs.ts";
+export { bindInside, hostJobs, type MountRefusal, mountAside, removeTree, unmountAside } from "./jobs.ts";
 export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
 export type { ElementChange, NftTable } from "./net/elements.ts";
@@ -54,7 +52,6 @@ export {
   setXattr,
 } from "./tree/attributes.ts";
 export { copyTree, type TreeCopy } from "./tree/copy.ts";
-export { removeTree } from "./tree/remove.ts";
 export { type TreeUsage, usageOf } from "./tree/usage.ts";
 export { type Found, type Visitor, walk } from "./tree/walk.ts";
 export { type InterfaceCounters, interfaceCounters, type ProcessorTime, processorTime } from "./usage.ts";

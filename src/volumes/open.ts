@@ -3,28 +3,37 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { KeyedLock } from "../async/mod.ts";
-import type { Db, Query, Tx } from "../db/mod.ts";
+import type { Db, Tx } from "../db/mod.ts";
 import { EngineError, isKind, wrap } from "../errors/mod.ts";
 import type { Events } from "../events/mod.ts";
-import { createMounts, type MountInfo, removeTree, usageOf, type Workers } from "../host/mod.ts";
+import { copyTree, createMounts, type MountInfo, removeTree, usageOf, type Workers } from "../host/mod.ts";
 import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
 import { type FillPaths, fill, fillMounted, fillPaths, finish } from "./fill.ts";
 import { listFilter, pruneFilter } from "./filter.ts";
 import { VolumeMounts } from "./mounts/mounts.ts";
 import { isMounted } from "./mounts/options.ts";
+import { dropUnfinished, makeFilled } from "./moving/fill-new.ts";
+import { type ImportOptions, importInto, importMounted } from "./moving/import.ts";
+import { type AlsoRename, finishRename, renameLocked } from "./moving/rename.ts";
+import { finishReplacing, replacePaths } from "./moving/replace.ts";
+import type { VolumeParts } from "./parts.ts";
 import { volumeRow } from "./request.ts";
 import {
   addHolder,
   deleteVolume,
+  dropJobHolders,
   findVolume,
   heldVolumes,
   holdersOf,
   insertVolume,
+  jobHolder,
+  listReady,
   listVolumes,
   removeHolder,
+  requireVolume,
   type VolumeRow,
 } from "./table.ts";
-import type { VolumeLease, Volumes } from "./volumes.ts";
+import type { CloneOptions, VolumeHold, VolumeLease, Volumes } from "./volumes.ts";
 
 export interface VolumesOptions {
   readonly db: Db;
@@ -53,6 +62,7 @@ const fillingUser = "fill";
 const removedPrefix = ".removed-";
 
 class LocalVolumes implements Volumes {
+  readonly #parts: VolumeParts;
   readonly #db: Db;
   readonly #root: string;
   readonly #workers: Workers;
@@ -71,6 +81,10 @@ class LocalVolumes implements Volumes {
     const list = options.mounted ?? createMounts().list;
     this.#mounts = new VolumeMounts({ root: directory, workers: mounters, list });
     this.#events = events;
+    this.#parts = {
+      ...{ db, root: directory, workers, mounters, mounts: this.#mounts, events, lock: this.#lock, making: new Set() },
+      makeDirectory: (name) => this.#makeDirectory(name),
+    };
   }
 
   async create(request: VolumeCreateBody): Promise<VolumeInspect> {
@@ -103,7 +117,7 @@ class LocalVolumes implements Volumes {
 
   list(filter: Filters): VolumeInspect[] {
     const matches = listFilter(filter);
-    const { rows, held } = this.#db.read((q) => ({ rows: listVolumes(q), held: heldVolumes(q) }));
+    const { rows, held } = this.#db.read((q) => ({ rows: listReady(q), held: heldVolumes(q) }));
     return rows.filter((row) => matches(row, held.has(row.name))).map((row) => this.#inspect(row));
   }
 
@@ -162,7 +176,6 @@ class LocalVolumes implements Volumes {
     const { data } = this.#paths(name);
     await this.#lock.run(name, async () => {
       const row = this.#db.read((q) => requireVolume(q, name));
-      if (!isMounted(row.options)) return;
       try {
         await this.#mounts.use(row, user);
       } catch (err) {
@@ -177,7 +190,7 @@ class LocalVolumes implements Volumes {
   }
 
   async #unmount(name: string, user: string): Promise<void> {
-    if (this.#mounts.isUsed(name)) await this.#lock.run(name, () => this.#mounts.leave(name, user));
+    if (this.#mounts.usersOf(name).includes(user)) await this.#lock.run(name, () => this.#mounts.leave(name, user));
   }
 
   async recoverMounts(live: ReadonlyMap<string, readonly string[]>): Promise<void> {
@@ -206,7 +219,7 @@ class LocalVolumes implements Volumes {
 
   async prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }> {
     const matches = pruneFilter(filter);
-    const { rows, held } = this.#db.read((q) => ({ rows: listVolumes(q), held: heldVolumes(q) }));
+    const { rows, held } = this.#db.read((q) => ({ rows: listReady(q), held: heldVolumes(q) }));
     const deleted: string[] = [];
     let reclaimed = 0;
     for (const { name } of rows.filter((row) => matches(row, held.has(row.name)))) {
@@ -231,13 +244,73 @@ class LocalVolumes implements Volumes {
     }
   }
 
+  async hold(name: string): Promise<VolumeHold> {
+    const holder = `${jobHolder}${randomBytes(8).toString("hex")}`;
+    await this.acquire(name, holder);
+    try {
+      return { directory: await this.mount(name, holder), [Symbol.asyncDispose]: () => this.release(name, holder) };
+    } catch (err) {
+      await this.release(name, holder);
+      throw err;
+    }
+  }
+
+  async rename(from: string, to: string, also: AlsoRename = () => undefined): Promise<void> {
+    const [first = from, second = to] = [from, to].sort();
+    const body = () => renameLocked(this.#parts, { from, to }, also);
+    await this.#lock.run(first, () => (first === second ? body() : this.#lock.run(second, body)));
+  }
+
+  async clone(from: string, request: VolumeCreateBody, options: CloneOptions = {}): Promise<VolumeInspect> {
+    const row = volumeRow(request);
+    await using source = await this.hold(from);
+    await makeFilled(this.#parts, row, async (data) => {
+      const { onBytes, signal } = options;
+      await this.#mounters.run(
+        copyTree,
+        { from: source.directory, to: data },
+        {
+          ...(signal && { signal }),
+          onReport: (bytes) => onBytes?.(bytes as number),
+        },
+      );
+    });
+    return this.get(row.name);
+  }
+
+  async import(name: string, options: ImportOptions): Promise<VolumeInspect> {
+    const existing = this.#db.read((q) => findVolume(q, name));
+    if (!existing) {
+      const request = { Name: name, Driver: "", DriverOpts: {}, Labels: {} };
+      await makeFilled(this.#parts, volumeRow(request), options.unpack);
+      return this.get(name);
+    }
+    const holder = `${jobHolder}${randomBytes(8).toString("hex")}`;
+    await this.acquire(name, holder);
+    try {
+      if (isMounted(existing.options)) await importMounted(await this.mount(name, holder), name, options);
+      else await importInto(this.#parts, existing, options);
+    } finally {
+      await this.release(name, holder);
+    }
+    return this.get(name);
+  }
+
   /** Directories are listed first and each is looked up under its lock, so this is safe at any time. */
   async sweep(): Promise<void> {
+    this.#db.write(dropJobHolders);
+    await this.#finishRenames();
     const names = await readdir(this.#root);
     for (const name of names) await this.#lock.run(name, () => this.#sweepDirectory(name));
     const known = new Set(names);
     const missing = this.#db.read(listVolumes).filter(({ name }) => !known.has(name));
     for (const { name } of missing) await this.#lock.run(name, () => this.#sweepRow(name));
+  }
+
+  async #finishRenames(): Promise<void> {
+    for (const { name, movedFrom } of this.#db.read(listVolumes)) {
+      if (movedFrom !== "") await this.#lock.run(name, () => finishRename(this.#parts, { from: movedFrom, to: name }));
+    }
   }
 
   async #sweepDirectory(name: string): Promise<void> {
@@ -248,13 +321,20 @@ class LocalVolumes implements Volumes {
       await this.#workers.run(removeTree, { path: join(this.#root, name) }).catch(() => undefined);
       return;
     }
-    if (isMounted(row.options) && existsSync(join(this.#root, name))) return; // its server may not answer now
+    if (row.state === "making") {
+      if (!this.#parts.making.has(name)) await dropUnfinished(this.#parts, name);
+      return;
+    }
+    if (isMounted(row.options)) return; // its server may not answer now
+    await finishReplacing(replacePaths(join(this.#root, name)), this.#workers);
     await this.#makeDirectory(name);
     await finish(this.#paths(name), this.#workers);
   }
 
   async #sweepRow(name: string): Promise<void> {
-    if (this.#db.read((q) => findVolume(q, name))) await this.#makeDirectory(name);
+    const row = this.#db.read((q) => findVolume(q, name));
+    if (row?.state === "ready") await this.#makeDirectory(name);
+    else if (row && !this.#parts.making.has(name)) await dropUnfinished(this.#parts, name);
   }
 
   async usage(name: string): Promise<number> {
@@ -283,14 +363,11 @@ class LocalVolumes implements Volumes {
   }
 }
 
-function requireVolume(q: Query, name: string): VolumeRow {
-  const row = findVolume(q, name);
-  if (!row) throw new EngineError("not-found", `get ${name}: no such volume`);
-  return row;
-}
-
 /** Docker returns what is there whatever was asked for; options that would be ignored are refused. */
 function requireSame(existing: VolumeRow, asked: VolumeRow): VolumeRow {
+  if (existing.state === "making") {
+    throw new EngineError("conflict", `create ${asked.name}: conflict: a volume of that name is being made`);
+  }
   const keys = Object.keys({ ...existing.options, ...asked.options });
   const other = keys.find((key) => existing.options[key] !== asked.options[key]);
   if (Object.keys(asked.options).length === 0 || other === undefined) return existing;

@@ -14,25 +14,35 @@ const longest = 255;
 export function volumeRow(request: VolumeCreateBody): VolumeRow {
   const anonymous = request.Name === "";
   const name = anonymous ? randomBytes(32).toString("hex") : request.Name;
-  if (!anonymous) requireName(name);
+  if (!anonymous) requireName("create", name);
   const driver = request.Driver === "" ? "local" : request.Driver;
   requireLocal(name, driver);
   checkOptions(name, request.DriverOpts);
   const labels = anonymous ? { ...request.Labels, [anonymousLabel]: "" } : request.Labels;
-  return { name, driver, labels, anonymous, created: Date.now(), options: request.DriverOpts };
+  return {
+    name,
+    driver,
+    labels,
+    anonymous,
+    created: Date.now(),
+    options: request.DriverOpts,
+    state: "ready",
+    movedFrom: "",
+  };
 }
 
-function requireName(name: string): void {
+/** Throws "invalid" in Docker's words for what cannot be a volume's name. */
+export function requireName(what: string, name: string): void {
   if (!pattern.test(name)) {
     throw invalid(
-      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+      `${what} ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
     );
   }
   if (name.length < 2) {
-    throw invalid(`create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
+    throw invalid(`${what} ${name}: volume name is too short, names should be at least two alphanumeric characters`);
   }
   if (name.length > longest) {
-    throw invalid(`create ${name.slice(0, 40)}…: volume name has ${name.length} characters, at most ${longest}`);
+    throw invalid(`${what} ${name.slice(0, 40)}…: volume name has ${name.length} characters, at most ${longest}`);
   }
 }
 

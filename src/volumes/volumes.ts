@@ -1,4 +1,6 @@
 import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
+import type { ImportOptions } from "./moving/import.ts";
+import type { AlsoRename } from "./moving/rename.ts";
 
 /**
  * Named directories that outlive containers, and who holds them. A volume with a holder is never removed. The row comes
@@ -31,11 +33,39 @@ export interface Volumes {
   holders(name: string): string[];
   /** Copies an image's directory into a volume that is still empty: owners, modes, times, xattrs, links. Once per volume, even if two containers start at once. `source` is a host path inside a mounted root; what is no directory is left alone. What holders write meanwhile wins. What its options say is mounted meanwhile. */
   copyUp(name: string, source: string): Promise<void>;
+  /** Holds and mounts it for an operation of this program, until it is disposed of. Throws as `mount` does. */
+  hold(name: string): Promise<VolumeHold>;
+  /**
+   * Gives it another name; holders keep it. `also` changes whatever else names it, in the same transaction. Throws "invalid"
+   * (name), "not-found", "conflict" (somebody uses it, or the name is taken). A crash leaves the old name or the new one.
+   */
+  rename(from: string, to: string, also?: AlsoRename): Promise<void>;
+  /**
+   * A new volume with the same files: blocks are shared where the file system can (FICLONE by way of copy_file_range(2)),
+   * holes stay holes. It appears when it is complete. Throws "conflict" when the name is taken, "not-found", "invalid".
+   */
+  clone(from: string, request: VolumeCreateBody, options?: CloneOptions): Promise<VolumeInspect>;
+  /**
+   * Fills a volume, which is made if it is missing. One that is not empty is a "conflict", unless forced: then its files are
+   * replaced, all at once. Nothing changes when `unpack` fails, or in a crash; but what has driver options is written to in
+   * place. Throws "conflict" while a container runs with it.
+   */
+  import(name: string, options: ImportOptions): Promise<VolumeInspect>;
   /** Removes volumes that nobody holds (anonymous only, unless `all`). */
   prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }>;
   /** Deletes directories without a row and completes what a crash interrupted; done when opened. */
   sweep(): Promise<void>;
   usage(name: string): Promise<number>;
+}
+
+export interface CloneOptions {
+  readonly signal?: AbortSignal;
+  /** How many bytes of files were copied so far. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+export interface VolumeHold extends AsyncDisposable {
+  readonly directory: string;
 }
 
 export interface VolumeLease {

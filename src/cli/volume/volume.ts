@@ -11,8 +11,7 @@ import { each } from "../session/each.ts";
 import { filterFlag, filtersOf } from "../session/filters.ts";
 import { inspectAll } from "../session/inspect.ts";
 import { confirmed, prune as pruneAll, reclaimed } from "../session/prune.ts";
-
-const at = (name: string) => `/volumes/${encodeURIComponent(name)}`;
+import { volumePath } from "./path.ts";
 
 const columns: readonly Column<VolumeInspect>[] = [
   { name: "Driver", heading: "DRIVER", value: (row) => row.Driver },
@@ -89,7 +88,10 @@ export const inspect = command({
   flags: { format: text("Format output using a Go template", { short: "f" }) },
   args: { min: 1 },
   run: ({ flags, args, client }, io) =>
-    inspectAll(io, args, { format: flags.format, get: (name) => client.json({ method: "GET", path: at(name) }) }),
+    inspectAll(io, args, {
+      format: flags.format,
+      get: (name) => client.json({ method: "GET", path: volumePath(name) }),
+    }),
 });
 
 export const rm = command({
@@ -101,7 +103,7 @@ export const rm = command({
   args: { min: 1 },
   run: ({ flags, args, client }, io) =>
     each(io, args, async (name) => {
-      await client.status({ method: "DELETE", path: at(name), query: { force: flags.force } });
+      await client.status({ method: "DELETE", path: volumePath(name), query: { force: flags.force } });
       return name;
     }),
 });

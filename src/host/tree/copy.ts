@@ -31,7 +31,8 @@ export interface TreeCopy {
 /**
  * Copies what is in a directory, and the directory's own attributes: owners, modes, exact times, extended attributes, hard
  * links, symlinks, devices, fifos, holes. Sockets are left out. Symlinks are never followed on either side: both are
- * walked by open directories, so that trees may be deeper than PATH_MAX.
+ * walked by open directories, so that trees may be deeper than PATH_MAX. Reports now and then how many bytes of files it has
+ * copied, holes counted.
  */
 export const copyTree: Job<TreeCopy, void> = {
   name: "copyTree",
@@ -39,6 +40,8 @@ export const copyTree: Job<TreeCopy, void> = {
   run: (input, context) => confined("/", () => new Copier(input, context).run()),
 };
 
+/** Milliseconds between reports of how many bytes of files were copied. */
+const reportInterval = 100;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 interface Level {
@@ -54,6 +57,8 @@ class Copier {
   readonly #input: TreeCopy;
   readonly #context: JobContext;
   readonly #links = new Map<string, Buffer>();
+  #bytes = 0;
+  #told = Number.NEGATIVE_INFINITY;
   #source = -1;
   #target = -1;
 
@@ -194,12 +199,21 @@ class Copier {
       const to = creating(name, () => openSync(name, "wx", 0o600));
       try {
         copyData({ from, to, size: stat.size, check: this.#context.check });
+        this.#tell(stat.size);
       } finally {
         closeSync(to);
       }
     } finally {
       closeSync(from);
     }
+  }
+
+  #tell(size: number): void {
+    this.#bytes += size;
+    const now = performance.now();
+    if (now - this.#told < reportInterval) return;
+    this.#told = now;
+    this.#context.report(this.#bytes);
   }
 
   /** Attributes last: writing changes times, chown(2) drops setuid and capabilities. Expects to be in the source. */

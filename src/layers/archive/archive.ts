@@ -67,6 +67,8 @@ function decodeStat(piece: Uint8Array): PathStat {
 export interface ExtractOptions extends Place {
   /** A directory is not replaced by something else, nor the other way round. */
   readonly noOverwriteDirNonDir: boolean;
+  /** An entry for the directory itself, `./`, gives it owner, mode, time and attributes. */
+  readonly itself?: boolean;
   /** Whose everything becomes, whatever the archive says; as inside. */
   readonly owner?: Owner;
   /** Nothing may be written, but below those mounts that may be written to: the deepest one that holds the path decides. */

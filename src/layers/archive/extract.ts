@@ -11,11 +11,12 @@ import { type AskedPath, askedPath } from "./path.ts";
 export const extractJob: Job<ExtractOptions & Feed, void> = {
   name: "extractInto",
   run: (input, context) => {
-    const { owner, owners, noOverwriteDirNonDir } = input;
+    const { owner, owners, noOverwriteDirNonDir, itself } = input;
     const [root, base] = confined(input.root, () => destination(input));
     const extractor = new Extractor({
       ...{ root, base, noOverwriteDirNonDir },
       ...(owner && { owner }),
+      ...(itself && { itself }),
       ...(owners && { owners: new Owners(owners) }),
     });
     const decoder = new TarDecoder(extractor);

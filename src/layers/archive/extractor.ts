@@ -37,6 +37,8 @@ export interface ExtractorOptions {
   /** Absolute in the root, without symlinks when it was looked at. */
   readonly base: string;
   readonly noOverwriteDirNonDir: boolean;
+  /** The archive's entry for the directory itself, `./`, is heeded. Otherwise that keeps its attributes (moby `archive.Unpack`). */
+  readonly itself?: boolean;
   /** As inside. */
   readonly owner?: Owner;
   /** Who that is outside, where it is somebody else. */
@@ -82,8 +84,10 @@ export class Extractor implements TarSink {
   }
 
   #entry(name: Name, header: TarHeader): void {
-    // The directory that is unpacked into keeps its attributes (moby `archive.Unpack`).
-    if (name === "") return;
+    if (name === "") {
+      if (this.#options.itself && header.type === "directory") this.#itself(header);
+      return;
+    }
     const at = name.lastIndexOf("/");
     this.#enter(name.slice(0, Math.max(0, at)));
     const last = Buffer.from(name.slice(at + 1), "latin1");
@@ -214,6 +218,13 @@ export class Extractor implements TarSink {
     setDirectoryAttributes(last, { ...owner, mode: header.mode });
     this.#setXattrs(last, header);
     this.#directories.set(name, header.mtime);
+  }
+
+  #itself(header: TarHeader): void {
+    this.#enter("");
+    setDirectoryAttributes(here, { ...this.#ownerOf("", header), mode: header.mode });
+    this.#setXattrs(here, header);
+    this.#directories.set("", header.mtime);
   }
 
   #link({ last, header, owner }: Entry): void {

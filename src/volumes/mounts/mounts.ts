@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { type MountInfo, type MountRefusal, mountAside, unmountAside, type Workers } from "../../host/mod.ts";
 import type { VolumeRow } from "../table.ts";
-import { type DriverOptions, hostToResolve } from "./options.ts";
+import { type DriverOptions, hostToResolve, isMounted } from "./options.ts";
 
 export interface VolumeMountsOptions {
   /** Where the volumes' directories are. */
@@ -15,20 +15,22 @@ export interface VolumeMountsOptions {
 }
 
 /**
- * What is mounted on volumes that have options, and for whom. A file system is mounted for its first user and unmounted
- * with its last. Users are known by this process only: after a restart `recover` is told who they are, and clears the
+ * Who uses which volume, and what is mounted on those that have options: a file system is mounted for its first user and
+ * unmounted with its last. Users are known by this process only: after a restart `recover` is told who they are, and clears the
  * rest. The caller holds the volume's lock.
  */
 export class VolumeMounts {
   readonly #options: VolumeMountsOptions;
   readonly #users = new Map<string, Set<string>>();
+  readonly #mounted = new Set<string>();
 
   constructor(options: VolumeMountsOptions) {
     this.#options = { ...options, root: realpathSync(options.root) };
   }
 
-  isUsed(name: string): boolean {
-    return this.#users.has(name);
+  /** Containers that run with it, and operations of this program. */
+  usersOf(name: string): string[] {
+    return [...(this.#users.get(name) ?? [])];
   }
 
   usedBy(user: string): string[] {
@@ -42,7 +44,10 @@ export class VolumeMounts {
       users.add(user);
       return;
     }
-    await this.#mount(this.#target(name), options);
+    if (isMounted(options)) {
+      await this.#mount(this.#target(name), options);
+      this.#mounted.add(name);
+    }
     this.#users.set(name, new Set([user]));
   }
 
@@ -51,16 +56,17 @@ export class VolumeMounts {
     const users = this.#users.get(name);
     if (!users?.delete(user) || users.size > 0) return;
     this.#users.delete(name);
-    await this.#unmount(this.#target(name));
+    if (this.#mounted.delete(name)) await this.#unmount(this.#target(name));
   }
 
   /** After a restart: keeps what is mounted for these users of each volume, and takes down everything else below the root. */
   async recover(live: ReadonlyMap<string, readonly string[]>): Promise<void> {
     this.#users.clear();
+    this.#mounted.clear();
+    for (const [name, users] of live) if (users.length > 0) this.#users.set(name, new Set(users));
     for (const target of this.#found("")) {
       const [name = ""] = target.slice(this.#options.root.length + 1).split("/");
-      const users = live.get(name);
-      if (users && users.length > 0) this.#users.set(name, new Set(users));
+      if (this.#users.has(name)) this.#mounted.add(name);
       else await this.#unmount(target);
     }
   }
@@ -68,6 +74,7 @@ export class VolumeMounts {
   /** Before a directory is deleted: whatever is mounted on or in it goes, so that none of it is deleted. */
   async clear(name: string): Promise<void> {
     this.#users.delete(name);
+    this.#mounted.delete(name);
     for (const target of this.#found(name)) await this.#unmount(target);
   }
 
