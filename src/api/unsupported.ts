@@ -5,6 +5,8 @@ import { json, param } from "./reply.ts";
 const noSwarm =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 
+const noClusterVolumes = "volume update only valid for cluster volumes, but swarm is unavailable";
+
 /** What dockerd answers, too, on a node without a swarm. Generic clean-up code calls these and must not stumble. */
 const swarm = [
   "GET /swarm",
@@ -44,7 +46,6 @@ const missing: Readonly<Record<string, string>> = {
   "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
   "POST /session": "the session API of BuildKit",
   "GET /containers/{id*}/attach/ws": "attaching by WebSocket",
-  "PUT /volumes/{name}": "updating a cluster volume",
   "POST /swarm/init": "swarm mode",
   "POST /swarm/join": "swarm mode",
   "GET /plugins/privileges": "installing plugins",
@@ -65,6 +66,7 @@ export function unsupportedRoutes(): Route[] {
     ...Object.entries(missing).map(([endpoint, what]) =>
       refusal(endpoint, { kind: "not-implemented", message: `${what} is not implemented by Berth yet` }),
     ),
+    refusal("PUT /volumes/{name}", { kind: "unavailable", message: noClusterVolumes }),
     { method: "GET", path: "/plugins", handle: () => json([]) },
     { method: "GET", path: "/plugins/{name*}/json", handle: noPlugin },
   ];

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { arch, cpus, hostname, machine, release, totalmem } from "node:os";
 import type { SystemService } from "../api/mod.ts";
 import { logDriversOf } from "../containers/mod.ts";
+import { isKind } from "../errors/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { ContainerStatus, DiskUsage, DiskUsageType } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -152,12 +153,21 @@ async function layersSize({ snapshots }: Engine): Promise<number> {
 /** As with Docker not of those with driver options: what is mounted there is not on the engine's disk. */
 async function volumeUsage(volumes: Engine["volumes"]) {
   const all = volumes.list(new Map()).filter((one) => one.Options?.["device"] === undefined);
-  return Promise.all(
-    all.map(async (one) => ({
-      ...one,
-      UsageData: { Size: await volumes.usage(one.Name), RefCount: volumes.holders(one.Name).length },
-    })),
-  );
+  const measured = all.map(async (one) => {
+    const Size = await volumes.usage(one.Name);
+    return [{ ...one, UsageData: { Size, RefCount: volumes.holders(one.Name).length } }];
+  });
+  return (await Promise.all(measured.map(unlessGone))).flat();
+}
+
+/** A volume that is removed while others are measured is no reason to fail. */
+async function unlessGone<T>(result: Promise<T[]>): Promise<T[]> {
+  try {
+    return await result;
+  } catch (err) {
+    if (isKind(err, "not-found")) return [];
+    throw err;
+  }
 }
 
 function osRelease(): ReadonlyMap<string, string> {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { call } from "../support/api.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
-import { tar } from "../support/tar.ts";
+import { type Entry, tar } from "../support/tar.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -78,7 +78,7 @@ test("export to a pipe, import from one", async () => {
 });
 
 test("a hostile archive writes nothing outside, a broken one nothing at all", async () => {
-  const hostile: readonly Parameters<typeof tar>[] = [
+  const hostile: readonly (readonly Entry[])[] = [
     [{ name: "../out", data: "x" }],
     [
       { name: "link", type: "symlink", link: engine.directory },

@@ -209,3 +209,43 @@ test("what a volume holds on disk goes with it", async () => {
   expect(readdirSync(`${engine.directory}/data/volumes`)).toEqual(before);
   expect((await call(engine, "GET /volumes")).json.Volumes).toEqual([]);
 });
+
+test("df measures what volumes occupy, and who holds them", async () => {
+  await sh("dd if=/dev/zero of=/d/f bs=1k count=512 2>/dev/null", "-v", "sized:/d");
+  await sh("dd if=/dev/zero of=/d/f bs=1 count=1 seek=100M 2>/dev/null", "-v", "sparse:/d");
+  const id = await engine.ok("create", "-v", "sized:/d", "busybox");
+  const { json } = await call(engine, "GET /system/df?type=volume");
+  const found = json.Volumes.map((one: { Name: string; UsageData: object }) => [one.Name, one.UsageData]);
+  const { sized, sparse } = Object.fromEntries(found);
+  expect(sized.RefCount).toBe(1);
+  expect(sized.Size).toBeGreaterThanOrEqual(512 << 10);
+  expect(sized.Size).toBeLessThan(600 << 10);
+  expect(sparse.Size).toBeLessThan(64 << 10);
+  expect(await engine.ok("system", "df", "-v")).toContain("sized");
+  await engine.ok("rm", id);
+});
+
+test("only cluster volumes can be updated, and there are none", async () => {
+  await engine.ok("volume", "create", "local");
+  const { status, json } = await call(engine, "PUT /volumes/local?version=1", { Spec: {} });
+  expect([status, json.message]).toEqual([
+    503,
+    "volume update only valid for cluster volumes, but swarm is unavailable",
+  ]);
+});
+
+test("prune by label and its opposite; --rm and rm -v leave what has a name", async () => {
+  for (const [name, label] of [
+    ["one", "a=1"],
+    ["two", "a=2"],
+    ["three", "b"],
+  ] as const)
+    await engine.ok("volume", "create", "--label", label, name);
+  expect(await engine.ok("volume", "prune", "-af", "--filter", "label=a=1")).toContain("one");
+  expect(await engine.ok("volume", "prune", "-af", "--filter", "label!=b")).toContain("two");
+  expect((await engine.docker("volume", "prune", "-af", "--filter", "nope=1")).stderr).toContain(
+    "invalid filter 'nope'",
+  );
+  await sh("true", "-v", "three:/t", "-v", "/anonymous");
+  expect(await engine.ok("volume", "ls", "-q")).toBe("three");
+});
