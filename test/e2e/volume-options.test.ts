@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { call } from "../support/api.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
@@ -118,4 +118,21 @@ test("a kill -9 of the daemon leaves the mounts that containers use, and the nex
   expect(mountsOf("used")).toEqual([]);
   await engine.ok("volume", "rm", "used");
   expect(existsSync(`${engine.directory}/data/volumes/used`)).toBe(false);
+});
+
+test("cp reaches a stopped container's volumes and images, and leaves nothing mounted", async () => {
+  const host = `${engine.directory}/copied`;
+  mkdirSync(host);
+  await engine.ok("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", `device=${host}`, "copied");
+  const id = await engine.ok("create", "-v", "copied:/c", "--mount", "type=image,src=busybox,dst=/i", "busybox");
+  writeFileSync(`${engine.directory}/file`, "copied\n");
+  await engine.ok("cp", `${engine.directory}/file`, `${id}:/c/file`);
+  expect(readFileSync(`${host}/file`, "utf8")).toBe("copied\n");
+  await engine.ok("cp", `${id}:/i/etc/passwd`, `${engine.directory}/passwd`);
+  expect(readFileSync(`${engine.directory}/passwd`, "utf8")).toContain("alice");
+  expect((await engine.docker("cp", `${engine.directory}/file`, `${id}:/i/file`)).stderr).toContain("read-only");
+  expect(mountsOf("copied")).toEqual([]);
+  expect(readdirSync(`${engine.directory}/exec/sources`)).toEqual([]);
+  await engine.ok("rm", id);
+  await engine.ok("volume", "rm", "copied");
 });

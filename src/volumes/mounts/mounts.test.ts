@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { type Db, openDb } from "../../db/mod.ts";
 import { kindOf } from "../../errors/mod.ts";
-import { createMounts, createWorkers } from "../../host/mod.ts";
+import { createMounts, createWorkers, type Workers } from "../../host/mod.ts";
 import { openVolumes, type Volumes, volumesMigrations } from "../mod.ts";
 import { checkOptions, type DriverOptions, hostToResolve } from "./options.ts";
 
@@ -194,4 +194,35 @@ test("those with options are no business of prune", async () => {
   await create("mem", memory);
   await create("plain", {});
   expect((await volumes.prune(new Map([["all", ["true"]]]))).deleted).toEqual(["plain"]);
+});
+
+test("a server that does not answer keeps nobody waiting but who wants its volume", async () => {
+  const hanging = Promise.withResolvers<undefined>();
+  const mounters: Workers = {
+    run: (job, input, options) =>
+      (input as { type?: string }).type === "nfs" ? (hanging.promise as never) : workers.run(job, input, options),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  const options = {
+    db,
+    directory: join(directory, "volumes"),
+    workers,
+    mounters,
+    events: { publish: () => undefined },
+  };
+  volumes = await openVolumes(options);
+  await create("far", { type: "nfs", device: ":/x", o: "addr=10.0.0.9" });
+  await create("mem", memory);
+  let answered = false;
+  const waiting = volumes.mount("far", "c1").then(() => {
+    answered = true;
+  });
+  await volumes.mount("mem", "c2");
+  expect(volumes.list(new Map()).map(({ Name }) => Name)).toEqual(["far", "mem"]);
+  expect(volumes.get("far").Options?.["type"]).toBe("nfs");
+  await volumes.unmountAll("c2");
+  expect(mounted("mem")).toEqual([]);
+  expect(answered).toBe(false);
+  hanging.resolve(undefined);
+  await waiting;
 });
