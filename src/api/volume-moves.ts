@@ -7,7 +7,7 @@ import { progressReply } from "./progress.ts";
 import { empty, json, param, stream } from "./reply.ts";
 
 export interface VolumeMovers {
-  readonly volumes: Pick<Volumes, "clone" | "usage">;
+  readonly volumes: Pick<Volumes, "clone">;
   readonly containers: Pick<Containers, "renameVolume" | "exportVolume" | "importVolume">;
 }
 

@@ -21,8 +21,8 @@ export interface MountEntry {
   readonly recursive: boolean;
   /** Data of a tmpfs: "size=…,mode=…". */
   readonly tmpfs?: readonly string[];
-  /** A read-only mount: "only" leaves what is mounted below its source as it is, "all" is an error where the kernel cannot. Default: all where it can. */
-  readonly readOnlyDepth?: "only" | "all";
+  /** Read-only leaves what is mounted below the source as it is; otherwise it goes for all of that. */
+  readonly readOnlyAlone?: boolean;
   /** A directory or file inside the volume or image. */
   readonly subpath?: string;
   /** Made by the engine for this container, so `rm -v` removes it with the container. */

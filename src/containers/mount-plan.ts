@@ -133,7 +133,7 @@ function requestedBind(request: MountRequest, destination: string): MountEntry {
     destination,
     rw: !ReadOnly,
     propagation: Propagation,
-    ...((only || all) && { readOnlyDepth: only ? "only" : "all" }),
+    ...(only && { readOnlyAlone: true }),
     recursive: !BindOptions.NonRecursive,
     createSource: BindOptions.CreateMountpoint ?? false,
   };

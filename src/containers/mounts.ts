@@ -169,8 +169,8 @@ async function fromEntry(ctx: Context, { row, entry, map }: Wanted): Promise<Spe
 }
 
 /** Nothing is mounted below a file, and crun 1.8 takes "rro" for directories only. */
-async function readOnlyWord(source: string, { readOnlyDepth }: MountEntry): Promise<"ro" | "rro"> {
-  if (readOnlyDepth === "only") return "ro";
+async function readOnlyWord(source: string, { readOnlyAlone }: MountEntry): Promise<"ro" | "rro"> {
+  if (readOnlyAlone) return "ro";
   return (await stat(source)).isDirectory() ? "rro" : "ro";
 }
 

@@ -50,10 +50,10 @@ test.each<[Partial<MountRequest>, string]>([
 
 test("how deep a read-only bind is", () => {
   const depth = (BindOptions: MountRequest["BindOptions"]) =>
-    plan({ Type: "bind", Source: "/a", ReadOnly: true, ...(BindOptions && { BindOptions }) })[0]?.readOnlyDepth;
+    plan({ Type: "bind", Source: "/a", ReadOnly: true, ...(BindOptions && { BindOptions }) })[0]?.readOnlyAlone;
   expect(depth(undefined)).toBeUndefined();
-  expect(depth({ ReadOnlyNonRecursive: true })).toBe("only");
-  expect(depth({ ReadOnlyForceRecursive: true })).toBe("all");
+  expect(depth({ ReadOnlyNonRecursive: true })).toBe(true);
+  expect(depth({ ReadOnlyForceRecursive: true })).toBeUndefined();
 });
 
 test("--volumes-from in Docker's words", () => {

@@ -29,8 +29,8 @@ function overlap(a: string, b: string): boolean {
 }
 
 /**
- * The propagation that the runtime is to give a mount. Mounts reach a container, or come out of it, only through a mount of the host that is shared (mount_namespaces(7)).
- * Throws "internal" in Docker's words, naming the path.
+ * The propagation that the runtime is to give a mount. Mounts reach a container, or come out of it, only through a mount of
+ * the host that is shared (mount_namespaces(7)). Throws "internal" in Docker's words, naming the path.
  */
 export function propagationOf(entry: MountEntry, list: () => MountInfo[]): string {
   const wanted = entry.propagation || "rprivate";
