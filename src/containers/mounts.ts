@@ -165,7 +165,7 @@ async function fromEntry(ctx: Context, { row, entry, map }: Wanted): Promise<Spe
   const source = await sourceOf(ctx, { row, entry, map });
   const access = rw ? "rw" : await readOnlyWord(source, entry);
   const options = [entry.recursive ? "rbind" : "bind", access, propagationOf(entry, ctx.host.mounts.list)];
-  return { destination, type: "bind", source, options, owned: type === "volume" };
+  return { destination, type: "bind", source, options, owned: type === "volume" && isOwn(ctx, entry) };
 }
 
 /** Nothing is mounted below a file, and crun 1.8 takes "rro" for directories only. */
@@ -187,6 +187,15 @@ async function createSource(path: string, map?: IdMap): Promise<void> {
     const text = `error while creating mount source path '${path}': mkdir ${path}: ${why}`;
     throw new EngineError("internal", text, { cause: err });
   }
+}
+
+/** File systems of other machines, whose kernels know nothing of our maps. */
+const remote = /^(nfs4?|cifs|smb3|9p|ceph|fuse.*)$/;
+
+/** False for a volume whose driver options lead to files of the host or of others: root inside must not be root there. */
+function isOwn(ctx: Context, { name }: MountEntry): boolean {
+  const { type = "", o = "" } = (name !== undefined && ctx.volumes.get(name).Options) || {};
+  return !remote.test(type) && !/(^|,)r?bind(,|$)/.test(o);
 }
 
 /** `exec` after the default `noexec` wins, as with mount(8): only one of a pair may reach the runtime. */

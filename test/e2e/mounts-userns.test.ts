@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync } from "node:fs";
 import { type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 
@@ -34,4 +35,12 @@ test("a volume in memory, and a part of a volume, belong to root inside", async 
     "0 0\nx",
   );
   await engine.ok("volume", "rm", "mem", "parts");
+});
+
+test("a volume that is a directory of the host's belongs to the host", async () => {
+  const directory = `${engine.directory}/hosts`;
+  mkdirSync(directory, { mode: 0o755 });
+  await engine.ok("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", `device=${directory}`, "outside");
+  expect(await sh("stat -c '%u' /o; touch /o/f 2>/dev/null || echo no", "-v", "outside:/o")).toBe("65534\nno");
+  await engine.ok("volume", "rm", "outside");
 });
