@@ -57,6 +57,7 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
 }
 
 async function launch(ctx: Context, row: Row): Promise<number> {
+  ctx.runtime.expect();
   const paths = pathsOf(ctx.config, row.id);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => takeBack(ctx, row));

@@ -4,6 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import { controlsOf } from "./cgroup-controls.ts";
 import { flatKeys, numberIn, readV1Usage, readV2Usage } from "./cgroup-files.ts";
 import { liftLimit, readLimits, writeLimits } from "./cgroup-limits.ts";
+import { MoveAhead } from "./cgroup-moves.ts";
 import type { Cgroups, CgroupUsage } from "./host.ts";
 
 /**
@@ -12,6 +13,7 @@ import type { Cgroups, CgroupUsage } from "./host.ts";
  */
 export function createCgroups(root = "/sys/fs/cgroup"): Cgroups {
   const version = detect(root);
+  const ahead = new MoveAhead(root);
   const hierarchies = version === "v2" ? [root] : hierarchiesOf(root);
   /** Where each of the paths lives: any one that knows the process list will do for pids, all of them for removal. */
   const directories = (path: string) =>
@@ -32,6 +34,7 @@ export function createCgroups(root = "/sys/fs/cgroup"): Cgroups {
     limits: (path) => readLimits(at(path)),
     restore: (path, limits) => writeLimits(at(path), limits),
     lift: (path, limit) => liftLimit(at(path), limit),
+    expectMove: () => ahead.begin(),
   };
 }
 

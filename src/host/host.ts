@@ -1,4 +1,4 @@
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { Net } from "./net/net.ts";
 import type { Owner } from "./users/id-map.ts";
 import type { UserNamespaces } from "./users/users.ts";
@@ -78,8 +78,11 @@ export interface RunResult {
 export interface SpawnOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Extra file descriptors by number (3 and up), and what stdin, stdout and stderr are. */
-  readonly stdio: readonly ("pipe" | "ignore" | number)[];
+  /**
+   * Extra file descriptors by number (3 and up), and what stdin, stdout and stderr are. "pipe" above 2 is a pair of sockets;
+   * "output" is a pipe that the child writes to, at any number.
+   */
+  readonly stdio: readonly ("pipe" | "output" | "ignore" | number)[];
   /** In a session of its own, so that it survives the daemon. */
   readonly detached?: boolean;
 }
@@ -90,6 +93,8 @@ export interface Child {
   readonly exited: Promise<number>;
   /** The parent's end of each "pipe" of `stdio`, by its number. */
   readonly pipes: ReadonlyMap<number, Duplex>;
+  /** How many bytes the child has written to this pipe and nobody has read; 0 for one that is closed or not there. */
+  unread(number: number): number;
   kill(signal: number): void;
 }
 
@@ -101,6 +106,25 @@ export interface Processes {
   connectSeqpacket(path: string): Promise<PacketSocket>;
   /** Resolves when a process that need not be our child has ended (pidfd_open(2)); at once if there is none. */
   ended(pid: number, signal?: AbortSignal): Promise<void>;
+  /** Listens where an OCI runtime is told to send a terminal to (`--console-socket`). Throws "internal". */
+  consoleSocket(path: string): ConsoleSocket;
+  /** Lets a process run as soon as it can run (SCHED_FIFO, sched(7)), but not its children. A kernel that refuses is left alone. */
+  hurry(pid: number): void;
+}
+
+export interface ConsoleSocket extends Disposable {
+  /** The terminal that was sent; undefined when there was none yet. Never waits. */
+  receive(): Pty | undefined;
+}
+
+/** The master's end of a pseudo-terminal. */
+export interface Pty extends Disposable {
+  /** Ends, with an error (EIO), when nobody has the terminal open any more. */
+  readonly output: Readable;
+  /** Resolves when the terminal has taken it; waits while its program does not read. Rejects when it was disposed. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Tells the programs in the foreground (SIGWINCH). Does nothing once it was disposed. */
+  resize(size: { readonly rows: number; readonly columns: number }): void;
 }
 
 /** A packet socket: message boundaries are kept. */
@@ -134,6 +158,12 @@ export interface Cgroups {
   restore(path: string, limits: ReadonlyMap<string, string>): void;
   /** Takes a limit away, for which crun has no word. Throws "internal" naming the file. */
   lift(path: string, limit: CgroupLimit): void;
+  /**
+   * Says that a process is about to be moved into a cgroup, which then does not have to wait. The kernel lets a move wait for
+   * an RCU grace period (6 to 16 ms measured; `cgroup_threadgroup_rwsem` in kernel/cgroup/cgroup.c) unless there was another
+   * within the last 10 ms or so. This makes one that changes nothing, in another thread. Never fails.
+   */
+  expectMove(): void;
 }
 
 export type CgroupLimit = "pids" | "cpuQuota";

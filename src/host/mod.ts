@@ -9,6 +9,7 @@ export type {
   Cgroups,
   CgroupUsage,
   Child,
+  ConsoleSocket,
   Graft,
   Host,
   IoCounter,
@@ -20,6 +21,7 @@ export type {
   Mounts,
   PacketSocket,
   Processes,
+  Pty,
   RootedFs,
   RootedStat,
   RunOptions,
@@ -38,6 +40,7 @@ export type { VethPlan } from "./net/veth.ts";
 export { openProcessRoot, type ProcessRoot } from "./process-root.ts";
 export { createProcesses } from "./processes.ts";
 export { openBelow, RegularFiles, rooted } from "./rooted.ts";
+export { sealedCopy } from "./sealed.ts";
 export { type AnyJob, serveJobs } from "./serve-jobs.ts";
 export { type Flow, FlowWriter, type StreamJobOptions, streamJob } from "./stream-job.ts";
 export { rawTerminal } from "./terminal.ts";

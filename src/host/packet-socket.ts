@@ -54,14 +54,21 @@ function openDirectory(path: string): number {
   }
 }
 
-/** struct sockaddr_un; gives errno or 0. */
+/** Gives errno or 0. */
 function connectName(fd: number, name: string): number {
+  const address = socketAddress(name);
+  return libc.connect(fd, address, address.length) === 0 ? 0 : errno();
+}
+
+/** struct sockaddr_un. Throws "invalid" for a name that does not fit into it. */
+export function socketAddress(name: string): Buffer {
   const bytes = Buffer.from(name);
-  if (bytes.length > 107 || bytes.includes(0)) throw new EngineError("invalid", `Connect to ${name}: bad socket name`);
-  const sockaddr = Buffer.alloc(110);
-  sockaddr.writeUInt16LE(AF_UNIX, 0);
-  bytes.copy(sockaddr, 2);
-  return libc.connect(fd, sockaddr, 2 + bytes.length + 1) === 0 ? 0 : errno();
+  if (bytes.length > 107 || bytes.includes(0))
+    throw new EngineError("invalid", `Bad socket name ${JSON.stringify(name)}`);
+  const address = Buffer.alloc(2 + bytes.length + 1);
+  address.writeUInt16LE(AF_UNIX, 0);
+  bytes.copy(address, 2);
+  return address;
 }
 
 async function wrap(fd: number): Promise<PacketSocket> {

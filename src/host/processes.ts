@@ -1,17 +1,20 @@
 import { closeSync, existsSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { EngineError, messageOf } from "../errors/mod.ts";
+import { consoleSocket } from "./console-socket.ts";
 import { type FdPair, pipePair, pipeReader, pipeWriter, socketPair, socketStream } from "./fd-stream.ts";
+import { unreadBytes } from "./fifo.ts";
 import type { Child, Processes, RunOptions, RunResult, SpawnOptions } from "./host.ts";
 import { connectSeqpacket } from "./packet-socket.ts";
 import { pidfdEnded } from "./pidfd.ts";
 import { missingProgram } from "./programs.ts";
+import { hurry } from "./scheduling.ts";
 
 const outputLimit = 16 * 1024 * 1024;
 
 /** Processes of this machine, by `Bun.spawn`: 0.7 ms each whatever the heap, where Node's fork grows with it. */
 export function createProcesses(): Processes {
-  return { run, spawn, connectSeqpacket, ended: pidfdEnded };
+  return { run, spawn, connectSeqpacket, ended: pidfdEnded, consoleSocket, hurry };
 }
 
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
@@ -48,12 +51,13 @@ async function collect(stream: ReadableStream<Uint8Array>): Promise<string> {
 }
 
 function spawn(argv: readonly string[], options: SpawnOptions): Child {
-  const pairs = new Map<number, FdPair>();
+  const pairs = new Map<number, Pair>();
   try {
     const stdio = options.stdio.map((kind, number) => {
-      if (kind !== "pipe") return kind;
-      const pair = number > 2 ? socketPair() : pipePair(number > 0);
-      pairs.set(number, pair);
+      if (kind !== "pipe" && kind !== "output") return kind;
+      const sockets = kind === "pipe" && number > 2;
+      const pair = sockets ? socketPair() : pipePair(number > 0);
+      pairs.set(number, { ...pair, sockets });
       return pair.theirs;
     });
     const child = start(argv, {
@@ -61,7 +65,15 @@ function spawn(argv: readonly string[], options: SpawnOptions): Child {
       stdio: stdio as ["ignore", number, number],
       detached: options.detached === true,
     });
-    return { pid: child.pid, exited: child.exited, pipes: streams(pairs), kill: (signal) => child.kill(signal) };
+    const pipes = streams(pairs);
+    return {
+      ...{ pid: child.pid, exited: child.exited, pipes },
+      kill: (signal) => child.kill(signal),
+      unread: (number) => {
+        const pair = pairs.get(number);
+        return pair && pipes.get(number)?.destroyed === false ? unreadBytes(pair.ours) : 0;
+      },
+    };
   } catch (err) {
     for (const pair of pairs.values()) closeSync(pair.ours);
     throw err;
@@ -70,10 +82,14 @@ function spawn(argv: readonly string[], options: SpawnOptions): Child {
   }
 }
 
-function streams(pairs: ReadonlyMap<number, FdPair>): Map<number, Duplex> {
+interface Pair extends FdPair {
+  readonly sockets: boolean;
+}
+
+function streams(pairs: ReadonlyMap<number, Pair>): Map<number, Duplex> {
   const found = new Map<number, Duplex>();
-  for (const [number, { ours }] of pairs) {
-    if (number > 2) found.set(number, socketStream(ours));
+  for (const [number, { ours, sockets }] of pairs) {
+    if (sockets) found.set(number, socketStream(ours));
     else found.set(number, number === 0 ? pipeWriter(ours) : pipeReader(ours));
   }
   return found;

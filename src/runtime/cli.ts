@@ -11,13 +11,17 @@ export interface ListedContainer {
 /** The OCI runtime's command line. Its environment is empty: it would hand NOTIFY_SOCKET and LISTEN_FDS on to containers. */
 export class RuntimeCli {
   readonly #processes: Processes;
+  /** What is executed: {@link RuntimeCli.run} and conmon take it as it is. */
   readonly path: string;
   /** Options in front of the command. */
   readonly options: readonly string[];
 
-  constructor(processes: Processes, use: { info: Pick<RuntimeInfo, "name" | "path">; state: string }) {
+  constructor(
+    processes: Processes,
+    use: { info: Pick<RuntimeInfo, "name" | "path">; state: string; program?: string },
+  ) {
     this.#processes = processes;
-    this.path = use.info.path;
+    this.path = use.program ?? use.info.path;
     const manager = use.info.name === "crun" ? ["--cgroup-manager=cgroupfs"] : [];
     this.options = ["--root", use.state, ...manager];
   }

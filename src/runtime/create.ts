@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeMonitorFiles } from "./delete.ts";
 import { launch } from "./launch.ts";
 import type { Parts } from "./parts.ts";
 import { checkedId } from "./paths.ts";
-import type { Bundle, ExecRequest, ProcessSpec, RuntimeName, Task } from "./runtime.ts";
+import type { Bundle, ProcessSpec, RuntimeName, Task } from "./runtime.ts";
 import { specText } from "./spec.ts";
 import type { TaskRecord } from "./tasks.ts";
 
@@ -63,42 +63,7 @@ async function dropContainer(parts: Parts, record: TaskRecord): Promise<void> {
   parts.tasks.forget(record.id);
 }
 
-export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
-  const record = await prepareExec(parts, request);
-  const { terminal } = request;
-  try {
-    return await launch(parts, {
-      record,
-      program: request.process.args[0] ?? "",
-      terminal,
-      stdin: request.stdin ? "once" : "none",
-      exec: { processFile: join(request.directory, "process.json"), attach: request.attach },
-    });
-  } catch (err) {
-    parts.tasks.forget(record.id);
-    await rm(request.directory, { recursive: true, force: true });
-    throw err;
-  }
-}
-
-async function prepareExec(parts: Parts, request: ExecRequest): Promise<TaskRecord> {
-  const id = checkedId(request.execId);
-  if (parts.tasks.find(id)) throw new EngineError("conflict", `Exec ${id} is there already`);
-  const { directory, terminal } = request;
-  const containerId = checkedId(request.containerId);
-  const { runtime } = parts.tasks.get(containerId).record;
-  const record: TaskRecord = { id, kind: "exec", containerId, directory, runtime };
-  await mkdir(join(directory, "exits"), { recursive: true, mode: 0o700 });
-  await writeFile(
-    join(directory, "process.json"),
-    specText({ ...request.process, terminal, ...consoleSize(request) }),
-    { mode: 0o600 },
-  );
-  parts.tasks.record(record);
-  return record;
-}
-
 /** The runtime's own way to give the first size: conmon would forget one that it reads before the terminal is there. */
-function consoleSize({ terminal, size }: Pick<Bundle, "terminal" | "size">): Pick<ProcessSpec, "consoleSize"> {
+export function consoleSize({ terminal, size }: Pick<Bundle, "terminal" | "size">): Pick<ProcessSpec, "consoleSize"> {
   return terminal && size ? { consoleSize: { height: size.rows, width: size.columns } } : {};
 }

@@ -6,8 +6,8 @@ import { EngineError } from "../errors/mod.ts";
 import type { Child } from "../host/mod.ts";
 import { startError } from "./failure.ts";
 import type { Parts } from "./parts.ts";
-import { lastError } from "./run-once.ts";
 import type { ExecOnce, RunOnceIo } from "./runtime.ts";
+import { lastError } from "./runtime-log.ts";
 import { specText } from "./spec.ts";
 
 /** Its name tells such an exec from those under a monitor, also after the daemon's death. */

@@ -41,6 +41,7 @@ const crunWords: readonly (readonly [RegExp, string])[] = [
   [/executable file `([^`]*\/[^`]*)` not found in \$PATH.*/s, 'exec: "$1": stat $1: no such file or directory'],
   [/executable file `([^`]*)` not found in \$PATH.*/s, 'exec: "$1": executable file not found in $PATH'],
   [/open executable: (?:Permission denied|Operation not permitted)/, "exec: %: permission denied"],
+  [/^chdir `([^`]*)`: (.*)/s, 'chdir to cwd ("$1") set in config.json failed: $2'],
   [/exec(?: container process)?(?: \([^)]*\))? `([^`]*)`: (.*)/, 'exec: "$1": $2'],
 ];
 

@@ -27,7 +27,11 @@ export async function launch(parts: Parts, request: Launch): Promise<Task> {
     const done = Promise.resolve();
     const live: LiveTask = { record: request.record, pid, monitorPid: child.pid, settled: done, control: done };
     parts.tasks.add(live);
-    follow(parts, live, child.exited.finally(monitor.close));
+    follow(
+      parts,
+      live,
+      child.exited.finally(monitor.close).then(() => undefined),
+    );
     return { id: request.record.id, pid, monitorPid: child.pid, ...(streams ? { streams } : {}) };
   } catch (err) {
     streams?.[Symbol.dispose]();

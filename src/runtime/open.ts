@@ -6,8 +6,9 @@ import { chooseRuntime } from "./choice/probe.ts";
 import { Runtimes } from "./choice/runtimes.ts";
 import type { RuntimeCli } from "./cli.ts";
 import { controlNow, reopenLog } from "./control.ts";
-import { create, exec } from "./create.ts";
+import { create } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
+import { exec } from "./exec/exec.ts";
 import { execOnce } from "./exec-once.ts";
 import { Exits } from "./exits.ts";
 import type { Parts } from "./parts.ts";
@@ -16,7 +17,7 @@ import { recover } from "./recover.ts";
 import { runOnce } from "./run-once.ts";
 import type { LimitChange, Runtime, RuntimeName } from "./runtime.ts";
 import { openStreams } from "./streams.ts";
-import { Tasks } from "./tasks.ts";
+import { type LiveTask, Tasks } from "./tasks.ts";
 
 export interface RuntimeOptions {
   readonly host: Pick<Host, "processes" | "cgroups" | "mounts">;
@@ -33,12 +34,12 @@ export interface RuntimeOptions {
 export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { host, log, execRoot, cgroupParent, runtime } = options;
   const paths = pathsOf(execRoot);
-  for (const directory of [paths.state, paths.exits, paths.tasks])
+  for (const directory of [paths.state, paths.exits, paths.tasks, paths.programs])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   const probe = { host, log, cgroupParent, directory: paths.probe };
   const info = await chooseRuntime({ ...probe, ...(runtime ? { runtime } : {}) });
   log.info("OCI runtime chosen", { runtime: info.name, version: info.version, reason: info.reason });
-  const runtimes = new Runtimes(probe, { info, paths });
+  const runtimes = await Runtimes.open(probe, { info, paths });
   const tasks = new Tasks(paths.tasks);
   return runtimeOf({ host, log, runtimes, paths, tasks, exits: new Exits(), frozen: new Set() });
 }
@@ -49,6 +50,7 @@ function runtimeOf(parts: Parts): Runtime {
     info: runtimes.info,
     all: runtimes.all().map(({ name, path }) => ({ name, path })),
     require: async (name) => void (await runtimes.usable(name)),
+    expect: () => parts.host.cgroups.expectMove(),
     create: (bundle) => create(parts, bundle),
     start: async (id) => cliOf(parts, id).must(["start", id]),
     signal: (id, signal, scope) => sendSignal(parts, { id, signal, scope }),
@@ -60,7 +62,7 @@ function runtimeOf(parts: Parts): Runtime {
     limit: (id, change) => limit(parts, id, change),
     exec: (request) => exec(parts, request),
     attach: async (id) => openStreams(parts.host, tasks.get(id).record.directory),
-    resize: async (id, size) => controlNow(tasks.get(id), `1 ${size.rows} ${size.columns}`),
+    resize: async (id, size) => resize(tasks.get(id), size),
     delete: (id) => deleteContainer(parts, id),
     deleteExec: (id) => deleteExec(parts, id),
     exits: (signal) => parts.exits.listen(signal),
@@ -69,6 +71,11 @@ function runtimeOf(parts: Parts): Runtime {
     runOnce: (bundle, io) => runOnce(parts, bundle, io),
     execOnce: (request, io) => execOnce(parts, request, io),
   };
+}
+
+async function resize(task: LiveTask, size: { readonly rows: number; readonly columns: number }): Promise<void> {
+  if (task.resize) task.resize(size);
+  else await controlNow(task, `1 ${size.rows} ${size.columns}`);
 }
 
 /** crun leaves a frozen container frozen after SIGKILL (v1 cgroups), where runc thaws it to let it die. */

@@ -11,6 +11,8 @@ export interface Paths {
   readonly tasks: string;
   /** Spec directories of processes without a monitor. */
   readonly probe: string;
+  /** Names of the runtimes' sealed copies. */
+  readonly programs: string;
 }
 
 export function pathsOf(execRoot: string): Paths {
@@ -19,6 +21,7 @@ export function pathsOf(execRoot: string): Paths {
     exits: join(execRoot, "exits"),
     tasks: join(execRoot, "tasks"),
     probe: join(execRoot, "probe"),
+    programs: join(execRoot, "programs"),
   };
 }
 

@@ -1,17 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { OciRuntime } from "./choice/runtimes.ts";
 import type { ListedContainer } from "./cli.ts";
 import { endLeftExecs } from "./exec-once.ts";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { RecoveredTask } from "./runtime.ts";
-import { exitOf, follow, killContainer } from "./settle.ts";
+import { exitOf, follow, killContainer, lostCode } from "./settle.ts";
 import type { LiveTask, TaskRecord } from "./tasks.ts";
-
-/** For a task that is gone without a trace, as after a reboot: what moby says for one that it lost. */
-const lostCode = 255;
 
 /**
  * Adopts what an earlier daemon started: every record becomes a task again, whose monitor is followed or whose exit file is
@@ -70,7 +67,7 @@ interface Found {
 
 async function adopt(parts: Parts, found: Found): Promise<RecoveredTask> {
   const { record, monitor } = found;
-  const pid = record.kind === "container" ? (found.listed?.pid ?? 0) : execPid(record);
+  const pid = record.kind === "container" ? (found.listed?.pid ?? 0) : execPid(record, monitor);
   const task: LiveTask = {
     record,
     pid,
@@ -83,7 +80,11 @@ async function adopt(parts: Parts, found: Found): Promise<RecoveredTask> {
   const state = monitor === undefined ? "exited" : stateOf(found);
   if (state !== "exited") {
     if (state === "paused") parts.frozen.add(record.id);
-    follow(parts, task, parts.host.processes.ended(monitor ?? 0));
+    follow(
+      parts,
+      task,
+      parts.host.processes.ended(monitor ?? 0).then(() => undefined),
+    );
     return { ...known, state };
   }
   return { ...known, state, exit: await exitAlready(parts, { task, found }) };
@@ -121,20 +122,37 @@ async function removeOrphan(parts: Parts, { entry: { id }, runtime }: Listed): P
   if (code !== 0) parts.log.warn("Cannot remove it", { container: id, error: stderr.trim() });
 }
 
-function execPid(record: TaskRecord): number {
+/** conmon leaves it in a file; the process of a crun that waits for it is its only child (proc(5), where the kernel shows it). */
+function execPid(record: TaskRecord, monitor: number | undefined): number {
   try {
     return Number(readFileSync(join(record.directory, "pidfile"), "utf8"));
+  } catch {
+    return monitor === undefined ? 0 : childOf(monitor);
+  }
+}
+
+function childOf(pid: number): number {
+  try {
+    return Number.parseInt(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"), 10) || 0;
   } catch {
     return 0;
   }
 }
 
-/** Running conmons by their bundle's directory: their arguments say it, and no stale pid can be mistaken for them. */
+/** The directory of the task that a process with these arguments looks after. */
+function monitored(args: readonly string[]): string | undefined {
+  const program = args[0] ?? "";
+  if (/(^|\/)conmon$/.test(program)) return args[args.indexOf("-b") + 1];
+  const file = /(^|\/)crun$/.test(program) && args.includes("exec") ? args[args.indexOf("--process") + 1] : undefined;
+  return file && dirname(file);
+}
+
+/** Running monitors by their bundle's directory: their arguments say it, and no stale pid can be mistaken for them. */
 function findMonitors(lines: ReadonlyMap<number, readonly string[]>): Map<string, number> {
   const found = new Map<string, number>();
   for (const [pid, args] of lines) {
-    const directory = args[args.indexOf("-b") + 1];
-    if (/(^|\/)conmon$/.test(args[0] ?? "") && directory !== undefined) found.set(directory, pid);
+    const directory = monitored(args);
+    if (directory !== undefined) found.set(directory, pid);
   }
   return found;
 }

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import type { RecoveredTask, Runtime } from "./runtime.ts";
 import { exitOf, Lab, outputOf, until } from "./testing/lab.ts";
 
+/** crun's own execs are our children: when the daemon that started them is gone, nobody learns how they ended. */
+const unknownCode = 255;
+
 /** What happens when a monitor, a listener or the daemon is gone. */
 export function recoverSuite(name: "crun" | "runc"): void {
   describe(`recovery with ${name}`, () => {
@@ -63,7 +66,8 @@ export function recoverSuite(name: "crun" | "runc"): void {
         expect(found.get(created.id)).toMatchObject({ state: "created" });
         expect(found.get(request.execId)).toMatchObject({ state: "running" });
         writeFileSync(go, "");
-        expect((await exitOf(runtime, request.execId)).code).toBe(6);
+        // The earlier runtime lives on in this process, and reaps its child; the next one only sees it go.
+        expect((await exitOf(runtime, request.execId)).code).toBe(name === "crun" ? unknownCode : 6);
         rmSync(go);
         await runtime.start(created.id);
         expect((await exitOf(runtime, created.id)).code).toBe(3);
@@ -88,7 +92,7 @@ export function recoverSuite(name: "crun" | "runc"): void {
         const { runtime, found } = await next();
         for (const [id, wanted] of [
           [bundle.id, 21],
-          [exec.execId, 22],
+          [exec.execId, name === "crun" ? unknownCode : 22],
         ] as const) {
           const exit = found.get(id)?.exit ?? (await exitOf(runtime, id));
           expect(exit.code).toBe(wanted);

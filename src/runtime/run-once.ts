@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -8,6 +8,7 @@ import { startError } from "./failure.ts";
 import type { Parts } from "./parts.ts";
 import { checkedId } from "./paths.ts";
 import type { Bundle, RunOnceIo } from "./runtime.ts";
+import { lastError } from "./runtime-log.ts";
 import { specText } from "./spec.ts";
 
 /**
@@ -95,13 +96,4 @@ function drain(stream: Readable | undefined, take: (bytes: Uint8Array) => void):
       .once("close", resolve)
       .once("error", () => resolve());
   });
-}
-
-/** The message of the last error line of the runtime's JSON log; undefined when it had nothing to complain about. */
-export function lastError(log: string): string | undefined {
-  const lines = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : [];
-  const errors = lines
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as { level: string; msg: string });
-  return errors.findLast(({ level }) => level === "error")?.msg;
 }

@@ -1,4 +1,4 @@
-import type { CgroupControls, CgroupLimit, IdMap, Mount } from "../host/mod.ts";
+import type { CgroupControls, CgroupLimit, Cgroups, IdMap, Mount } from "../host/mod.ts";
 
 /**
  * A thin wrapper over conmon and an OCI runtime (crun or runc, chosen by a probe): it knows processes, not container
@@ -16,6 +16,8 @@ export interface Runtime {
    * not there, "unavailable" with its reason for one that does not work here.
    */
   require(name: RuntimeName): Promise<void>;
+  /** Says that `create` or `exec` will be called in a moment, which makes it faster ({@link Cgroups.expectMove}). */
+  expect(): void;
   /** Spawns conmon and creates the container; its process waits for `start`. Throws "invalid" with the runtime's message: `kind` of {@link createFailure} tells 126/127. */
   create(bundle: Bundle): Promise<Task>;
   start(id: string): Promise<void>;

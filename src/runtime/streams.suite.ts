@@ -3,7 +3,19 @@ import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, 
 import { join } from "node:path";
 import { isKind } from "../errors/mod.ts";
 import { createFailure } from "./failure.ts";
+import type { TaskStreams } from "./runtime.ts";
 import { caught, exitOf, Lab, outputOf, until } from "./testing/lab.ts";
+
+async function send(streams: TaskStreams | undefined, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; at += 65_536) await streams?.write(bytes.subarray(at, at + 65_536));
+  streams?.closeStdin();
+}
+
+async function digestOf(streams: TaskStreams | undefined): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const { bytes } of streams?.output ?? []) hash.update(bytes);
+  return hash.digest("hex");
+}
 
 /** What goes in and comes out of containers and execs. */
 export function streamSuite(name: "crun" | "runc"): void {
@@ -134,11 +146,49 @@ export function streamSuite(name: "crun" | "runc"): void {
 
     test("exec with a terminal has its size without being told again", async () => {
       const { id } = await lab.sleeper();
-      // crun 1.8 sets the size while the process starts: now and then it asks a moment too early.
-      const script = 'until stty size 2>/dev/null | grep "^7 9"; do sleep 0.01; done';
       const change = { terminal: true, size: { rows: 7, columns: 9 } };
-      const { streams } = await lab.runtime.exec(lab.exec(id, ["/bin/sh", "-c", script], change));
-      expect((await outputOf(streams)).stdout).toBe("7 9\r\n");
+      for (let again = 0; again < 20; again++) {
+        const { streams } = await lab.runtime.exec(lab.exec(id, ["/bin/stty", "size"], change));
+        expect((await outputOf(streams)).stdout).toBe("7 9\r\n");
+      }
+      await lab.runtime.delete(id);
+    });
+
+    test("exec with a terminal: input, resize, and what is left in the background keeps nobody waiting", async () => {
+      const { id } = await lab.sleeper();
+      const script = "trap '' HUP; sleep 1000 & read x; stty size; echo $x; exit 4";
+      const request = lab.exec(id, ["/bin/sh", "-c", script], { terminal: true, stdin: true });
+      const exit = exitOf(lab.runtime, request.execId);
+      const { streams } = await lab.runtime.exec(request);
+      const output = outputOf(streams);
+      await lab.runtime.resize(request.execId, { rows: 5, columns: 6 });
+      await streams?.write(Buffer.from("typed\n"));
+      expect((await output).stdout).toBe("typed\r\n5 6\r\ntyped\r\n");
+      expect((await exit).code).toBe(4);
+      await lab.runtime.delete(id);
+    });
+
+    test("exec: 20 MB in and out at once, byte for byte", async () => {
+      const { id } = await lab.sleeper();
+      const { streams } = await lab.runtime.exec(lab.exec(id, ["/bin/cat"], { stdin: true }));
+      const sent = Buffer.alloc(20 << 20, "0123456789abcdef");
+      const [digest] = await Promise.all([digestOf(streams), send(streams, sent)]);
+      expect(digest).toBe(new Bun.CryptoHasher("sha256").update(sent).digest("hex"));
+      await lab.runtime.delete(id);
+    });
+
+    test("exec: what is not read makes the process wait, and nothing is lost", async () => {
+      const { id } = await lab.sleeper();
+      const count = 32 << 20; // more than what conmon, the kernel and we keep in between
+      const script = `head -c ${count} /dev/zero; touch /tmp/through`;
+      const { streams } = await lab.runtime.exec(lab.exec(id, ["/bin/sh", "-c", script]));
+      let taken = 0;
+      for await (const { bytes } of streams?.output ?? []) {
+        if (taken === 0) await Bun.sleep(300);
+        if (taken === 0) expect(existsSync(join(lab.rootfs, "tmp/through"))).toBe(false);
+        taken += bytes.length;
+      }
+      expect(taken).toBe(count);
       await lab.runtime.delete(id);
     });
 

@@ -26,6 +26,8 @@ export interface LiveTask {
   exit?: Exit;
   /** Resolves after the exit is known and was told. */
   settled: Promise<void>;
+  /** Of a terminal that is ours and not conmon's. */
+  readonly resize?: (size: { readonly rows: number; readonly columns: number }) => void;
   /** The last write to conmon's control pipe. */
   control: Promise<void>;
 }

@@ -15,6 +15,7 @@ export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { I
   if (body.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
   checkTexts(body);
   detachKeys(body.DetachKeys);
+  ctx.runtime.expect(); // it is started at once, as a rule
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });
   publish(ctx, row, { action: `exec_create: ${commandText(body.Cmd)}`, attributes: { execID: id } });

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, kindOf, messageOf } from "../../errors/mod.ts";
 import type { HijackedSocket } from "../../http/mod.ts";
@@ -73,7 +73,6 @@ async function launch(
 ): Promise<Task> {
   const row = resolve(ctx.table, exec.containerId);
   const directory = directoryOf(ctx, exec);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
   const size = body.ConsoleSize ?? exec.body.ConsoleSize;
   const task = await ctx.runtime.exec({
     execId: exec.id,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import { nullLog } from "../../log/mod.ts";
@@ -56,7 +56,10 @@ test("one that does not work here says why, each time, and is probed once", asyn
   const host = { ...lab.host, processes: { ...lab.host.processes, run } };
   const info: RuntimeInfo = { ...lab.runtime.info, name: "crun" };
   const options = { host, log: nullLog, cgroupParent: lab.cgroupParent, directory: join(lab.directory, "probe") };
-  const runtimes = new Runtimes(options, { info, paths: { state: join(lab.directory, "other") } });
+  const paths = { state: join(lab.directory, "other"), programs: join(lab.directory, "programs") };
+  mkdirSync(paths.programs);
+  const runtimes = await Runtimes.open(options, { info, paths });
+  probes = 0; // one was for crun's sealed copy
   if (Bun.which("runc") === null) {
     expect(() => runtimes.get("runc")).toThrow("unknown or invalid runtime name: runc");
     return;

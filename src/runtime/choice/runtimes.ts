@@ -6,6 +6,7 @@ import { Filters } from "../filters.ts";
 import type { Paths } from "../paths.ts";
 import type { RuntimeInfo, RuntimeName } from "../runtime.ts";
 import { type ProbeOptions, programOf, refusalOf, runtimeNames } from "./probe.ts";
+import { runtimeProgram } from "./program.ts";
 
 /** One OCI runtime, with a state directory of its own: crun and runc do not read each other's. */
 export interface OciRuntime {
@@ -25,14 +26,22 @@ export class Runtimes {
   readonly #probed = new Map<RuntimeName, Promise<string | undefined>>();
   readonly info: RuntimeInfo;
 
-  constructor(options: Omit<ProbeOptions, "runtime">, chosen: { info: RuntimeInfo; paths: Pick<Paths, "state"> }) {
+  private constructor(options: Omit<ProbeOptions, "runtime">, info: RuntimeInfo) {
     this.#options = options;
-    this.info = chosen.info;
-    this.#probed.set(chosen.info.name, Promise.resolve(undefined));
+    this.info = info;
+    this.#probed.set(info.name, Promise.resolve(undefined));
+  }
+
+  static async open(
+    options: Omit<ProbeOptions, "runtime">,
+    { info, paths }: { info: RuntimeInfo; paths: Pick<Paths, "state" | "programs"> },
+  ): Promise<Runtimes> {
+    const runtimes = new Runtimes(options, info);
     for (const name of runtimeNames) {
-      const path = name === chosen.info.name ? chosen.info.path : programOf(name);
-      if (path !== undefined) this.#found.set(name, this.#make(name, { path, paths: chosen.paths }));
+      const path = name === info.name ? info.path : programOf(name);
+      if (path !== undefined) runtimes.#found.set(name, await makeRuntime(options, { name, path, paths }));
     }
+    return runtimes;
   }
 
   /** The default one first. */
@@ -65,11 +74,15 @@ export class Runtimes {
   #rank({ name }: OciRuntime): number {
     return name === this.info.name ? 0 : 1;
   }
+}
 
-  #make(name: RuntimeName, { path, paths }: { path: string; paths: Pick<Paths, "state"> }): OciRuntime {
-    const state = join(paths.state, name);
-    mkdirSync(state, { recursive: true, mode: 0o700 });
-    const cli = new RuntimeCli(this.#options.host.processes, { info: { name, path }, state });
-    return { name, path, cli, state, filters: name === "crun" ? new Filters() : undefined };
-  }
+async function makeRuntime(
+  { host }: Pick<ProbeOptions, "host">,
+  { name, path, paths }: { name: RuntimeName; path: string; paths: Pick<Paths, "state" | "programs"> },
+): Promise<OciRuntime> {
+  const state = join(paths.state, name);
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  const program = await runtimeProgram(host, { name, path, link: join(paths.programs, name) });
+  const cli = new RuntimeCli(host.processes, { info: { name, path }, state, program });
+  return { name, path, cli, state, filters: name === "crun" ? new Filters() : undefined };
 }
