@@ -4,12 +4,13 @@ import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import { parseInstant, queryFlag, queryInteger, queryText } from "../wire/mod.ts";
 import { now } from "./clock.ts";
 import { empty, jsonLine, refOf, stream } from "./reply.ts";
-import { streamType } from "./version.ts";
+import { atLeast, streamType } from "./version.ts";
 
 /** What a container says, and what it is told: attach, logs, wait, resize, export. */
 export function containerStreamRoutes(containers: Containers): Route[] {
   return [
     { method: "POST", path: "/containers/{id*}/attach", handle: (request) => attach(containers, request) },
+    { method: "GET", path: "/containers/{id*}/attach/ws", handle: (request) => attachWebSocket(containers, request) },
     { method: "GET", path: "/containers/{id*}/logs", handle: (request) => logs(containers, request) },
     { method: "POST", path: "/containers/{id*}/wait", handle: (request) => wait(containers, request) },
     {
@@ -38,7 +39,7 @@ export function terminalSize(query: URLSearchParams): { rows: number; columns: n
 async function attach(containers: Containers, request: HttpRequest): Promise<Reply> {
   const session = await containers.attach(refOf(request), attachOptions(request.query));
   const type = streamType(session.kind, request.apiVersion);
-  return { kind: "hijack", type, run: (socket) => session.serve(socket) };
+  return { kind: "hijack", type, run: (socket) => session.serve(socket), abandon: () => session.leave() };
 }
 
 function attachOptions(query: URLSearchParams): AttachOptions {
@@ -51,6 +52,18 @@ function attachOptions(query: URLSearchParams): AttachOptions {
     stream: queryFlag(query, "stream"),
     ...(detachKeys !== undefined && { detachKeys }),
   };
+}
+
+/**
+ * The streams without frames of their own, as dockerd has it: in text messages before API 1.28, and all of them, whatever was
+ * asked for, before 1.42 (moby `wsContainersAttach`).
+ */
+async function attachWebSocket(containers: Containers, request: HttpRequest): Promise<Reply> {
+  const all = atLeast(request.apiVersion, "1.42") ? {} : { stdin: true, stdout: true, stderr: true };
+  const options = { ...attachOptions(request.query), ...all, raw: true };
+  const session = await containers.attach(refOf(request), options);
+  const messages = atLeast(request.apiVersion, "1.28") ? "binary" : "text";
+  return { kind: "websocket", messages, run: (socket) => session.serve(socket), abandon: () => session.leave() };
 }
 
 async function logs(containers: Containers, request: HttpRequest): Promise<Reply> {

@@ -202,7 +202,7 @@ test("attach hands the connection over, or answers with an error", async () => {
   const attach: Containers["attach"] = async (ref, options) => {
     asked.push(options);
     if (ref === "x") throw notFound();
-    return { kind: "multiplexed", serve };
+    return { kind: "multiplexed", serve, leave: () => undefined };
   };
   await using a = await api({ containers: { attach } });
   for (const [version, type] of [

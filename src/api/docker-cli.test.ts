@@ -22,6 +22,7 @@ function shouting(): Partial<Containers> {
     inspect: async () => ({ Id: "c".repeat(64), Config: { Tty: false }, State: {} }) as never,
     attach: async () => ({
       kind: "multiplexed",
+      leave: () => undefined,
       serve: async (socket) => {
         await started.promise;
         for await (const chunk of socket.input)

@@ -45,7 +45,6 @@ const missing: Readonly<Record<string, string>> = {
   "GET /images/search": "searching a registry",
   "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
   "POST /session": "the session API of BuildKit",
-  "GET /containers/{id*}/attach/ws": "attaching by WebSocket",
   "POST /swarm/init": "swarm mode",
   "POST /swarm/join": "swarm mode",
   "GET /plugins/privileges": "installing plugins",

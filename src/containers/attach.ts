@@ -1,4 +1,5 @@
 import type { HijackedSocket } from "../http/mod.ts";
+import { readFrames } from "../stream/mod.ts";
 import type { AttachOptions, AttachSession } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { detachKeys } from "./detach-keys.ts";
@@ -17,9 +18,10 @@ export async function attach(ctx: Context, ref: string, options: AttachOptions):
   const keys = detachKeys(options.detachKeys);
   const joined = options.stream ? await join(ctx, { row, options }) : undefined;
   publish(ctx, row, { action: "attach" });
-  const kind = row.config.Tty ? "raw" : "multiplexed";
+  const raw = row.config.Tty || options.raw === true;
+  const kind = raw ? "raw" : "multiplexed";
   const run = async (socket: HijackedSocket) => {
-    if (options.logs) await replay(ctx, { row, options, socket });
+    if (options.logs) await replay(ctx, { row, options, socket, raw });
     if (!joined) return;
     const { hub, reader } = joined;
     const stdin = options.stdin && row.config.OpenStdin;
@@ -29,13 +31,14 @@ export async function attach(ctx: Context, ref: string, options: AttachOptions):
       socket,
       detachKeys: keys,
       tty: row.config.Tty,
+      raw,
       stdin,
       closeStdin: row.config.StdinOnce,
     };
     const outcome = await serve(request);
     if (outcome === "detached") publish(ctx, row, { action: "detach" });
   };
-  return { kind, serve: run };
+  return { kind, serve: run, leave: () => joined?.reader.leave() };
 }
 
 async function join(
@@ -65,10 +68,11 @@ export async function bindLate(ctx: Context, id: string): Promise<void> {
 
 async function replay(
   ctx: Context,
-  { row, options, socket }: { row: Row; options: AttachOptions; socket: HijackedSocket },
+  { row, options, socket, raw }: { row: Row; options: AttachOptions; socket: HijackedSocket; raw: boolean },
 ): Promise<void> {
   const { stdout, stderr } = options;
   const past = { since: 0n, until: 0n, follow: false, timestamps: false, details: false };
-  const { bytes } = await logs(ctx, row.id, { stdout, stderr, ...past, signal: socket.signal });
-  for await (const chunk of bytes) await socket.write(chunk);
+  const { kind, bytes } = await logs(ctx, row.id, { stdout, stderr, ...past, signal: socket.signal });
+  if (kind === "raw" || !raw) for await (const chunk of bytes) await socket.write(chunk);
+  else for await (const piece of readFrames(bytes)) await socket.write(piece.bytes);
 }

@@ -175,10 +175,14 @@ export interface AttachOptions {
   readonly logs: boolean;
   readonly stream: boolean;
   readonly detachKeys?: string;
+  /** Never in Docker's frames, also without a terminal. */
+  readonly raw?: boolean;
 }
 
 /** Ready to be connected: output from the moment `attach` returned is buffered until `serve` runs. */
 export interface AttachSession {
   readonly kind: "raw" | "multiplexed";
   serve(socket: HijackedSocket): Promise<void>;
+  /** Instead of `serve`, when there is no connection to serve: nobody waits for this reader any more. */
+  leave(): void;
 }

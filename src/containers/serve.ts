@@ -7,6 +7,8 @@ export interface ServeRequest {
   readonly reader: Reader;
   readonly socket: HijackedSocket;
   readonly tty: boolean;
+  /** The output goes without Docker's frames. Default: with a terminal. */
+  readonly raw?: boolean;
   readonly stdin: boolean;
   /** The client's end of input is the process's, too (StdinOnce; an exec). */
   readonly closeStdin: boolean;
@@ -37,12 +39,12 @@ export async function serve(request: ServeRequest): Promise<"ended" | "detached"
   return outcome;
 }
 
-async function sendOutput({ reader, socket, tty }: ServeRequest): Promise<void> {
+async function sendOutput({ reader, socket, tty, raw = tty }: ServeRequest): Promise<void> {
   for (;;) {
     const batch = await reader.take();
     if (!batch) return;
     try {
-      await socket.write(encode(batch, tty));
+      await socket.write(encode(batch, raw));
     } catch {
       return; // the client is gone, which its signal says, too
     }

@@ -39,7 +39,9 @@ export type Reply =
       readonly headers?: Headers;
     }
   /** 101 with `Upgrade: tcp` where the client asked for it, else 200; then `run` owns the connection until it returns. */
-  | { readonly kind: "hijack"; readonly type: string; run(socket: HijackedSocket): Promise<void> }
+  | (Takeover & { readonly kind: "hijack"; readonly type: string })
+  /** The same over a WebSocket (RFC 6455), each write a message of this kind. A request that does not ask for one is "invalid". */
+  | (Takeover & { readonly kind: "websocket"; readonly messages: "binary" | "text" })
   /** A whole file or a range of it (`end` is its last byte); the fastest path the server has. `status` 200 or 206, which gets its `Content-Range`. */
   | {
       readonly kind: "file";
@@ -57,6 +59,12 @@ export type Reply =
       readonly headers?: Headers;
     }
   | { readonly kind: "empty"; readonly status: number; readonly headers?: Headers };
+
+export interface Takeover {
+  run(socket: HijackedSocket): Promise<void>;
+  /** Called instead of `run` when the connection could not be taken over: the client has left, or wants no WebSocket. */
+  abandon?(): void;
+}
 
 /** Bytes both ways; `input` ends on the client's half-close while `write` still works. */
 export interface HijackedSocket {

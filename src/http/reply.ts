@@ -1,10 +1,11 @@
 import { open } from "node:fs/promises";
 import type { Bytes } from "../stream/mod.ts";
 import type { Channel } from "./channel.ts";
-import type { Headers, Reply } from "./http.ts";
+import type { Headers, Reply, Takeover } from "./http.ts";
 
-/** All replies but a hijack, which takes the connection instead of writing to it (hijack.ts). */
-export type PlainReply = Exclude<Reply, { kind: "hijack" }>;
+/** All replies but those that take the connection instead of writing to it (hijack.ts). */
+export type PlainReply = Exclude<Reply, TakeoverReply>;
+export type TakeoverReply = Extract<Reply, Takeover>;
 
 /** Writes a reply. Rejects when the client went away or the reply's source failed; the head may have left by then. */
 export function sendReply(channel: Channel, reply: PlainReply, common: Headers): Promise<void> {

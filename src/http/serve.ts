@@ -2,7 +2,7 @@ import { createServer, type Server as HttpServer, type IncomingMessage } from "n
 import type { Duplex } from "node:stream";
 import { after } from "../async/mod.ts";
 import { type Channel, connectionChannel, responseChannel } from "./channel.ts";
-import { hijack } from "./hijack.ts";
+import { takeOver, takesOver } from "./hijack.ts";
 import type { Reply, ServeOptions, Server } from "./http.ts";
 import { Input } from "./input.ts";
 import { listen, parseListen } from "./listen.ts";
@@ -104,7 +104,7 @@ class Service {
     const { channel } = exchange;
     if (channel.signal.aborted) return channel.destroy();
     const reply = this.#options.onError(failure.err, failure.target);
-    if (channel.started || reply.kind === "hijack") return channel.destroy();
+    if (channel.started || takesOver(reply)) return channel.destroy();
     await this.#send(exchange, reply);
   }
 
@@ -135,9 +135,9 @@ class Service {
     const { message, socket, input, channel } = exchange;
     const headers = this.#options.headers ?? {};
     const state = this.#running.get(exchange);
-    if (state) state.streaming = reply.kind === "hijack" || reply.kind === "stream";
-    if (reply.kind !== "hijack") return sendReply(channel, reply, headers);
-    return hijack(reply, { request: message, socket, input, signal: channel.signal, headers });
+    if (state) state.streaming = takesOver(reply) || reply.kind === "stream";
+    if (!takesOver(reply)) return sendReply(channel, reply, headers);
+    return takeOver(reply, { request: message, socket, input, signal: channel.signal, headers });
   }
 }
 

@@ -14,3 +14,4 @@ export { TarDecoder, type TarSink } from "./tar/decoder.ts";
 export { encodeTarHeader, tarEnd, tarPadding } from "./tar/encode.ts";
 export { readTar } from "./tar/read.ts";
 export { writeTar } from "./tar/write.ts";
+export { closeBody, WebSocketDecoder, type WebSocketPiece, webSocketFrame } from "./websocket/frames.ts";
