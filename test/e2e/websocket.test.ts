@@ -106,7 +106,10 @@ test("no such container, bad keys and what is no WebSocket are answers; nobody i
   expect((await call(engine, "GET /containers/nobody/attach/ws")).status).toBe(404);
   expect((await call(engine, `GET /containers/${id}/attach/ws?stream=1&stdout=1&detachKeys=ctrl-1`)).status).toBe(400);
   const refused = await call(engine, `GET /containers/${id}/attach/ws?stream=1&stdout=1&stdin=1`);
-  expect(refused).toMatchObject({ status: 400, json: { message: expect.stringContaining("Not a WebSocket's request") } });
+  expect(refused).toMatchObject({
+    status: 400,
+    json: { message: expect.stringContaining("Not a WebSocket's request") },
+  });
   const garbage = await dial(engine);
   const heads = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
   const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}\r\n`;
