@@ -5,7 +5,7 @@ import { versionText } from "../version/mod.ts";
 import { daemonFlags, readConfig } from "./config.ts";
 import { flagHelp } from "./help.ts";
 import { preflight } from "./preflight.ts";
-import { untilStopped } from "./signals.ts";
+import { reportOnSignal, untilStopped } from "./signals.ts";
 import { startDaemon } from "./start.ts";
 
 /** `berth daemon`: runs in the foreground until it is told to stop; containers go on running. Returns the exit status. */
@@ -19,6 +19,7 @@ export async function daemonMain(argv: readonly string[]): Promise<number> {
     const log = createLog(config.logLevel, (line) => process.stderr.write(line));
     preflight(Bun.which);
     const stopped = untilStopped();
+    reportOnSignal(log);
     await using daemon = await startDaemon(config, log);
     writeFileSync(config.pidfile, `${process.pid}\n`);
     log.info("Daemon is ready", {
