@@ -26,7 +26,7 @@ export interface LiveTask {
   exit?: Exit;
   /** Resolves after the exit is known and was told. */
   settled: Promise<void>;
-  /** Of a terminal that is ours and not conmon's. */
+  /** For one without a conmon; does nothing where there is no terminal. */
   readonly resize?: (size: { readonly rows: number; readonly columns: number }) => void;
   /** The last write to conmon's control pipe. */
   control: Promise<void>;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
 import { call } from "../support/api.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
@@ -110,19 +111,114 @@ test("unknown execs, and those without a command, are refused", async () => {
   });
 });
 
-test("many at once", async () => {
+test("50 at once in one container", async () => {
   const all = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => engine.docker("exec", "box", "sh", "-c", `echo ${index}; exit ${index}`)),
+    Array.from({ length: 50 }, (_, index) => engine.docker("exec", "box", "sh", "-c", `echo ${index}; exit ${index}`)),
   );
   expect(all.map(({ code, stdout }) => [code, stdout])).toEqual(all.map((_, index) => [index, `${index}\n`]));
 });
 
-test("ends with its container", async () => {
+test("a terminal has its size from the first byte on, 100 times, with both CLIs", async () => {
+  const once = async (index: number) => {
+    const which = index % 2 === 0 ? "docker" : "berth";
+    await using screen = onTerminal(which, engine.host, ["exec", "-t", "box", "stty", "size"]);
+    await screen.exited;
+    return screen.text.trim();
+  };
+  const shown: string[] = [];
+  for (let at = 0; at < 100; at += 4) shown.push(...(await Promise.all([at, at + 1, at + 2, at + 3].map(once))));
+  expect([...new Set(shown)]).toEqual(["33 111"]);
+});
+
+test("a signal's exit code, and one of a program that is no program", async () => {
+  expect((await engine.docker("exec", "box", "sh", "-c", "kill -TERM $$")).code).toBe(143);
+  expect((await engine.docker("exec", "box", "sh", "-c", "kill -KILL $$")).code).toBe(137);
+  await engine.ok("exec", "box", "sh", "-c", "echo garbage > /garbage; chmod +x /garbage");
+  const garbage = await engine.docker("exec", "box", "/garbage");
+  expect(garbage.code).not.toBe(0);
+  expect(garbage.stderr.toLowerCase()).toContain("exec format error");
+});
+
+test("detached with a terminal: it is resized, and hung up by nobody", async () => {
+  const Cmd = ["sh", "-c", "until stty size | grep -q '7 9'; do sleep 0.02; done; stty size; exit 8"];
+  const { json } = await call(engine, "POST /containers/box/exec", { Cmd, Tty: true });
+  expect((await call(engine, `POST /exec/${json.Id}/resize?h=7&w=9`)).status).toBe(409);
+  expect((await call(engine, `POST /exec/${json.Id}/start`, { Detach: true, Tty: true })).status).toBe(200);
+  const twice = await call(engine, `POST /exec/${json.Id}/start`, { Detach: true });
+  expect(twice).toMatchObject({ status: 409, json: { message: `Error: Exec command ${json.Id} is already running` } });
+  expect((await call(engine, `POST /exec/${json.Id}/resize?h=x&w=9`)).status).toBe(400);
+  expect((await call(engine, `POST /exec/${json.Id}/resize?h=7&w=9`)).status).toBe(200);
+  const end = await until("it ends", async () => {
+    const { json: state } = await call(engine, `GET /exec/${json.Id}/json`);
+    return state.Running === false && state;
+  });
+  expect(end).toMatchObject({ ExitCode: 8, Pid: 0, CanRemove: false });
+  const again = await call(engine, `POST /exec/${json.Id}/start`, { Detach: true });
+  expect(again).toMatchObject({ status: 409, json: { message: `Error: Exec command ${json.Id} has already run` } });
+  expect((await call(engine, `POST /exec/${json.Id}/resize?h=7&w=9`)).status).toBe(409);
+});
+
+test("a created exec that finds its container paused waits for another start", async () => {
+  const { json } = await call(engine, "POST /containers/box/exec", { Cmd: ["sh", "-c", "exit 4"] });
+  await engine.ok("pause", "box");
+  const paused = await call(engine, `POST /exec/${json.Id}/start`, { Detach: true });
+  await engine.ok("unpause", "box");
+  expect(paused).toMatchObject({ status: 409, json: { message: expect.stringContaining("is paused, unpause") } });
+  expect((await call(engine, `POST /exec/${json.Id}/start`, { Detach: true })).status).toBe(200);
+  await until("it ends", async () => (await call(engine, `GET /exec/${json.Id}/json`)).json.ExitCode === 4);
+});
+
+test("keys that there are not are refused in dockerd's words", async () => {
+  const bad = { Cmd: ["true"], DetachKeys: "ctrl-1" };
+  expect(await call(engine, "POST /containers/box/exec", bad)).toMatchObject({
+    status: 400,
+    json: { message: "Invalid escape keys (ctrl-1) provided" },
+  });
+  expect(await call(engine, "POST /containers/box/attach?stream=1&detachKeys=ctrl-1")).toMatchObject({
+    status: 400,
+    json: { message: "Invalid detach keys (ctrl-1) provided" },
+  });
+});
+
+test.each(["docker", "berth"] as const)(
+  "%s exec -it: detach keys leave the process, ctrl-c reaches it",
+  async (which) => {
+    await using screen = onTerminal(which, engine.host, ["exec", "-it", "--detach-keys", "ctrl-a,d", "box", "sh"]);
+    screen.type("echo pid-$$\n");
+    await screen.shows(/pid-\d+/);
+    const pid = /pid-(\d+)/.exec(screen.text)?.[1] ?? "";
+    screen.type("echo asleep-$((1+1)); sleep 1000\n");
+  await screen.shows("asleep-2");
+    screen.type("\x03");
+    screen.type("echo back-$((6*7))\n");
+    await screen.shows("back-42");
+    screen.type("\x01d");
+    await screen.exited;
+    await engine.ok("exec", "box", "kill", "-0", pid);
+    await engine.ok("exec", "box", "kill", "-KILL", pid);
+  },
+);
+
+test("ends with its container: 137, its stream ends, and nothing of it is left", async () => {
   await engine.ok("run", "-d", "--name", "short", "busybox", "sleep", "100000");
-  const running = engine.docker("exec", "short", "sleep", "100000");
-  await until("the exec runs", async () => (await engine.ok("top", "short")).split("\n").length > 2);
-  await engine.ok("rm", "-f", "short");
-  expect((await running).code).toBe(137);
+  const id = (await call(engine, "GET /containers/short/json")).json.Id;
+  const running = ["-i", "-t"].map((flag) => engine.docker("exec", flag, "short", "sleep", "100000"));
+  await until("both run", async () => (await call(engine, "GET /containers/short/json")).json.ExecIDs?.length === 2);
+  await engine.ok("stop", "-t", "0", "short");
+  expect((await Promise.all(running)).map(({ code }) => code)).toEqual([137, 137]);
+  expect((await call(engine, "GET /containers/short/json")).json.ExecIDs).toBeNull();
+  const tasks = () => readdirSync(`${engine.directory}/exec/tasks`).length;
+  await until("their records are gone", () => !existsSync(`${engine.directory}/exec/execs/${id}`) && tasks() === 1);
+  await engine.ok("rm", "short");
+});
+
+test("a daemon that is killed leaves a detached exec running, and the next one clears up after it", async () => {
+  await engine.ok("exec", "-d", "box", "sh", "-c", "until [ -e /go ]; do sleep 0.02; done; touch /went");
+  await engine.stop("SIGKILL");
+  await engine.start();
+  await engine.ok("exec", "box", "touch", "/go");
+  await until("it has gone on", async () => (await engine.docker("exec", "box", "test", "-e", "/went")).code === 0);
+  await until("its record is gone", () => readdirSync(`${engine.directory}/exec/tasks`).length === 1);
 });
 
 test("--privileged has every capability that the engine has", async () => {

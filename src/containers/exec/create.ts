@@ -14,7 +14,7 @@ export function createExec(ctx: Context, ref: string, body: ExecCreateBody): { I
   transition(row.phase, "exec", row);
   if (body.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
   checkTexts(body);
-  detachKeys(body.DetachKeys);
+  detachKeys(body.DetachKeys, "escape");
   ctx.runtime.expect(); // it is started at once, as a rule
   const id = randomBytes(32).toString("hex");
   ctx.execs.add({ id, containerId: row.id, body, phase: "created", pid: 0, exitCode: null });

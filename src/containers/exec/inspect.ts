@@ -18,7 +18,7 @@ export function inspectExec(ctx: Context, execId: string): ExecInspect {
     OpenStdin: body.AttachStdin,
     OpenStderr: body.AttachStderr,
     OpenStdout: body.AttachStdout,
-    CanRemove: phase === "ended",
+    CanRemove: false, // dockerd marks so what its next clean-up forgets, minutes later; here the last ones are kept
     ContainerID: containerId,
     DetachKeys: body.DetachKeys ?? "",
     Pid: pid,

@@ -56,8 +56,8 @@ function whyFailed(ctx: Context, { containerId }: Exec, err: unknown): unknown {
 /** Nobody may start an exec twice. */
 function claim(ctx: Context, execId: string): Exec {
   const exec = ctx.execs.get(execId);
-  if (exec.phase === "ended") throw new EngineError("conflict", `exec command ${execId} has already run`);
-  if (exec.phase !== "created") throw new EngineError("conflict", `exec command ${execId} is already running`);
+  if (exec.phase === "ended") throw new EngineError("conflict", `Error: Exec command ${execId} has already run`);
+  if (exec.phase !== "created") throw new EngineError("conflict", `Error: Exec command ${execId} is already running`);
   const row = resolve(ctx.table, exec.containerId);
   transition(row.phase, "exec", row);
   return ctx.execs.update(execId, { phase: "starting" });

@@ -28,16 +28,17 @@ export async function startDirectly(parts: Parts, prepared: Prepared): Promise<T
   const program = request.process.args[0] ?? "";
   if (pid === undefined) throw startError({ said: await whyNot(child, log), program, kind: "exec" });
   const terminal = sender?.receive();
-  const streams = request.attach ? streamsOf(child, terminal) : undefined;
-  if (!streams) terminal?.[Symbol.dispose]();
+  const streams = streamsOf(child, terminal);
+  // A terminal that nobody holds is hung up, and one that nobody reads fills up.
+  if (!request.attach) void discard(streams);
   const live: LiveTask = {
     ...{ record, pid, monitorPid: child.pid },
     ...{ settled: Promise.resolve(), control: Promise.resolve() },
-    ...(streams && terminal && { resize: (size) => terminal.resize(size) }),
+    resize: (size) => terminal?.resize(size),
   };
   parts.tasks.add(live);
   follow(parts, live, ended(parts, { live, child }));
-  return { id: record.id, pid, monitorPid: child.pid, ...(streams && { streams }) };
+  return { id: record.id, pid, monitorPid: child.pid, ...(request.attach && { streams }) };
 }
 
 function spawn(parts: Parts, { prepared, log }: { prepared: Prepared; log: string }): Child {
@@ -109,6 +110,11 @@ function pipesOf(child: Child): Map<"stdout" | "stderr", Source> {
     if (stream) found.set(name, { stream, unread: () => child.unread(number) });
   }
   return found;
+}
+
+async function discard(streams: TaskStreams): Promise<void> {
+  for await (const _ of streams.output);
+  streams[Symbol.dispose]();
 }
 
 /** Resolves when the pipe has taken it; rejects when the process reads no more. */
