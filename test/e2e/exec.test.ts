@@ -188,7 +188,7 @@ test.each(["docker", "berth"] as const)(
     await screen.shows(/pid-\d+/);
     const pid = /pid-(\d+)/.exec(screen.text)?.[1] ?? "";
     screen.type("echo asleep-$((1+1)); sleep 1000\n");
-  await screen.shows("asleep-2");
+    await screen.shows("asleep-2");
     screen.type("\x03");
     screen.type("echo back-$((6*7))\n");
     await screen.shows("back-42");
