@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, isKind, messageOf } from "../errors/mod.ts";
 import { removeMonitorFiles } from "./delete.ts";
 import { launch } from "./launch.ts";
 import type { Parts } from "./parts.ts";
@@ -14,13 +14,29 @@ import type { TaskRecord } from "./tasks.ts";
 export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
   const { name, filters, state } = await parts.runtimes.usable(bundle.runtime);
   const record = recordOf(parts, { bundle, runtime: name });
+  const task = await started(parts, { record, bundle }).catch((err: unknown) => {
+    if (!isKind(err, "unavailable")) throw err;
+    // One conmon in some thousands ends without a word, and nothing of it is left: the next one does not.
+    parts.log.warn("A container's monitor has ended before it started anything: it gets another", {
+      container: record.id,
+      error: messageOf(err),
+    });
+    return started(parts, { record, bundle });
+  });
+  filters?.learn(bundle.spec, { paths: { state }, id: record.id });
+  return task;
+}
+
+/** When it fails, its files and its record are gone. */
+async function started(parts: Parts, { record, bundle }: { record: TaskRecord; bundle: Bundle }): Promise<Task> {
+  const { terminal, stdin, logPath, journal } = bundle;
+  const { filters } = parts.runtimes.get(record.runtime);
   const sized = { ...bundle.spec, process: { ...bundle.spec.process, ...consoleSize(bundle) } };
   const spec = filters?.apply(sized) ?? sized;
   await writeFile(join(bundle.directory, "config.json"), specText(spec), { mode: 0o600 });
   parts.tasks.record(record);
-  const { terminal, stdin, logPath, journal } = bundle;
   try {
-    const task = await launch(parts, {
+    return await launch(parts, {
       record,
       program: bundle.spec.process.args[0] ?? "",
       terminal,
@@ -29,8 +45,6 @@ export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
       ...(logPath === undefined ? {} : { logPath }),
       ...(journal === undefined ? {} : { journal }),
     });
-    filters?.learn(bundle.spec, { paths: { state }, id: record.id });
-    return task;
   } catch (err) {
     await dropContainer(parts, record);
     throw err;

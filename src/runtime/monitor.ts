@@ -147,8 +147,11 @@ export class Lines {
   }
 }
 
-/** Why conmon ended without a report. */
+/** Why conmon ended without a report. Its own stderr is of little help: it puts /dev/null in its place early. */
 export async function silentEnd(monitor: Monitor): Promise<EngineError> {
   const code = await monitor.child.exited;
-  return new EngineError("internal", `conmon ended with code ${code} before it started anything: ${monitor.stderr()}`);
+  return new EngineError(
+    "unavailable",
+    `conmon ended with code ${code} before it started anything: ${monitor.stderr()}`,
+  );
 }

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { isKind, messageOf } from "../errors/mod.ts";
+import { nullLog } from "../log/mod.ts";
 import { createFailure } from "./failure.ts";
+import { openRuntime } from "./open.ts";
 import { caught, exitOf, Lab } from "./testing/lab.ts";
 
 /** Life and death of containers: what every OCI runtime below conmon must do for the engine. */
@@ -37,6 +40,29 @@ export function taskSuite(name: "crun" | "runc"): void {
         true,
       );
       await lab.runtime.delete(id);
+    });
+
+    test("a monitor that ends without a word gets a successor, once", async () => {
+      const failing = async (times: number) => {
+        let left = times;
+        const { processes } = lab.host;
+        const spawn: typeof processes.spawn = (argv, options) =>
+          processes.spawn(argv[0] === "conmon" && left-- > 0 ? ["sh", "-c", "exit 1"] : argv, options);
+        const host = { ...lab.host, processes: { ...processes, spawn } };
+        const execRoot = join(lab.directory, `failing-${times}`);
+        const { cgroupParent } = lab;
+        return openRuntime({ host, log: nullLog, execRoot, cgroupParent, runtime: name });
+      };
+      const once = await failing(1);
+      const bundle = lab.bundle(["/bin/sh", "-c", "exit 6"]);
+      await once.create(bundle);
+      const exit = exitOf(once, bundle.id);
+      await once.start(bundle.id);
+      expect((await exit).code).toBe(6);
+      await once.delete(bundle.id);
+      const twice = await failing(2);
+      const refused = await caught(twice.create(lab.bundle(["/bin/true"])));
+      expect(messageOf(refused)).toContain("conmon ended with code 1 before it started anything");
     });
 
     test("signals reach it, and are refused when it is gone", async () => {
