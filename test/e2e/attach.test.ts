@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { onTerminal } from "../support/terminal.ts";
@@ -74,6 +75,89 @@ describe.each(["docker", "berth"] as const)("%s attach", (which) => {
     await engine.ok("rm", id);
   });
 });
+
+describe.each(["docker", "berth"] as const)("%s attach and signals", (which) => {
+  const program = which === "berth" ? berth : "docker";
+
+  test("signals go to the container, unless they are to stay here", async () => {
+    const script = "trap 'echo termed; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    const id = await engine.ok("run", "-d", "busybox", "sh", "-c", script);
+    await until("the trap is set", async () => (await engine.ok("logs", id)) === "ready");
+    const spawn = (...flags: string[]) =>
+      Bun.spawn([program, "attach", ...flags, id], { env: cliEnv(engine.host), stdout: "pipe", stderr: "pipe" });
+    const own = spawn("--sig-proxy=false");
+    const proxying = spawn();
+    await until("both are attached", async () => (await attachments(engine)) >= 4);
+    own.kill("SIGTERM"); // docker's own stays, and waits for a second one
+    expect(await engine.ok("inspect", "-f", "{{.State.Running}}", id)).toBe("true");
+    proxying.kill("SIGTERM");
+    expect(await new Response(proxying.stdout).text()).toBe("termed\n");
+    expect(await proxying.exited).toBe(9);
+    own.kill("SIGKILL");
+    await own.exited;
+    await engine.ok("rm", id);
+  });
+
+  test("a paused container refuses", async () => {
+    const id = await engine.ok("run", "-d", "busybox", "sleep", "1000");
+    await engine.ok("pause", id);
+    expect((await cli(which, engine.host, ["attach", id])).stderr).toMatch(/cannot attach to a paused container/i);
+    await engine.ok("unpause", id);
+    await engine.ok("rm", "-f", id);
+  });
+
+  test("the terminal is as it was, after an exit, a detach and a kill", async () => {
+    const id = await engine.ok("run", "-dit", "busybox", "sh");
+    const shell = `stty -g; "$0" attach ${id}; stty -g; echo over`;
+    let text = "";
+    const run = () => {
+      text = "";
+      return Bun.spawn(["sh", "-c", shell, program], {
+        env: { ...cliEnv(engine.host), TERM: "xterm" },
+        terminal: { cols: 80, rows: 24, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
+        timeout: 30_000,
+      });
+    };
+    const same = async (child: ReturnType<typeof run>) => {
+      await until(
+        () => `it is over: ${JSON.stringify(text)}`,
+        () => text.includes("over"),
+      );
+      const settings = text.match(/([0-9a-f]+:){10,}[0-9a-f]+/g) ?? [];
+      expect(settings).toHaveLength(2);
+      expect(settings[0]).toBe(settings[1] ?? "");
+      await child.exited;
+      child.terminal?.close();
+    };
+    const answers = async (child: ReturnType<typeof run>) => {
+      await until("the shell answers", () => {
+        child.terminal?.write("echo is-$((40+2))\n");
+        return text.includes("is-42");
+      });
+    };
+    const detached = run();
+    await answers(detached);
+    detached.terminal?.write("\x10\x11");
+    await same(detached);
+    if (which === "berth") {
+      // docker's own takes no notice of a SIGTERM here
+      const killed = run();
+      await answers(killed);
+      process.kill(childOf(killed.pid), "SIGTERM");
+      await same(killed);
+    }
+    const ended = run();
+    await answers(ended);
+    ended.terminal?.write("exit\n");
+    await same(ended);
+    await engine.ok("rm", "-f", id);
+  });
+});
+
+/** The only child of a process. */
+function childOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim());
+}
 
 test("a reader that stops reading holds nobody up", async () => {
   const count = 20_000;
