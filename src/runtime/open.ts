@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import type { Host } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
+import { migrateState } from "./choice/earlier.ts";
 import { chooseRuntime } from "./choice/probe.ts";
 import { Runtimes } from "./choice/runtimes.ts";
 import type { RuntimeCli } from "./cli.ts";
@@ -39,8 +40,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const probe = { host, log, cgroupParent, directory: paths.probe };
   const info = await chooseRuntime({ ...probe, ...(runtime ? { runtime } : {}) });
   log.info("OCI runtime chosen", { runtime: info.name, version: info.version, reason: info.reason });
-  const runtimes = await Runtimes.open(probe, { info, paths });
   const tasks = new Tasks(paths.tasks);
+  migrateState(paths, tasks);
+  const runtimes = await Runtimes.open(probe, { info, paths });
   return runtimeOf({ host, log, runtimes, paths, tasks, exits: new Exits(), frozen: new Set() });
 }
 
