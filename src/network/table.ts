@@ -51,6 +51,17 @@ export const networkMigrations: readonly Migration[] = [
     sql: `ALTER TABLE endpoints ADD COLUMN address6 TEXT;
       CREATE UNIQUE INDEX endpoints_address6 ON endpoints(network_id, address6)`,
   },
+  {
+    // Endpoints from before there was a resolver: their containers are found by their short id and their aliases, too.
+    module: "network",
+    version: 4,
+    sql: `UPDATE endpoints SET resolver = json_set(resolver, '$.names', json((
+        SELECT json_group_array(name) FROM (
+          SELECT substr(holder, 1, 12) AS name UNION SELECT value FROM json_each(config, '$.Aliases') WHERE value IS NOT NULL
+        )
+      )))
+      WHERE resolver ->> '$.names' = '[]'`,
+  },
 ];
 
 export interface NetworkRow {
