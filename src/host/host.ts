@@ -108,8 +108,11 @@ export interface Processes {
   ended(pid: number, signal?: AbortSignal): Promise<void>;
   /** Listens where an OCI runtime is told to send a terminal to (`--console-socket`). Throws "internal". */
   consoleSocket(path: string): ConsoleSocket;
-  /** Lets a process run as soon as it can run (SCHED_FIFO, sched(7)), but not its children. A kernel that refuses is left alone. */
-  hurry(pid: number): void;
+  /**
+   * The command line for a process that runs as soon as it can (SCHED_FIFO, sched(7)), before everybody else, but not its
+   * children. The same command line where the kernel does not allow that.
+   */
+  urgent(argv: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface ConsoleSocket extends Disposable {
@@ -123,6 +126,8 @@ export interface Pty extends Disposable {
   readonly output: Readable;
   /** Resolves when the terminal has taken it; waits while its program does not read. Rejects when it was disposed. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Whether there is output that nobody has read, also some that the kernel has yet to hand over; false once it was disposed. */
+  hasOutput(): boolean;
   /** Tells the programs in the foreground (SIGWINCH). Does nothing once it was disposed. */
   resize(size: { readonly rows: number; readonly columns: number }): void;
 }

@@ -8,13 +8,13 @@ import type { Child, Processes, RunOptions, RunResult, SpawnOptions } from "./ho
 import { connectSeqpacket } from "./packet-socket.ts";
 import { pidfdEnded } from "./pidfd.ts";
 import { missingProgram } from "./programs.ts";
-import { hurry } from "./scheduling.ts";
+import { urgent } from "./scheduling.ts";
 
 const outputLimit = 16 * 1024 * 1024;
 
 /** Processes of this machine, by `Bun.spawn`: 0.7 ms each whatever the heap, where Node's fork grows with it. */
 export function createProcesses(): Processes {
-  return { run, spawn, connectSeqpacket, ended: pidfdEnded, consoleSocket, hurry };
+  return { run, spawn, connectSeqpacket, ended: pidfdEnded, consoleSocket, urgent: urgent(run) };
 }
 
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {

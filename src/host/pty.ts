@@ -8,6 +8,7 @@ import { address, errno, libc } from "./libc.ts";
 const [SYS_IOCTL, SYS_FCNTL] = process.arch === "arm64" ? ([29n, 25n] as const) : ([16n, 72n] as const);
 const TIOCSWINSZ = 0x5414n;
 const F_SETFL = 4n;
+const POLLIN = 1;
 const O_NONBLOCK = 0o4000n;
 const EAGAIN = 11;
 /** Between two looks whether a terminal takes input again, in milliseconds: nobody types faster, and a paste can wait. */
@@ -50,6 +51,15 @@ class Master implements Pty {
     if (this.output.destroyed) return;
     const size = new Uint8Array(new Uint16Array([rows, columns, 0, 0]).buffer);
     libc.syscall(SYS_IOCTL, BigInt(this.#fd), TIOCSWINSZ, address(size), 0n, 0n, 0n);
+  }
+
+  /** poll(2): for a terminal it waits for what is on its way through the kernel (n_tty_poll), as FIONREAD does not. */
+  hasOutput(): boolean {
+    if (this.output.destroyed) return false;
+    const look = new DataView(new ArrayBuffer(8)); // struct pollfd
+    look.setInt32(0, this.#fd, true);
+    look.setInt16(4, POLLIN, true);
+    return libc.poll(new Uint8Array(look.buffer), 1n, 0) > 0 && (look.getInt16(6, true) & POLLIN) !== 0;
   }
 
   [Symbol.dispose](): void {

@@ -1,12 +1,16 @@
-import { address, libc } from "./libc.ts";
+import type { Processes } from "./host.ts";
 
-const SYS_SCHED_SETSCHEDULER = process.arch === "arm64" ? 119n : 144n;
-const SCHED_FIFO = 1;
-const SCHED_RESET_ON_FORK = 0x40000000;
+/** chrt(1), which util-linux has. Its children are as everybody (SCHED_RESET_ON_FORK): a container's process must not be urgent. */
+const prefix = ["chrt", "--reset-on-fork", "--fifo", "1"];
 
-/** See {@link Processes.hurry}. */
-export function hurry(pid: number): void {
-  const priority = new Uint8Array(new Int32Array([1]).buffer);
-  const policy = BigInt(SCHED_FIFO | SCHED_RESET_ON_FORK);
-  libc.syscall(SYS_SCHED_SETSCHEDULER, BigInt(pid), policy, address(priority), 0n, 0n, 0n);
+/** See {@link Processes.urgent}. The kernel is asked once: it refuses without CAP_SYS_NICE, or a cgroup's share of such time. */
+export function urgent(run: Processes["run"]): Processes["urgent"] {
+  let allowed: Promise<boolean> | undefined;
+  return async (argv) => {
+    allowed ??= run([...prefix, "true"]).then(
+      ({ code }) => code === 0,
+      () => false, // no such program
+    );
+    return (await allowed) ? [...prefix, ...argv] : argv;
+  };
 }

@@ -10,7 +10,7 @@ import { controlNow, reopenLog } from "./control.ts";
 import { create } from "./create.ts";
 import { deleteContainer, deleteExec } from "./delete.ts";
 import { exec } from "./exec/exec.ts";
-import { execOnce } from "./exec-once.ts";
+import { execOnce } from "./exec/once.ts";
 import { Exits } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import { pathsOf } from "./paths.ts";

@@ -3,7 +3,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { OciRuntime } from "./choice/runtimes.ts";
 import type { ListedContainer } from "./cli.ts";
-import { endLeftExecs } from "./exec-once.ts";
+import { endLeftExecs } from "./exec/once.ts";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { RecoveredTask } from "./runtime.ts";

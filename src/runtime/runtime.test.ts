@@ -1,4 +1,4 @@
-import { execOnceSuite } from "./exec-once.suite.ts";
+import { execOnceSuite } from "./exec/once.suite.ts";
 import { processSuite } from "./processes.suite.ts";
 import { recoverSuite } from "./recovery.suite.ts";
 import { streamSuite } from "./streams.suite.ts";

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isInside, killInside } from "./exec/kill.ts";
 import { readExit } from "./exits.ts";
 import type { Parts } from "./parts.ts";
 import type { Exit } from "./runtime.ts";
@@ -48,9 +49,10 @@ export function exitOf(parts: Parts, { record, pid }: LiveTask, known: Known): E
  */
 async function lostMonitor(parts: Parts, task: LiveTask): Promise<Known> {
   const { record, pid } = task;
-  if (record.kind === "exec" && !outlives(parts, task)) return { code: lostCode, at: Date.now() };
+  const inside = { containerId: record.containerId, pid };
+  if (record.kind === "exec" && !isInside(parts, inside)) return { code: lostCode, at: Date.now() };
   parts.log.warn("A task's monitor has died: its processes are killed", { task: record.id, kind: record.kind });
-  await (record.kind === "container" ? killContainer(parts, record) : killExec(parts, task));
+  await (record.kind === "container" ? killContainer(parts, record) : killInside(parts, inside, "process"));
   await parts.host.processes.ended(pid);
   return { code: killedCode, at: Date.now() };
 }
@@ -60,15 +62,4 @@ export async function killContainer(parts: Parts, { id, runtime }: TaskRecord): 
   const { cli } = parts.runtimes.get(runtime);
   await cli.run(["kill", "--all", id, "KILL"]);
   if (parts.frozen.delete(id)) await cli.run(["resume", id]);
-}
-
-export async function killExec(parts: Parts, task: LiveTask): Promise<void> {
-  const { pid } = task;
-  if (outlives(parts, task)) await parts.host.processes.run(["kill", "-KILL", String(pid)], { env: {} });
-}
-
-/** Only while the pid is in the container's cgroup, and so cannot be somebody else's by now. */
-function outlives(parts: Parts, { record, pid }: LiveTask): boolean {
-  const cgroup = parts.tasks.find(record.containerId)?.record.cgroup;
-  return cgroup !== undefined && parts.host.cgroups.pids(cgroup).includes(pid);
 }

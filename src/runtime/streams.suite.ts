@@ -144,8 +144,13 @@ export function streamSuite(name: "crun" | "runc"): void {
       await lab.runtime.delete(id);
     });
 
-    test("exec with a terminal has its size without being told again", async () => {
+    test("exec with a terminal has its size without being told again, also on a busy machine", async () => {
       const { id } = await lab.sleeper();
+      using busy = new DisposableStack();
+      for (let count = 0; count < 4; count++) {
+        const worker = lab.host.processes.spawn(["sh", "-c", "while kill -0 $PPID; do :; done"], { stdio: [] });
+        busy.defer(() => worker.kill(9));
+      }
       const change = { terminal: true, size: { rows: 7, columns: 9 } };
       for (let again = 0; again < 20; again++) {
         const { streams } = await lab.runtime.exec(lab.exec(id, ["/bin/stty", "size"], change));

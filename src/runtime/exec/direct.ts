@@ -1,36 +1,39 @@
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { EngineError } from "../../errors/mod.ts";
 import type { Child, Pty } from "../../host/mod.ts";
-import { startError } from "../failure.ts";
 import type { Parts } from "../parts.ts";
 import type { Task, TaskStreams } from "../runtime.ts";
-import { lastError } from "../runtime-log.ts";
-import { follow, killExec } from "../settle.ts";
+import { follow } from "../settle.ts";
 import type { LiveTask } from "../tasks.ts";
+import { type ExecChild, startExec } from "./child.ts";
 import type { Prepared } from "./exec.ts";
-import { Outputs, type Source } from "./outputs.ts";
+import { killInside } from "./kill.ts";
+import { Outputs, pipesOf, type Source } from "./outputs.ts";
 
 /** The descriptor on which crun says the process's pid: `--pid-file` takes any path. */
 const pidPipe = 3;
 const killedCode = 137;
 
-/**
- * An exec as crun's and our own child. crun waits for the process and ends with its exit code; what it has to complain about
- * goes to a log of its own. It is in a session of its own, so that the process outlives us, though its streams do not.
- * Throws {@link startError} with crun's reason.
- */
-export async function startDirectly(parts: Parts, prepared: Prepared): Promise<Task> {
-  const { request, record } = prepared;
-  const log = join(record.directory, "crun.log");
-  using sender = request.terminal ? parts.host.processes.consoleSocket(join(record.directory, "console")) : undefined;
-  const child = spawn(parts, { prepared, log });
+/** An exec that is a task, as crun's and our own child. Throws {@link startError} with crun's reason. */
+export async function startDirectly(parts: Parts, { request, record, process }: Prepared): Promise<Task> {
+  const { containerId, directory } = record;
+  const { attach, stdin } = request;
+  const consoleSocket = request.terminal ? join(directory, "console") : undefined;
+  using sender = consoleSocket === undefined ? undefined : parts.host.processes.consoleSocket(consoleSocket);
+  const output = attach && !sender ? "output" : "ignore";
+  const exec = await startExec(parts, {
+    ...{ containerId, directory, process, pidFile: `/proc/self/fd/${pidPipe}` },
+    ...(consoleSocket !== undefined && { consoleSocket }),
+    stdio: [attach && stdin && !sender ? "pipe" : "ignore", output, output, "output"],
+  });
+  const { child } = exec;
   const pid = await reportedPid(child);
-  const program = request.process.args[0] ?? "";
-  if (pid === undefined) throw startError({ said: await whyNot(child, log), program, kind: "exec" });
+  if (pid === undefined) throw await whyNot(exec);
   const terminal = sender?.receive();
   const streams = streamsOf(child, terminal);
   // A terminal that nobody holds is hung up, and one that nobody reads fills up.
-  if (!request.attach) void discard(streams);
+  if (!attach) void discard(streams);
   const live: LiveTask = {
     ...{ record, pid, monitorPid: child.pid },
     ...{ settled: Promise.resolve(), control: Promise.resolve() },
@@ -38,26 +41,7 @@ export async function startDirectly(parts: Parts, prepared: Prepared): Promise<T
   };
   parts.tasks.add(live);
   follow(parts, live, ended(parts, { live, child }));
-  return { id: record.id, pid, monitorPid: child.pid, ...(request.attach && { streams }) };
-}
-
-function spawn(parts: Parts, { prepared, log }: { prepared: Prepared; log: string }): Child {
-  const { request, record, processFile } = prepared;
-  const { terminal, attach, stdin } = request;
-  const socket = terminal ? ["--console-socket", join(record.directory, "console")] : [];
-  const own = ["--pid-file", `/proc/self/fd/${pidPipe}`, "--process", processFile, ...socket];
-  const { cli } = parts.runtimes.get(record.runtime);
-  const argv = cli.argv("--log", log, "--log-format", "json", "exec", ...own, record.containerId);
-  const output = attach && !terminal ? "pipe" : "ignore";
-  const input = attach && stdin && !terminal ? "pipe" : "ignore";
-  const child = parts.host.processes.spawn(argv, {
-    ...{ cwd: record.directory, env: {}, detached: true },
-    stdio: [input, output, output, "output"],
-  });
-  for (const pipe of child.pipes.values()) pipe.on("error", () => undefined); // whoever reads or writes it sees the end
-  // crun sets the terminal's size while the process is on its way to its program: it must not come late on a busy machine.
-  if (terminal) parts.host.processes.hurry(child.pid);
-  return child;
+  return { id: record.id, pid, monitorPid: child.pid, ...(attach && { streams }) };
 }
 
 /** Undefined when crun has ended without having started anything. */
@@ -70,22 +54,22 @@ function reportedPid(child: Child): Promise<number | undefined> {
   return promise.finally(() => pipe?.destroy());
 }
 
-async function whyNot(child: Child, log: string): Promise<string> {
+async function whyNot({ child, complaint }: ExecChild): Promise<EngineError> {
   const code = await child.exited;
   for (const pipe of child.pipes.values()) pipe.destroy();
-  return lastError(log) ?? `crun ended with code ${code} before it started anything`;
+  return complaint() ?? new EngineError("internal", `crun ended with code ${code} before it started anything`);
 }
 
 /** Killed itself, crun has left its process alone. */
 async function ended(parts: Parts, { live, child }: { live: LiveTask; child: Child }) {
   const code = await child.exited;
   const at = Date.now();
-  if (code === killedCode) await killExec(parts, live);
+  if (code === killedCode) await killInside(parts, { containerId: live.record.containerId, pid: live.pid }, "process");
   return { code, at };
 }
 
 function streamsOf(child: Child, terminal: Pty | undefined): TaskStreams {
-  const outputs = new Outputs(terminal ? new Map([["stdout", { stream: terminal.output }]]) : pipesOf(child));
+  const outputs = new Outputs(terminal ? sourceOf(terminal) : pipesOf(child));
   void child.exited.then(() => outputs.finish());
   const stdin = child.pipes.get(0);
   return {
@@ -100,16 +84,8 @@ function streamsOf(child: Child, terminal: Pty | undefined): TaskStreams {
   };
 }
 
-function pipesOf(child: Child): Map<"stdout" | "stderr", Source> {
-  const found = new Map<"stdout" | "stderr", Source>();
-  for (const [name, number] of [
-    ["stdout", 1],
-    ["stderr", 2],
-  ] as const) {
-    const stream = child.pipes.get(number);
-    if (stream) found.set(name, { stream, unread: () => child.unread(number) });
-  }
-  return found;
+function sourceOf(terminal: Pty): ReadonlyMap<"stdout", Source> {
+  return new Map([["stdout", { stream: terminal.output, unread: () => (terminal.hasOutput() ? 1 : 0) }]]);
 }
 
 async function discard(streams: TaskStreams): Promise<void> {

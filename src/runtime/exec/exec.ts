@@ -1,12 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import { consoleSize } from "../create.ts";
 import type { Parts } from "../parts.ts";
 import { checkedId } from "../paths.ts";
-import type { ExecRequest, Task } from "../runtime.ts";
-import { specText } from "../spec.ts";
+import type { ExecRequest, ProcessSpec, Task } from "../runtime.ts";
 import type { TaskRecord } from "../tasks.ts";
 import { startDirectly } from "./direct.ts";
 import { startMonitored } from "./monitored.ts";
@@ -14,8 +12,8 @@ import { startMonitored } from "./monitored.ts";
 export interface Prepared {
   readonly record: TaskRecord;
   readonly request: ExecRequest;
-  /** The OCI process, as the runtime reads it. */
-  readonly processFile: string;
+  /** With its terminal's size. */
+  readonly process: ProcessSpec;
 }
 
 /**
@@ -25,9 +23,11 @@ export interface Prepared {
  */
 export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
   const record = recordOf(parts, request);
+  const { process, terminal } = request;
+  const prepared = { record, request, process: { ...process, terminal, ...consoleSize(request) } };
   try {
-    const prepared = { record, request, processFile: prepare(request) };
     parts.tasks.record(record);
+    mkdirSync(record.directory, { recursive: true, mode: 0o700 });
     return await (record.runtime === "crun" ? startDirectly(parts, prepared) : startMonitored(parts, prepared));
   } catch (err) {
     parts.tasks.forget(record.id);
@@ -41,13 +41,4 @@ function recordOf(parts: Parts, { execId, containerId, directory }: ExecRequest)
   if (parts.tasks.find(id)) throw new EngineError("conflict", `Exec ${id} is there already`);
   const { runtime } = parts.tasks.get(checkedId(containerId)).record;
   return { id, kind: "exec", containerId, directory, runtime };
-}
-
-/** Without a turn of the event loop: an exec is short, and a small file in memory, as a rule, takes less time than to wait for it. */
-function prepare(request: ExecRequest): string {
-  const { directory, process, terminal } = request;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, "process.json");
-  writeFileSync(file, specText({ ...process, terminal, ...consoleSize(request) }), { mode: 0o600 });
-  return file;
 }

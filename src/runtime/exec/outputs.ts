@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { after, Queue } from "../../async/mod.ts";
+import { Queue } from "../../async/mod.ts";
+import type { Child } from "../../host/mod.ts";
 import type { TaskStreams } from "../runtime.ts";
 
 type Chunk = TaskStreams["output"] extends AsyncIterable<infer T> ? T : never;
@@ -8,8 +9,8 @@ type Name = Chunk["stream"];
 
 export interface Source {
   readonly stream: Readable;
-  /** How many bytes nobody has read yet; undefined for a terminal, which does not say it. */
-  readonly unread?: () => number;
+  /** How many bytes nobody has read yet, or some number above 0 where that is not known. */
+  readonly unread: () => number;
 }
 
 interface Open extends Source {
@@ -20,8 +21,6 @@ interface Open extends Source {
 const backlog = 256 * 1024;
 /** What may be on its way between the pipe and us. */
 const inFlight = 256 * 1024;
-/** How long a terminal has nothing to say when its process has ended and everything is read, in milliseconds. */
-const quiet = 100;
 
 /**
  * What a process writes, in one stream. It ends with the process, not with the last that holds its pipes: what it left behind in
@@ -86,14 +85,13 @@ export class Outputs {
   }
 
   async #drain(name: Name, source: Open): Promise<void> {
-    const { unread } = source;
-    const most = source.taken + (unread ? unread() : Number.POSITIVE_INFINITY) + inFlight;
+    const most = source.taken + source.unread() + inFlight;
     for (let before = -1; this.#open.has(name) && source.taken < most; ) {
       if (this.#room) await this.#room.promise;
-      else if (source.taken === before && (unread?.() ?? 0) === 0) return;
+      else if (source.taken === before && source.unread() === 0) return;
       else {
         before = source.taken;
-        await (unread ? nextTurns() : after(quiet));
+        await nextTurns();
       }
     }
   }
@@ -103,4 +101,17 @@ export class Outputs {
 async function nextTurns(): Promise<void> {
   await nextTurn();
   await nextTurn();
+}
+
+/** The standard output and error of a child that has pipes for them. */
+export function pipesOf(child: Child): Map<Name, Source> {
+  const found = new Map<Name, Source>();
+  for (const [name, number] of [
+    ["stdout", 1],
+    ["stderr", 2],
+  ] as const) {
+    const stream = child.pipes.get(number);
+    if (stream) found.set(name, { stream, unread: () => child.unread(number) });
+  }
+  return found;
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { messageOf } from "../errors/mod.ts";
-import { createFailure } from "./failure.ts";
-import { caught, Lab, until } from "./testing/lab.ts";
+import { messageOf } from "../../errors/mod.ts";
+import { createFailure } from "../failure.ts";
+import { caught, Lab, until } from "../testing/lab.ts";
 
 const never = new AbortController().signal;
 
