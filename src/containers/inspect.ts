@@ -7,14 +7,14 @@ import { shownLinks } from "./links/links.ts";
 import { mountPoints } from "./mount-points.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolve } from "./refs.ts";
-import { parseSecurity } from "./security.ts";
+import { apparmorOf } from "./security.ts";
 import { sizes } from "./sizes.ts";
 import { stateOf } from "./status.ts";
 
 /** Reads rows, takes no lock. */
 export async function inspect(ctx: Context, ref: string, size: boolean): Promise<ContainerInspect> {
   const row = resolve(ctx.table, ref);
-  const { limits, defaults } = ctx.config;
+  const { limits } = ctx.config;
   const paths = pathsOf(ctx.config, row.id);
   const [Path = "", ...Args] = argvOf(row.config);
   const execIds = ctx.execs.running(row.id);
@@ -36,7 +36,7 @@ export async function inspect(ctx: Context, ref: string, size: boolean): Promise
     Platform: image?.config.os ?? "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: limits.apparmor ? (parseSecurity(row.hostConfig, defaults).apparmorProfile ?? "") : "",
+    AppArmorProfile: apparmorOf(row.hostConfig, limits).apparmorProfile ?? "",
     ExecIDs: execIds.length > 0 ? execIds : null,
     HostConfig: { ...shownHostConfig(row.hostConfig), Links: shownLinks(ctx.table, row) },
     GraphDriver: { Name: "overlay2", Data: graphData(ctx, row.id) },

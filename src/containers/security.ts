@@ -22,6 +22,19 @@ export function parseSecurity(
   return found;
 }
 
+/**
+ * What confines a container's processes: the profile that it asks for, none (`unconfined`) if it is privileged, else the daemon's
+ * own. Undefined where the host has no AppArmor, or the daemon's own could not be loaded.
+ */
+export function apparmorOf(
+  host: Pick<HostConfig, "SecurityOpt" | "Privileged">,
+  limits: Pick<HostLimits, "apparmor" | "apparmorProfile">,
+): Pick<Security, "apparmorProfile"> {
+  if (!limits.apparmor) return {};
+  const { apparmorProfile = host.Privileged ? "unconfined" : limits.apparmorProfile } = parseSecurity(host);
+  return apparmorProfile === undefined ? {} : { apparmorProfile };
+}
+
 /** Options that this host cannot give effect to, which dockerd passes over in silence. */
 export function securityWarnings({ SecurityOpt }: Pick<HostConfig, "SecurityOpt">, limits: HostLimits): string[] {
   return (SecurityOpt ?? []).flatMap((option) => {

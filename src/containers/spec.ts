@@ -12,7 +12,7 @@ import { containerIn, joined } from "./modes.ts";
 import type { SpecMount } from "./mounts.ts";
 import { pathsOf } from "./paths.ts";
 import { runtimeName } from "./runtime-name.ts";
-import { parseSecurity } from "./security.ts";
+import { apparmorOf, parseSecurity } from "./security.ts";
 import type { Row } from "./table.ts";
 import { capability } from "./validate.ts";
 
@@ -57,6 +57,7 @@ export function specInput(ctx: Context, row: Row, facts: StartFacts): SpecInput 
     capAdd: (hostConfig.CapAdd ?? []).map(capability),
     capDrop: (hostConfig.CapDrop ?? []).map(capability),
     ...security,
+    ...apparmorOf(hostConfig, limits),
     ...(hostConfig.MaskedPaths && { maskedPaths: hostConfig.MaskedPaths }),
     ...(hostConfig.ReadonlyPaths && { readonlyPaths: hostConfig.ReadonlyPaths }),
     namespaces: facts.namespaces,

@@ -70,7 +70,7 @@ async function facts(engine: Engine, config: DaemonConfig): Promise<Facts> {
     addressPools: [],
     proxies: { http: environment("HTTP_PROXY"), https: environment("HTTPS_PROXY"), no: environment("NO_PROXY") },
     labels: [],
-    warnings: warnings(engine, forwards),
+    warnings: [...warnings(engine, forwards), ...apparmorWarnings(engine)],
   };
 }
 
@@ -104,6 +104,11 @@ function warnings({ host: { cgroups } }: Engine, forwards: boolean): string[] {
     [forwards, "IPv4 forwarding is disabled"],
   ];
   return lacking.filter(([there]) => !there).map(([, what]) => `WARNING: ${what}`);
+}
+
+function apparmorWarnings({ limits }: Engine): string[] {
+  if (!limits.apparmor || limits.apparmorProfile !== undefined) return [];
+  return ["WARNING: Containers run without an AppArmor profile: apt-get install apparmor, and start the daemon again"];
 }
 
 function securityOptions({ limits, userns }: Engine, { containers }: DaemonConfig): string[] {

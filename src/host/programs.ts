@@ -1,5 +1,6 @@
 /** Debian's package of each program that the engine runs, for messages that say what to install. */
 const packages: Readonly<Record<string, string>> = {
+  apparmor_parser: "apparmor",
   bridge: "iproute2",
   conmon: "conmon",
   conntrack: "conntrack",

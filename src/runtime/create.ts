@@ -13,6 +13,7 @@ import type { TaskRecord } from "./tasks.ts";
 /** Record, conmon, container; when it fails nothing of it is left. */
 export async function create(parts: Parts, bundle: Bundle): Promise<Task> {
   const { name, filters, state } = await parts.runtimes.usable(bundle.runtime);
+  await parts.policy.ensure(bundle.spec.process.apparmorProfile);
   const record = recordOf(parts, { bundle, runtime: name });
   const task = await started(parts, { record, bundle }).catch((err: unknown) => {
     if (!isKind(err, "unavailable")) throw err;

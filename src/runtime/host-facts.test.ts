@@ -21,7 +21,9 @@ describe("limits", () => {
 
   test("of this host", () => {
     const info = { name: "runc", path: "", version: "", conmonVersion: "", reason: "" } as const;
-    const limits = hostLimits({ cgroups: createCgroups() }, { info });
+    const apparmor = { enabled: true, profile: "some" };
+    const limits = hostLimits({ cgroups: createCgroups() }, { info, apparmor });
+    expect(limits).toMatchObject({ apparmor: true, apparmorProfile: "some" });
     expect(limits.runtime).toBe("runc");
     expect(limits.capabilities.has("CAP_CHOWN")).toBe(true);
     expect(limits.kernel).toMatch(/^\d+\.\d+/);

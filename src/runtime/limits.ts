@@ -5,17 +5,19 @@ import { allCapabilities } from "./capabilities.ts";
 import type { HostLimits, Runtime } from "./runtime.ts";
 
 /** What this daemon may hand on to containers, read once at start from /proc and /sys. */
-export function hostLimits(host: Pick<Host, "cgroups">, runtime: Pick<Runtime, "info">): HostLimits {
+export function hostLimits(host: Pick<Host, "cgroups">, runtime: Pick<Runtime, "info" | "apparmor">): HostLimits {
   const capabilities = effectiveCapabilities(readFileSync("/proc/self/status", "utf8"));
   const unbounded = capabilities.has("CAP_SYS_RESOURCE");
   const own = Number(readFileSync("/proc/self/oom_score_adj", "utf8"));
   const { version } = host.cgroups;
+  const { apparmor } = runtime;
   return {
     capabilities,
     rlimits: unbounded ? new Map() : hardLimits(readFileSync("/proc/self/limits", "utf8")),
     oomScoreAdj: unbounded ? -1000 : own,
     cgroupVersion: version,
-    apparmor: flag("/sys/module/apparmor/parameters/enabled"),
+    apparmor: apparmor.enabled,
+    ...(apparmor.profile !== undefined && { apparmorProfile: apparmor.profile }),
     selinux: existsSync("/sys/fs/selinux/enforce"),
     runtime: runtime.info.name,
     kernel: release(),
@@ -57,12 +59,4 @@ export function hardLimits(text: string): Map<string, number> {
     if (name && match) found.set(name, match[2] === "unlimited" ? Number.POSITIVE_INFINITY : Number(match[2]));
   }
   return found;
-}
-
-function flag(file: string): boolean {
-  try {
-    return readFileSync(file, "utf8").startsWith("Y");
-  } catch {
-    return false;
-  }
 }

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import type { Host } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
+import { Policy } from "./apparmor/policy.ts";
 import { migrateState } from "./choice/earlier.ts";
 import { chooseRuntime } from "./choice/probe.ts";
 import { Runtimes } from "./choice/runtimes.ts";
@@ -40,16 +41,19 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const probe = { host, log, cgroupParent, directory: paths.probe };
   const info = await chooseRuntime({ ...probe, ...(runtime ? { runtime } : {}) });
   log.info("OCI runtime chosen", { runtime: info.name, version: info.version, reason: info.reason });
+  const policy = new Policy({ processes: host.processes, log, marker: paths.apparmor });
+  await policy.open();
   const tasks = new Tasks(paths.tasks);
   migrateState(paths, tasks);
   const runtimes = await Runtimes.open(probe, { info, paths });
-  return runtimeOf({ host, log, runtimes, paths, tasks, exits: new Exits(), frozen: new Set() });
+  return runtimeOf({ host, log, runtimes, policy, paths, tasks, exits: new Exits(), frozen: new Set() });
 }
 
 function runtimeOf(parts: Parts): Runtime {
-  const { runtimes, tasks, frozen } = parts;
+  const { runtimes, policy, tasks, frozen } = parts;
   return {
     info: runtimes.info,
+    apparmor: { enabled: policy.enabled, ...(policy.profile !== undefined && { profile: policy.profile }) },
     all: runtimes.all().map(({ name, path }) => ({ name, path })),
     require: async (name) => void (await runtimes.usable(name)),
     expect: () => parts.host.cgroups.expectMove(),

@@ -1,5 +1,6 @@
 import type { Host } from "../host/mod.ts";
 import type { Log } from "../log/mod.ts";
+import type { Policy } from "./apparmor/policy.ts";
 import type { Runtimes } from "./choice/runtimes.ts";
 import type { Exits } from "./exits.ts";
 import type { Paths } from "./paths.ts";
@@ -10,6 +11,7 @@ export interface Parts {
   readonly host: Pick<Host, "processes" | "cgroups">;
   readonly log: Log;
   readonly runtimes: Runtimes;
+  readonly policy: Policy;
   readonly paths: Paths;
   readonly tasks: Tasks;
   readonly exits: Exits;

@@ -13,6 +13,8 @@ export interface Paths {
   readonly probe: string;
   /** Names of the runtimes' sealed copies. */
   readonly programs: string;
+  /** The AppArmor profile that was loaded last. */
+  readonly apparmor: string;
 }
 
 export function pathsOf(execRoot: string): Paths {
@@ -22,6 +24,7 @@ export function pathsOf(execRoot: string): Paths {
     tasks: join(execRoot, "tasks"),
     probe: join(execRoot, "probe"),
     programs: join(execRoot, "programs"),
+    apparmor: join(execRoot, "apparmor-profile"),
   };
 }
 

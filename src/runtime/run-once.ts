@@ -21,6 +21,7 @@ export async function runOnce(parts: Parts, bundle: Bundle, io: RunOnceIo): Prom
     throw new EngineError("not-implemented", "A process without a monitor has no terminal, no stdin and no log");
   }
   io.signal.throwIfAborted();
+  await parts.policy.ensure(bundle.spec.process.apparmorProfile);
   const cgroup = cgroupOf(bundle);
   const { cli, filters, state } = parts.runtimes.get();
   const log = join(bundle.directory, "runtime.log");

@@ -9,6 +9,7 @@ import type { CgroupControls, CgroupLimit, Cgroups, IdMap, Mount } from "../host
 export interface Runtime {
   /** The default one. */
   readonly info: RuntimeInfo;
+  readonly apparmor: AppArmor;
   /** Those that the host has, the default one first. */
   readonly all: readonly { readonly name: RuntimeName; readonly path: string }[];
   /**
@@ -46,6 +47,13 @@ export interface Runtime {
   runOnce(bundle: Bundle, io: RunOnceIo): Promise<number>;
   /** A process in a running container without a monitor or a name, for health checks: what a killed daemon leaves of it is ended by `recover`. An abort kills it with its session, and is answered when it is gone. */
   execOnce(request: ExecOnce, io: RunOnceIo): Promise<number>;
+}
+
+/** What the kernel confines processes by. */
+export interface AppArmor {
+  readonly enabled: boolean;
+  /** Of containers that ask for none; undefined where it could not be loaded. */
+  readonly profile?: string;
 }
 
 export interface LimitChange {
@@ -302,6 +310,8 @@ export interface HostLimits {
   readonly oomScoreAdj: number;
   readonly cgroupVersion: "v1" | "hybrid" | "v2";
   readonly apparmor: boolean;
+  /** The profile of containers that ask for none. */
+  readonly apparmorProfile?: string;
   readonly selinux: boolean;
   readonly runtime: RuntimeName;
   /** uname -r. */

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "./until.ts";
+import { patience, until } from "./until.ts";
 
 /** The program under test: the one that users get, or the one that BERTH names. */
 export const berth = process.env["BERTH"] ?? new URL("../../dist/berth", import.meta.url).pathname;
@@ -120,7 +120,7 @@ export async function cli(
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
-    timeout: 30_000,
+    timeout: 30_000 * patience,
     killSignal: "SIGKILL",
     ...(options.cwd && { cwd: options.cwd }),
     env: { ...cliEnv(host), ...options.env },

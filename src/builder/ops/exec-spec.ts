@@ -40,6 +40,7 @@ export function specInput(build: Build, parts: SpecParts): SpecInput {
     mounts,
     shmSize: options.shmSize || 64 * 1024 * 1024,
     ...rights,
+    ...(limits.apparmorProfile !== undefined && { apparmorProfile: limits.apparmorProfile }),
     namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private", ...userNamespace(root) },
     ...(root.users && { idMap: root.users.map }),
     cgroupPath: posix.join("/", options.cgroupParent || cgroupParent, `build-${root.id}`),

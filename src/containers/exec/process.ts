@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { environment } from "../env.ts";
 import { execEnvironment } from "../links/environment.ts";
 import { pathsOf } from "../paths.ts";
+import { apparmorOf } from "../security.ts";
 import { specInput } from "../spec.ts";
 import type { Row } from "../table.ts";
 
@@ -33,6 +34,7 @@ export function execProcess(ctx: Context, { row, body }: { row: Row; body: ExecC
   const spec = ociSpec({
     ...base,
     privileged: hostConfig.Privileged || body.Privileged,
+    ...apparmorOf(hostConfig, ctx.config.limits), // an exec's own --privileged changes nothing, as with dockerd
     seccomp: "unconfined", // a filter of its own is inherited from nowhere: the runtime applies the container's to an exec
     process: {
       ...ownProcess,

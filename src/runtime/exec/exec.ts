@@ -22,6 +22,7 @@ export interface Prepared {
  * detaches, and needs somebody who waits for the process then: a conmon. When it fails nothing of it is left.
  */
 export async function exec(parts: Parts, request: ExecRequest): Promise<Task> {
+  await parts.policy.ensure(request.process.apparmorProfile);
   const record = recordOf(parts, request);
   const { process, terminal } = request;
   const prepared = { record, request, process: { ...process, terminal, ...consoleSize(request) } };

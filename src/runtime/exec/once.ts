@@ -26,6 +26,7 @@ const killedCode = 137;
  */
 export async function execOnce(parts: Parts, request: ExecOnce, io: RunOnceIo): Promise<number> {
   io.signal.throwIfAborted();
+  await parts.policy.ensure(request.process.apparmorProfile);
   parts.host.cgroups.expectMove();
   mkdirSync(request.directory, { recursive: true, mode: 0o700 });
   const pidFile = join(request.directory, pidName);
