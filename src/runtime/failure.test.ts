@@ -32,6 +32,11 @@ const said: readonly (readonly [string, number, string])[] = [
     'exec: "/x": no such file or directory',
   ],
   ["mount `/tmp` to `bin/busybox`: Not a directory", 127, "mount `/tmp` to `bin/busybox`: not a directory"],
+  [
+    "write file `/proc/thread-self/attr/exec`: No such file or directory",
+    127,
+    "error during container init: unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file or directory",
+  ],
   ["capset: Operation not permitted", 128, "capset: operation not permitted"],
   [
     'time="2026-11-23T22:35:24Z" level=error msg="runc create failed: unable to start container process: exec: \\"nosuch\\": executable file not found in $PATH"',

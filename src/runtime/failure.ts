@@ -42,6 +42,10 @@ const crunWords: readonly (readonly [RegExp, string])[] = [
   [/executable file `([^`]*)` not found in \$PATH.*/s, 'exec: "$1": executable file not found in $PATH'],
   [/open executable: (?:Permission denied|Operation not permitted)/, "exec: %: permission denied"],
   [/^chdir `([^`]*)`: (.*)/s, 'chdir to cwd ("$1") set in config.json failed: $2'],
+  [
+    /write (?:to |file )?`\/proc\/[^`]*\/attr\/(?:apparmor\/)?exec`/,
+    "error during container init: unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec",
+  ],
   [/exec(?: container process)?(?: \([^)]*\))? `([^`]*)`: (.*)/, 'exec: "$1": $2'],
 ];
 
