@@ -13,6 +13,13 @@ test("the profile is as its golden file says", () => {
   expect(profileText()).toBe(readFileSync(golden, "utf8"));
 });
 
+test.skipIf(Bun.which("apparmor_parser") === null)("apparmor_parser takes it", async () => {
+  const argv = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--quiet"];
+  const child = Bun.spawn(argv, { stdin: Buffer.from(profileText()), stdout: "ignore", stderr: "pipe" });
+  const said = await new Response(child.stderr).text();
+  expect({ said, code: await child.exited }).toMatchObject({ code: 0 }); // it may warn of what its host lacks
+});
+
 /** Which permissions the profile's file rules deny on a path, with globs as regular expressions. */
 function denied(path: string): string {
   const rules = [...profileText().matchAll(/^ {2}deny (\/\S+) (\w+),$/gm)];
