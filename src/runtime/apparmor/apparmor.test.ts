@@ -102,7 +102,7 @@ describe("loading", () => {
     writeFileSync(lab.marker, "an older one");
     await lab.again().open();
     expect(lab.runs.length).toBe(2);
-    writeFileSync(lab.files.profiles, "berth-default-of-somebody (enforce)\n/usr/bin/man (enforce)\n");
+    writeFileSync(lab.files.profiles, "somebodys-berth-default (enforce)\nberth-default-old (enforce)\n");
     await Promise.all([lab.policy.ensure(defaultProfile), lab.policy.ensure(defaultProfile)]);
     expect(lab.runs.length).toBe(3);
     await lab.policy.ensure("unconfined");
@@ -119,6 +119,10 @@ describe("loading", () => {
     await refusing.policy.open();
     expect([refusing.policy.profile, existsSync(refusing.marker)]).toEqual([undefined, false]);
     await expect(refusing.policy.ensure(defaultProfile)).rejects.toMatchObject({ kind: "unavailable" });
+    writeFileSync(refusing.files.profiles, `${defaultProfile} (enforce)\n`);
+    const another = refusing.again();
+    await another.open();
+    expect(another.profile).toBe(defaultProfile); // an older one is better than none
   });
 });
 

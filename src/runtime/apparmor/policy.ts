@@ -40,14 +40,16 @@ export class Policy {
     return read(this.#files.enabled).startsWith("Y");
   }
 
-  /** Loads the profile unless this very text is in the kernel. A host that cannot goes without, which is logged. */
+  /** Loads the profile unless this very text is in the kernel. A host that cannot keeps what it has, or goes without; both are logged. */
   async open(): Promise<void> {
     if (!this.enabled) return;
     try {
       if (!this.#loaded() || read(this.#options.marker) !== profileText()) await this.#load();
       this.#profile = defaultProfile;
     } catch (err) {
-      this.#options.log.warn("Containers run without an AppArmor profile", { error: messageOf(err) });
+      if (this.#loaded()) this.#profile = defaultProfile;
+      const without = this.#profile === undefined ? "Containers run without one" : "Containers run with an older one";
+      this.#options.log.warn(`The AppArmor profile cannot be loaded. ${without}`, { error: messageOf(err) });
     }
   }
 
@@ -59,7 +61,7 @@ export class Policy {
   }
 
   #loaded(): boolean {
-    return read(this.#files.profiles).includes(`${defaultProfile} (`);
+    return `\n${read(this.#files.profiles)}`.includes(`\n${defaultProfile} (`);
   }
 
   #load(): Promise<void> {
