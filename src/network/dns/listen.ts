@@ -13,6 +13,7 @@ const longestQuery = 64 * 1024;
 /** Connections at once, and how long one may say nothing, in seconds. */
 const connectionsMost = 512;
 const idle = 10;
+const sendTries = 8;
 
 /** Listens on every address of the namespace, by UDP and TCP. Throws when the port is taken or there is no such namespace. */
 export async function listen(namespace: string, answerer: Answerer): Promise<Disposable> {
@@ -34,11 +35,29 @@ function openDatagrams(answerer: Answerer) {
     socket: {
       data: async (socket, bytes, fromPort, from) => {
         const answer = await answerer(bytes, { from, stream: false });
-        if (answer) socket.send(answer, fromPort, from);
+        if (answer) sendTo(socket, answer, { port: fromPort, address: from });
       },
       error: () => undefined, // who asked has left before the answer came
     },
   });
+}
+
+/**
+ * Linux reports at the next send that somebody else has left before the answer to them came (IP_RECVERR, ip(7)). That send did
+ * nothing, so it is done again. An answer that cannot be sent is lost, as a datagram may be: who asked asks again.
+ */
+function sendTo(
+  socket: Bun.udp.Socket<"buffer">,
+  answer: Uint8Array,
+  { port, address }: { readonly port: number; readonly address: string },
+): void {
+  for (let tries = 0; tries < sendTries; tries++) {
+    try {
+      return void socket.send(answer, port, address);
+    } catch (err) {
+      if (!(err instanceof Error && "syscall" in err)) throw err;
+    }
+  }
 }
 
 interface Connection {

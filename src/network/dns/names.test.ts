@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { inside, leftovers, type Machine, openMachine, until } from "../testing/fixture.ts";
+import { inside, leftovers, type Machine, openMachine, run, until } from "../testing/fixture.ts";
 
 let machine: Machine;
 let resolvConf: string;
@@ -108,6 +108,22 @@ describe("names in a user's network", () => {
     const db = await join("db", "front");
     await machine.crashResolver();
     await until(async () => (await lookUp("web", "db")).includes(db));
+  });
+
+  test("when those who ask leave before the answer comes", async () => {
+    await network("front");
+    await join("web", "front");
+    const db = await join("db", "front");
+    const ask = `
+import socket
+for n in range(300):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(bytes([0, n % 256, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2]) + b"db" + bytes([0, 0, 1, 0, 1]), ("127.0.0.11", 53))
+    s.close()`;
+    const namespace = `--net=${machine.config.execRoot}/netns/web`;
+    expect((await run(["nsenter", namespace, "python3", "-c", ask])).code).toBe(0);
+    expect(await lookUp("web", "db")).toEqual([db]);
+    expect(machine.errors).toEqual([]);
   });
 
   test("in an internal network and between containers that may not talk", async () => {

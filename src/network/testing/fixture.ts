@@ -19,6 +19,8 @@ export interface Machine {
   /** The same daemon after kill -9: the sockets of the old one are gone, its rows and kernel state are there. */
   restart(live: readonly string[]): Promise<void>;
   events(): EventMessage[];
+  /** What it has logged as errors. */
+  readonly errors: readonly string[];
   /** The thread of the resolver for names ends as if it had died. */
   crashResolver(): Promise<void>;
   /** Takes everything down, whatever the test left. */
@@ -39,6 +41,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   let held: (() => void)[] = [];
   let life = new AbortController();
   const making = new Set<Promise<void>>();
+  const errors: string[] = [];
   const open = () => {
     life = new AbortController();
     const net = { ...tracking, createNamespace: creating(life.signal) };
@@ -46,7 +49,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
       db,
       host: { ...host, net },
       events,
-      log: nullLog,
+      log: { ...nullLog, error: (message) => void errors.push(message) },
       config: full,
       threads: mortal.over(threads),
     });
@@ -69,6 +72,7 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     networks,
     db,
     config: full,
+    errors,
     restart: async (live) => {
       for (const release of held) release();
       held = [];
