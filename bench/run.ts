@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEngine } from "../test/support/engine.ts";
 import { responsiveness } from "./responsive.ts";
+import { throughput } from "./throughput.ts";
 
 /**
  * Ratios against another engine in one run (`bench/compare`), then what has no counterpart there. Machines are noisy: the
@@ -20,7 +21,10 @@ try {
     stdio: ["ignore", "inherit", "inherit"],
   });
   process.exitCode = await compare.exited;
-  if (!argv.includes("--only")) process.stdout.write(`${await responsiveness(engine.host)}\n`);
+  if (!argv.includes("--only")) {
+    process.stdout.write(`${await responsiveness(engine.host)}\n`);
+    process.stdout.write(`${await throughput(engine)}\n`);
+  }
 } finally {
   await engine[Symbol.asyncDispose]();
   await reference?.stop();

@@ -399,6 +399,117 @@ class Watching(Case):
 
 
 class Networks(Case):
+    def make(self, suffix="", **options):
+        return self.client.networks.create(self.label + suffix, labels={self.label: "x"}, **options)
+
+    def test_create_with_addresses(self):
+        pool = docker.types.IPAMPool(subnet="10.92.118.0/24", iprange="10.92.118.128/25", gateway="10.92.118.254", aux_addresses={"router": "10.92.118.128"})
+        ipam = docker.types.IPAMConfig(pool_configs=[pool])
+        network = self.make(driver="bridge", ipam=ipam, internal=True, attachable=True, check_duplicate=True, options={"com.docker.network.driver.mtu": "1400"})
+        attrs = network.attrs
+        self.assertEqual((attrs["Internal"], attrs["Attachable"], attrs["Scope"], attrs["Driver"]), (True, True, "local", "bridge"))
+        self.assertEqual(attrs["IPAM"]["Config"], [{
+            "Subnet": "10.92.118.0/24", "IPRange": "10.92.118.128/25", "Gateway": "10.92.118.254",
+            "AuxiliaryAddresses": {"router": "10.92.118.128"},
+        }])
+        made = self.run_(["sh", "-c", "ip -4 -o addr show eth0; cat /sys/class/net/eth0/mtu"], network=network.name)
+        self.assertIn(b"10.92.118.129/24", made)
+        self.assertIn(b"\n1400\n", made)
+
+    def test_connect_with_address_and_link(self):
+        pool = docker.types.IPAMPool(subnet="10.92.119.0/24")
+        network = self.make(ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+        db = self.sleeper(name=f"{self.label}-db", network=network.name)
+        made = self.create(["sh", "-c", "ip -4 -o addr; ping -c 1 -W 5 store >/dev/null && echo linked"])
+        self.client.networks.get("bridge").disconnect(made)
+        network.connect(made, ipv4_address="10.92.119.77", links=[(db.name, "store")])
+        made.start()
+        made.wait()
+        self.assertIn(b"10.92.119.77/24", made.logs())
+        self.assertIn(b"linked", made.logs())
+
+    def test_networking_config(self):
+        network = self.make()
+        api = self.client.api
+        endpoint = api.create_endpoint_config(aliases=["one", "two"])
+        created = api.create_container(
+            IMAGE, ["sleep", "100"], labels=[self.label], host_config=api.create_host_config(network_mode=network.name),
+            networking_config=api.create_networking_config({network.name: endpoint}),
+        )
+        api.start(created["Id"])
+        got = api.inspect_container(created["Id"])["NetworkSettings"]["Networks"][network.name]["Aliases"]
+        self.assertEqual(got[:2], ["one", "two"])
+        self.assertEqual(self.run_(["sh", "-c", "ping -c 1 -W 5 two >/dev/null && echo there"], network=network.name), b"there\n")
+
+    def test_list_and_filters(self):
+        one, two = self.make("-one"), self.make("-two", internal=True)
+        ids = lambda **given: {found.id for found in self.client.networks.list(**given)}
+        mine = {"label": self.label}
+        self.assertEqual(ids(filters=mine), {one.id, two.id})
+        self.assertEqual(ids(filters={"label": f"{self.label}=x"}), {one.id, two.id})
+        self.assertEqual(ids(names=[f"{self.label}-two"]), {two.id})
+        self.assertEqual(ids(ids=[one.id[:20]]), {one.id})
+        self.assertEqual(ids(filters={**mine, "driver": "bridge", "type": "custom"}), {one.id, two.id})
+        self.assertEqual(ids(filters={**mine, "type": "builtin"}), set())
+        made = self.sleeper(network=one.name)
+        self.assertIn(two.id, ids(filters={**mine, "dangling": True}))
+        full = self.client.networks.list(names=[one.name], greedy=True)
+        self.assertEqual([found.id for found in full[0].containers], [made.id])
+        self.assertEqual(self.client.networks.get(one.short_id).id, one.id)
+
+    def test_errors(self):
+        network = self.make()
+        with self.assertRaises(docker.errors.NotFound):
+            self.client.networks.get(f"{self.label}-none")
+        with self.assertRaises(docker.errors.APIError) as caught:
+            self.make(check_duplicate=True)
+        self.assertEqual(caught.exception.status_code, 409)
+        made = self.sleeper(network=network.name)
+        with self.assertRaises(docker.errors.APIError) as caught:
+            network.remove()
+        self.assertEqual(caught.exception.status_code, 403)
+        self.assertIn("has active endpoints", caught.exception.explanation)
+        with self.assertRaises(docker.errors.APIError) as caught:
+            network.connect(made)
+        self.assertEqual(caught.exception.status_code, 403)
+        network.disconnect(made, force=True)
+        network.remove()
+        with self.assertRaises(docker.errors.NotFound):
+            network.reload()
+
+    def test_prune(self):
+        one, two = self.make("-one"), self.make("-two")
+        self.sleeper(network=one.name)
+        pruned = self.client.networks.prune(filters={"label": self.label})
+        self.assertEqual(pruned["NetworksDeleted"], [two.name])
+
+    def test_modes(self):
+        made = self.sleeper()
+        address = ["sh", "-c", "ip -4 -o addr show scope global"]
+        shared = self.run_(address, network_mode=f"container:{made.id}")
+        self.assertEqual(shared, made.exec_run(address).output)
+        self.assertEqual(self.run_(address, network_disabled=True), b"")
+        self.assertEqual(self.run_(address, network_mode="none"), b"")
+
+    def test_published_ports_are_shown(self):
+        made = self.sleeper(ports={"80/tcp": None, "81/tcp": [("127.0.0.1", None), ("127.0.0.2", None)]}, publish_all_ports=False)
+        made.reload()
+        self.assertEqual({one["HostIp"] for one in made.ports["81/tcp"]}, {"127.0.0.1", "127.0.0.2"})
+        self.assertEqual(self.client.api.port(made.id, 80), made.ports["80/tcp"])
+
+    def test_events(self):
+        since = time.time()
+        network = self.make()
+        made = self.sleeper()
+        network.connect(made)
+        network.disconnect(made)
+        network.remove()
+        filters = {"type": "network", "network": network.name}
+        seen = list(self.client.events(decode=True, since=int(since), until=int(time.time()) + 1, filters=filters))
+        # dockerd 20.10 tells of a disconnection twice.
+        self.assertEqual(list(dict.fromkeys(one["Action"] for one in seen)), ["create", "connect", "disconnect", "destroy"])
+        self.assertEqual(seen[1]["Actor"]["Attributes"]["container"], made.id)
+
     def test_connect_and_disconnect(self):
         network = self.client.networks.create(self.label, labels={self.label: ""})
         made = self.sleeper()
@@ -423,6 +534,143 @@ class Networks(Case):
         network.connect(other, aliases=["web"])
         command = ["sh", "-c", f"for one in {self.label}-a web; do ping -c 1 -W 5 $one >/dev/null && echo $one; done"]
         self.assertEqual(self.run_(command, network=network.name), f"{self.label}-a\nweb\n".encode())
+
+
+class Volumes(Case):
+    def make(self, suffix="", **options):
+        return self.client.volumes.create(name=self.label + suffix, labels={self.label: "x"}, **options)
+
+    def test_create_and_inspect(self):
+        volume = self.make(driver="local")
+        attrs = self.client.volumes.get(volume.id).attrs
+        self.assertEqual((attrs["Name"], attrs["Driver"], attrs["Scope"], attrs["Labels"]), (self.label, "local", "local", {self.label: "x"}))
+        self.assertTrue(attrs["Mountpoint"])
+        self.assertIn("CreatedAt", attrs)
+        again = self.make()
+        self.assertEqual(again.attrs["CreatedAt"], attrs["CreatedAt"])
+
+    def test_without_a_name(self):
+        volume = self.client.volumes.create(labels={self.label: ""})
+        self.assertRegex(volume.name, "^[0-9a-f]{64}$")
+
+    def test_list_and_filters(self):
+        one, two = self.make("-one"), self.make("-two")
+        names = lambda filters: {found.name for found in self.client.volumes.list(filters=filters)}
+        self.assertEqual(names({"label": self.label}), {one.name, two.name})
+        self.assertEqual(names({"label": f"{self.label}=x", "name": "-two"}), {two.name})
+        self.assertEqual(names({"label": f"{self.label}=y"}), set())
+        self.assertEqual(names({"label": self.label, "driver": "local"}), {one.name, two.name})
+        self.create("true", volumes=[f"{one.name}:/data"])
+        self.assertEqual(names({"label": self.label, "dangling": True}), {two.name})
+        self.assertEqual(names({"label": self.label, "dangling": False}), {one.name})
+
+    def test_in_use(self):
+        volume = self.make()
+        made = self.create("true", volumes={volume.name: {"bind": "/data"}})
+        with self.assertRaises(docker.errors.APIError) as caught:
+            volume.remove()
+        self.assertEqual(caught.exception.status_code, 409)
+        self.assertIn("volume is in use", caught.exception.explanation)
+        made.remove()
+        volume.remove()
+        with self.assertRaises(docker.errors.NotFound):
+            volume.reload()
+        with self.assertRaises(docker.errors.NotFound):
+            volume.remove()
+
+    def test_prune(self):
+        used, unused = self.make("-used"), self.make("-unused")
+        self.create("true", volumes=[f"{used.name}:/data"])
+        named = {"all": True} if docker.utils.version_gte(self.client.api._version, "1.42") else {}
+        pruned = self.client.volumes.prune(filters={"label": self.label, **named})
+        self.assertEqual(pruned["VolumesDeleted"], [unused.name])
+        self.assertGreaterEqual(pruned["SpaceReclaimed"], 0)
+
+    def test_shared_between_containers(self):
+        volume = self.make()
+        writer = self.run_(["sh", "-c", "echo shared >/data/f"], volumes=[f"{volume.name}:/data"], detach=True)
+        writer.wait()
+        self.assertEqual(self.run_(["cat", "/data/f"], volumes_from=[f"{writer.id}:ro"]), b"shared\n")
+        made = self.create("true", volumes=[f"{volume.name}:/data:ro"])
+        (mount,) = made.attrs["Mounts"]
+        self.assertEqual((mount["Type"], mount["Name"], mount["Destination"], mount["RW"]), ("volume", volume.name, "/data", False))
+
+    def test_filled_from_the_image(self):
+        self.assertIn(b"passwd", self.run_(["ls", "/etc"], volumes=["/etc"]))
+        copied = docker.types.Mount("/home", self.label, type="volume", labels={self.label: ""})
+        self.assertEqual(self.run_(["ls", "/home"], mounts=[copied]), b"alice\n")
+        plain = docker.types.Mount("/home", f"{self.label}-plain", type="volume", no_copy=True, labels={self.label: ""})
+        self.assertEqual(self.run_(["ls", "/home"], mounts=[plain]), b"")
+
+    def test_tmpfs_mount(self):
+        mount = docker.types.Mount("/scratch", None, type="tmpfs", tmpfs_size=1 << 20, tmpfs_mode=0o1770)
+        made = self.run_(["sh", "-c", "stat -c %a /scratch; df -k /scratch | tail -1 | tr -s ' ' | cut -d' ' -f2"], mounts=[mount])
+        self.assertEqual(made, b"1770\n1024\n")
+
+    def test_events(self):
+        since = int(time.time())
+        volume = self.make()
+        volume.remove()
+        filters = {"type": "volume", "volume": volume.name}
+        seen = list(self.client.events(decode=True, since=since, until=int(time.time()) + 1, filters=filters))
+        self.assertEqual([one["Action"] for one in seen], ["create", "destroy"])
+
+
+class Images(Case):
+    def setUp(self):
+        super().setUp()
+        self.tag = f"clients-{uuid.uuid4().hex[:8]}"
+
+    def clean(self):
+        super().clean()
+        client = docker.from_env()
+        for image in client.images.list(name=self.tag):
+            for tag in image.tags:
+                if tag.startswith(self.tag):
+                    client.images.remove(tag, force=True)
+        client.close()
+
+    def test_tag_list_and_remove(self):
+        image = self.client.images.get(IMAGE)
+        self.assertTrue(image.tag(self.tag, tag="1"))
+        self.assertIn(f"{self.tag}:1", [tag for one in self.client.images.list(name=self.tag) for tag in one.tags])
+        self.assertIn(image.id, {one.id for one in self.client.images.list(filters={"reference": f"{self.tag}:*"})})
+        self.client.images.remove(f"{self.tag}:1")
+        with self.assertRaises(docker.errors.ImageNotFound):
+            self.client.images.get(f"{self.tag}:1")
+        self.assertTrue(image.history())
+
+    def test_build(self):
+        dockerfile = f"FROM {IMAGE} AS first\nARG WHO\nRUN echo $WHO >/who\nFROM first\nLABEL a=b\nCMD [\"cat\", \"/who\"]\n"
+        image, log = self.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=f"{self.tag}:built", buildargs={"WHO": "me"}, rm=True)
+        self.assertEqual(image.labels["a"], "b")
+        self.assertTrue(any("Successfully built" in line.get("stream", "") for line in log))
+        self.assertEqual(self.client.containers.run(image.id, labels=[self.label]), b"me\n")
+        self.client.containers.prune(filters={"label": self.label})
+
+    def test_failing_build(self):
+        dockerfile = f"FROM {IMAGE}\nRUN echo before && exit 6\n"
+        with self.assertRaises(docker.errors.BuildError) as caught:
+            self.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
+        self.assertIn("returned a non-zero code: 6", str(caught.exception))
+        self.assertTrue(any("before" in line.get("stream", "") for line in caught.exception.build_log))
+
+    def test_save_and_load(self):
+        self.client.images.get(IMAGE).tag(self.tag, tag="saved")
+        packed = b"".join(self.client.images.get(f"{self.tag}:saved").save(named=f"{self.tag}:saved"))
+        self.client.images.remove(f"{self.tag}:saved")
+        (loaded,) = self.client.images.load(packed)
+        self.assertIn(f"{self.tag}:saved", loaded.tags)
+
+    def test_dangling_and_prune(self):
+        packed = archive(**{"only": uuid.uuid4().hex.encode()})
+        self.client.api.import_image_from_data(packed, repository=self.tag, tag="old", changes=f"LABEL {self.label}=x")
+        old = self.client.images.get(f"{self.tag}:old")
+        self.client.images.get(IMAGE).tag(self.tag, tag="old")
+        mine = {"dangling": True, "label": self.label}
+        self.assertEqual([one.id for one in self.client.images.list(filters=mine)], [old.id])
+        deleted = self.client.images.prune(filters=mine)["ImagesDeleted"]
+        self.assertIn(old.id, [one.get("Deleted") for one in deleted])
 
 
 class Clients(Case):
