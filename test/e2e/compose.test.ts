@@ -56,11 +56,11 @@ async function ok(...argv: string[]): Promise<string> {
 
 const inspect = async (name: string) => JSON.parse(await engine.ok("inspect", name))[0];
 const idsOf = (...filters: string[]) => engine.ok("ps", "-aq", ...filters.flatMap((one) => ["--filter", one]));
-const serviceState = (name: string) => engine.ok("inspect", "-f", "{{.State.Status}}", name);
-const within = (service: string, script: string) => ok("exec", "-T", service, "sh", "-c", script);
+const stateOf = (name: string) => engine.ok("inspect", "-f", "{{.State.Status}}", name);
+const within = (service: string, script: string) => engine.ok("exec", `shop_${service}_1`, "sh", "-c", script);
 
 async function page(index = 1): Promise<string> {
-  const address = await ok("port", "--index", String(index), "web", "80");
+  const address = await engine.ok("port", `shop_web_${index}`, "80/tcp");
   const answer = await fetch(`http://${address}/cgi-bin/all`, { keepalive: false });
   return (await answer.text()).trim();
 }
@@ -68,7 +68,7 @@ async function page(index = 1): Promise<string> {
 /** What a service gets for names, those that do not resolve as "". */
 async function resolved(service: string, ...names: string[]): Promise<Record<string, string[]>> {
   const script = names.map((name) => `echo "name: ${name}"; nslookup -type=a ${name}`).join("; ");
-  const { stdout } = await compose(["exec", "-T", service, "sh", "-c", `${script}; true`]);
+  const stdout = await engine.ok("exec", `shop_${service}_1`, "sh", "-c", `${script}; true`);
   const parts = stdout.split("name: ").slice(1);
   return Object.fromEntries(
     parts.map((part) => [
@@ -100,6 +100,7 @@ describe("a shop of five services on two networks", () => {
     const shown = await ok("ps");
     expect(shown).toMatch(/shop_app_1 .*Up \(healthy\)/);
     expect(shown).toMatch(/shop_web_1 .*127\.0\.0\.1:\d+->80\/tcp, 0\.0\.0\.0:\d+->81\/udp/);
+    expect(await ok("port", "web", "80")).toBe(await engine.ok("port", "shop_web_1", "80/tcp"));
     expect((await ok("images")).split("\n").length).toBe(7);
   });
 
@@ -214,7 +215,7 @@ describe("a shop of five services on two networks", () => {
     events.kill("SIGTERM");
     await Promise.all([events.exited, reading]);
     // Killed by a user: its restart policy does not bring it back, as with dockerd.
-    expect(await serviceState("shop_cache_1")).toBe("exited");
+    expect(await stateOf("shop_cache_1")).toBe("exited");
     await ok("start", "cache");
     const top = await ok("top", "cache", "db");
     expect(top).toMatch(/shop_cache_1\nUID +PID +PPID/);
@@ -332,5 +333,26 @@ describe("other ways of use", () => {
     child.terminal?.write("typed\r");
     expect(await child.exited).toBe(7);
     expect(text).toContain("got typed");
+  });
+
+  test.each(["version1", "version2"])("files of %s, which speak the oldest versions of the API", async (version) => {
+    const old = (...argv: string[]) => compose(["-p", version, "-f", `${version}.yml`, ...argv]);
+    const up = await old("up", "--exit-code-from", "web");
+    expect([up.code, up.stderr]).toEqual([5, expect.not.stringMatching(/warning/i)]);
+    expect(up.stdout).toMatch(/web_1 +\| old\n.*\| old\n/);
+    expect(up.stdout.includes(`| /${version}_web_1/db\n`)).toBe(version === "version1");
+    expect((await old("logs", "web")).stdout).toMatch(/web_1 +\| old\n/);
+    expect((await old("down", "-v")).code).toBe(0);
+    expect(await engine.ok("volume", "ls", "-q")).toBe("");
+  });
+
+  test("interrupted in the foreground, it stops what it has started", async () => {
+    const child = spawnCompose(["-p", "front", "-f", "version2.yml", "up", "db"]);
+    const output = new Response(child.stdout).text();
+    await until("it runs", async () => (await stateOf("front_db_1").catch(() => "")) === "running");
+    child.kill("SIGINT");
+    await Promise.all([child.exited, output]);
+    expect(await stateOf("front_db_1")).toBe("exited");
+    expect((await compose(["-p", "front", "-f", "version2.yml", "down", "-v"])).code).toBe(0);
   });
 });
