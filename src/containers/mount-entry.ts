@@ -25,7 +25,7 @@ export interface MountEntry {
   readonly readOnlyAlone?: boolean;
   /** A directory or file inside the volume or image. */
   readonly subpath?: string;
-  /** Made by the engine for this container, so `rm -v` removes it with the container. */
+  /** Named by the engine, so `rm -v` of the last container that has it removes it. */
   readonly anonymous: boolean;
   /** The image's content at the destination fills the volume while it is empty. */
   readonly copyUp: boolean;

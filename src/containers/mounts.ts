@@ -17,12 +17,12 @@ import { settleAll } from "./undo.ts";
 
 export type SpecMount = StagedMount & { readonly destination: string };
 
-/** Mounts of the containers of `--volumes-from`, shared: they stay theirs, so none is removed with this container. */
+/** Mounts of the containers of `--volumes-from`, shared: an anonymous volume goes with the last container that has it. */
 export function inheritedMounts(ctx: Context, specs: readonly string[]): MountEntry[] {
   return specs.flatMap((spec) => {
     const { ref, readOnly } = parseVolumesFrom(spec);
     const shared = resolveOther(ctx.table, ref).mounts.filter((entry) => entry.type !== "tmpfs");
-    return shared.map((entry) => ({ ...entry, rw: entry.rw && !readOnly, anonymous: false, copyUp: false }));
+    return shared.map((entry) => ({ ...entry, rw: entry.rw && !readOnly, copyUp: false }));
   });
 }
 

@@ -113,7 +113,7 @@ export async function removeLocked(ctx: Context, { row, volumes, meanwhile }: Re
   ctx.waiters.tell(row.id, { kind: "removed", code: row.exitCode });
 }
 
-/** Lets go of the container's volumes, and removes those that were made for it alone when `anonymous`. */
+/** Lets go of the container's volumes, and when `anonymous` removes those that the engine named and nobody else has. */
 export async function releaseVolumes(
   ctx: Context,
   { row, anonymous }: { row: Row; anonymous: boolean },

@@ -256,9 +256,9 @@ describe("a shop of five services on two networks", () => {
     expect(await within("db", "cat /data/value /anonymous/file")).toBe("43\nkept");
     await ok("up", "-d", "--no-deps", "--force-recreate", "--renew-anon-volumes", "db");
     expect(await within("db", "cat /data/value; ls /anonymous")).toBe("43");
+    await ok("up", "-d");
     // docker-compose leaves the old one behind.
     expect(await engine.ok("volume", "prune", "-f")).toContain("Deleted Volumes:");
-    await ok("up", "-d");
     await ok("pull", "cache");
   });
 

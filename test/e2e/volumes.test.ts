@@ -165,6 +165,17 @@ test("an image's VOLUME is an anonymous volume", async () => {
   await engine.ok("rmi", "withvolume");
 });
 
+test("rm -v of the last container that has an anonymous volume by --volumes-from removes it", async () => {
+  const owner = await engine.ok("create", "-v", "/f", "busybox", "true");
+  const name = await engine.ok("inspect", "-f", "{{(index .Mounts 0).Name}}", owner);
+  const heir = await engine.ok("create", "--volumes-from", owner, "busybox", "true");
+  const exists = async () => (await engine.docker("volume", "inspect", name)).code === 0;
+  await engine.ok("rm", "-v", owner);
+  expect(await exists()).toBe(true);
+  await engine.ok("rm", "-v", heir);
+  expect(await exists()).toBe(false);
+});
+
 test("--volumes-from", async () => {
   const id = await engine.ok("run", "-d", "-v", "from:/f", "busybox", "sh", "-c", "echo here > /f/x");
   await engine.ok("wait", id);
