@@ -318,21 +318,26 @@ describe("other ways of use", () => {
   test("run on a terminal, attached by docker-compose itself", async () => {
     let text = "";
     const own = { COMPOSE_PROJECT_NAME: "tty", COMPOSE_INTERACTIVE_NO_CLI: "1", TERM: "xterm" };
-    const argv = ["docker-compose", "-f", "stack.yml", "run", "--rm", "tool", "sh", "-c"];
-    const child = Bun.spawn([...argv, "stty size; read line; echo got $line; exit 7"], {
+    const script = 'while read line; do echo "got $line at $(stty size)"; [ $line = end ] && exit 7; done';
+    const child = Bun.spawn(["docker-compose", "-f", "stack.yml", "run", "--rm", "tool", "sh", "-c", script], {
       cwd: directory,
       env: { ...cliEnv(engine.host), ...own },
       timeout: 110_000,
       killSignal: "SIGKILL",
       terminal: { cols: 111, rows: 33, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
     });
+    // It starts the container before it listens.
     await until(
-      () => `the size is shown, in ${text}`,
-      () => text.includes("33 111"),
+      () => `something comes back, in ${text}`,
+      async () => {
+        child.terminal?.write("typed\r");
+        await Bun.sleep(200);
+        return text.includes("got typed at 33 111");
+      },
     );
-    child.terminal?.write("typed\r");
+    child.terminal?.write("end\r");
     expect(await child.exited).toBe(7);
-    expect(text).toContain("got typed");
+    expect(text).toContain("got end");
   });
 
   test.each(["version1", "version2"])("files of %s, which speak the oldest versions of the API", async (version) => {
