@@ -4,7 +4,7 @@ import type { VolumeCreateBody } from "../wire/mod.ts";
 import { checkOptions } from "./mounts/options.ts";
 import type { VolumeRow } from "./table.ts";
 
-/** What Docker puts on volumes without a name; tools find them by it. */
+/** What Docker puts on volumes without a name; tools find them by it, and so does `prune` those that a container named. */
 const anonymousLabel = "com.docker.volume.anonymous";
 const pattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 /** A directory is named like the volume (NAME_MAX). */
@@ -12,18 +12,18 @@ const longest = 255;
 
 /** The row that a valid request asks for. Throws Docker's words for what is wrong with it. */
 export function volumeRow(request: VolumeCreateBody): VolumeRow {
-  const anonymous = request.Name === "";
-  const name = anonymous ? randomBytes(32).toString("hex") : request.Name;
-  if (!anonymous) requireName("create", name);
+  const unnamed = request.Name === "";
+  const name = unnamed ? randomBytes(32).toString("hex") : request.Name;
+  if (!unnamed) requireName("create", name);
   const driver = request.Driver === "" ? "local" : request.Driver;
   requireLocal(name, driver);
   checkOptions(name, request.DriverOpts);
-  const labels = anonymous ? { ...request.Labels, [anonymousLabel]: "" } : request.Labels;
+  const labels = unnamed ? { ...request.Labels, [anonymousLabel]: "" } : request.Labels;
   return {
     name,
     driver,
     labels,
-    anonymous,
+    anonymous: Object.hasOwn(labels, anonymousLabel),
     created: Date.now(),
     options: request.DriverOpts,
     state: "ready",

@@ -165,6 +165,14 @@ test("an image's VOLUME is an anonymous volume", async () => {
   await engine.ok("rmi", "withvolume");
 });
 
+test("what a container leaves of anonymous volumes, prune takes", async () => {
+  await engine.ok("rm", await engine.ok("create", "-v", "/f", "-v", "named:/g", "busybox", "true"));
+  const { json } = await call(engine, "POST /v1.51/volumes/prune");
+  expect(json.VolumesDeleted).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  expect(await engine.ok("volume", "ls", "-q")).toBe("named");
+  await engine.ok("volume", "rm", "named");
+});
+
 test("rm -v of the last container that has an anonymous volume by --volumes-from removes it", async () => {
   const owner = await engine.ok("create", "-v", "/f", "busybox", "true");
   const name = await engine.ok("inspect", "-f", "{{(index .Mounts 0).Name}}", owner);
