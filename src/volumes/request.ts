@@ -31,6 +31,12 @@ export function volumeRow(request: VolumeCreateBody): VolumeRow {
   };
 }
 
+/** The row once somebody has given it a name, which `prune` then leaves alone. */
+export function namedOnPurpose(row: VolumeRow): VolumeRow {
+  const { [anonymousLabel]: _, ...labels } = row.labels;
+  return { ...row, labels, anonymous: false };
+}
+
 /** Throws "invalid" in Docker's words for what cannot be a volume's name. */
 export function requireName(what: string, name: string): void {
   if (!pattern.test(name)) {

@@ -286,11 +286,13 @@ describe("a shop of five services on two networks", () => {
     expect(await engine.ok("network", "ls", "-q", "--filter", "type=custom")).toBe("");
     expect(existsSync(data)).toBe(false);
     const { links, cgroups, nft } = await kernelObjects(tag);
-    expect(links.filter((name) => !name.endsWith(tag))).toEqual([]);
+    // The default bridge and namespaces in store stay.
+    expect(links.filter((name) => !name.endsWith(tag) && !name.startsWith(`ve${tag}-n`))).toEqual([]);
     expect(cgroups).toEqual([]);
     expect(nft).not.toContain("10.92.117");
     const mounts = await Bun.file("/proc/self/mountinfo").text();
-    expect(mounts.split("\n").filter((line) => line.includes(engine.directory))).toEqual([]);
+    const own = mounts.split("\n").filter((line) => line.includes(engine.directory) && !line.includes("/netns/"));
+    expect(own).toEqual([]);
   });
 });
 
@@ -319,13 +321,16 @@ describe("other ways of use", () => {
     let text = "";
     const own = { COMPOSE_PROJECT_NAME: "tty", COMPOSE_INTERACTIVE_NO_CLI: "1", TERM: "xterm" };
     const script = 'while read line; do echo "got $line at $(stty size)"; [ $line = end ] && exit 7; done';
-    const child = Bun.spawn(["docker-compose", "-f", "stack.yml", "run", "--rm", "tool", "sh", "-c", script], {
-      cwd: directory,
-      env: { ...cliEnv(engine.host), ...own },
-      timeout: 110_000,
-      killSignal: "SIGKILL",
-      terminal: { cols: 111, rows: 33, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
-    });
+    const child = Bun.spawn(
+      ["docker-compose", "-f", "version2.yml", "run", "--rm", "--no-deps", "db", "sh", "-c", script],
+      {
+        cwd: directory,
+        env: { ...cliEnv(engine.host), ...own },
+        timeout: 110_000,
+        killSignal: "SIGKILL",
+        terminal: { cols: 111, rows: 33, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
+      },
+    );
     // It starts the container before it listens.
     await until(
       () => `something comes back, in ${text}`,
@@ -338,6 +343,7 @@ describe("other ways of use", () => {
     child.terminal?.write("end\r");
     expect(await child.exited).toBe(7);
     expect(text).toContain("got end");
+    expect((await compose(["-p", "tty", "-f", "version2.yml", "down", "-v"])).code).toBe(0);
   });
 
   test.each(["version1", "version2"])("files of %s, which speak the oldest versions of the API", async (version) => {

@@ -49,7 +49,7 @@ function renameIn(
 function renamed(entry: MountEntry, { from, to }: Renaming): MountEntry {
   if (entry.type !== "volume" || entry.name !== from) return entry;
   // The directory's name is the volume's: NAME/_data.
-  return { ...entry, name: to, source: entry.source.replace(/[^/]+(?=\/_data$)/, to) };
+  return { ...entry, name: to, anonymous: false, source: entry.source.replace(/[^/]+(?=\/_data$)/, to) };
 }
 
 function renamedHost(host: HostConfig, { from, to }: Renaming): HostConfig {

@@ -73,6 +73,13 @@ test("a renamed volume keeps files, labels, age and holders", async () => {
   expect(events.at(-1)).toMatchObject({ action: "rename", id: "new", attributes: { oldName: "old" } });
 });
 
+test("an anonymous volume that got a name is not pruned", async () => {
+  const { Name } = await volumes.create({ ...request(""), Labels: { a: "b" } });
+  await volumes.rename(Name, "kept");
+  expect(volumes.get("kept").Labels).toEqual({ a: "b" });
+  expect((await volumes.prune(new Map())).deleted).toEqual([]);
+});
+
 test("what cannot be renamed", async () => {
   await filled("one");
   await filled("two");

@@ -5,7 +5,7 @@ import type { Tx } from "../../db/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { removeTree } from "../../host/mod.ts";
 import type { VolumeParts } from "../parts.ts";
-import { requireName } from "../request.ts";
+import { namedOnPurpose, requireName } from "../request.ts";
 import { findVolume, holdersOf, jobHolder, markReady, renameVolume, requireVolume } from "../table.ts";
 
 export interface Renaming {
@@ -18,7 +18,7 @@ export type AlsoRename = (renaming: Renaming, tx: Tx) => void;
 
 /**
  * The name changes in one transaction, which also says what the directory is still called; the directory follows, and
- * `finishRename` lets it follow after a crash.
+ * `finishRename` lets it follow after a crash. Who gives a name means to keep: an anonymous volume is none any more.
  */
 export async function renameLocked(parts: VolumeParts, names: Renaming, also: AlsoRename): Promise<void> {
   const { from, to } = names;
@@ -30,14 +30,15 @@ export async function renameLocked(parts: VolumeParts, names: Renaming, also: Al
   }
   await clearWay(parts, to);
   parts.db.write((tx) => {
-    renameVolume(tx, row, to);
+    renameVolume(tx, namedOnPurpose(row), to);
     also(names, tx);
   });
   try {
     await finishRename(parts, names);
   } catch (err) {
     parts.db.write((tx) => {
-      renameVolume(tx, { ...requireVolume(tx, to), movedFrom: "" }, from);
+      const { labels, anonymous } = row;
+      renameVolume(tx, { ...requireVolume(tx, to), labels, anonymous, movedFrom: "" }, from);
       markReady(tx, from);
       also({ from: to, to: from }, tx);
     });
