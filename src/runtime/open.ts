@@ -18,6 +18,7 @@ import { pathsOf } from "./paths.ts";
 import { recover } from "./recover.ts";
 import { runOnce } from "./run-once.ts";
 import type { LimitChange, Runtime, RuntimeName } from "./runtime.ts";
+import { start } from "./start.ts";
 import { openStreams } from "./streams.ts";
 import { type LiveTask, Tasks } from "./tasks.ts";
 
@@ -58,7 +59,7 @@ function runtimeOf(parts: Parts): Runtime {
     require: async (name) => void (await runtimes.usable(name)),
     expect: () => parts.host.cgroups.expectMove(),
     create: (bundle) => create(parts, bundle),
-    start: async (id) => cliOf(parts, id).must(["start", id]),
+    start: (id) => start(parts, id),
     signal: (id, signal, scope) => sendSignal(parts, { id, signal, scope }),
     async freeze(id, freeze) {
       await cliOf(parts, id).must([freeze ? "pause" : "resume", id]);
