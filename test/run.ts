@@ -9,6 +9,8 @@ import { type Registry, startRegistry } from "./support/registry.ts";
  */
 const root = new URL("..", import.meta.url).pathname;
 const totals = { passed: 0, failed: 0 };
+/** Tests of what this host has not, such as AppArmor or systemd. */
+const skipped = new Set<string>();
 
 interface Stage {
   readonly name: string;
@@ -34,6 +36,7 @@ async function main(): Promise<number> {
   await (await mirror)?.[Symbol.asyncDispose]();
   await takeBackHierarchies(before);
   await checkLeaks(before);
+  for (const line of skipped) say(`${line}: this host lacks what it needs`);
   say(`${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
 }
@@ -120,6 +123,7 @@ async function bunTest(path: string): Promise<void> {
   if (passed === undefined) return count(`bun test ${path}`, false, "no summary");
   totals.passed += Number(passed);
   totals.failed += Number(failed ?? 0);
+  for (const [line] of output.text.matchAll(/^\(skip\) .*$/gm)) skipped.add(line);
   if (output.code !== 0 && Number(failed ?? 0) === 0) count(`bun test ${path}`, false, `exit status ${output.code}`);
 }
 
