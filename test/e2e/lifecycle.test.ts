@@ -99,7 +99,7 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
     expect(await engine.ok("inspect", "-f", "{{.Name}}", id)).toBe(`/new-${which}`);
     expect((await one("rename", `old-${which}`, "x1")).stderr).toContain(`No such container: old-${which}`);
     expect((await one("rename", id, `new-${which}`)).stderr).toMatch(/same name|already in use/i);
-    expect((await one("rename", id, "no/good")).stderr).toContain("Invalid container name (no/good)");
+    expect((await one("rename", id, "no/good")).stderr).toContain("Invalid container name (/no/good)");
     const other = await engine.ok("create", "--name", `other-${which}`, "busybox");
     expect((await one("rename", id, `other-${which}`)).stderr).toMatch(/Conflict.*is already in use by container/);
     await engine.ok("rm", id, other);
