@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { onTerminal } from "../support/terminal.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -29,7 +29,7 @@ describe.each(["docker", "berth"] as const)("%s attach", (which) => {
         env: cliEnv(engine.host),
         stdout: "pipe",
         stderr: "pipe",
-        timeout: 30_000,
+        timeout: 30_000 * patience,
       }),
     );
     await until("all are attached", async () => (await attachments(engine)) >= 3);
@@ -115,7 +115,7 @@ describe.each(["docker", "berth"] as const)("%s attach and signals", (which) => 
       return Bun.spawn(["sh", "-c", shell, program], {
         env: { ...cliEnv(engine.host), TERM: "xterm" },
         terminal: { cols: 80, rows: 24, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
-        timeout: 30_000,
+        timeout: 30_000 * patience,
       });
     };
     const same = async (child: ReturnType<typeof run>) => {
@@ -165,7 +165,7 @@ test("a reader that stops reading holds nobody up", async () => {
   const lazy = Bun.spawn(["docker", "attach", "--no-stdin", id], {
     env: cliEnv(engine.host),
     stdout: "pipe",
-    timeout: 30_000,
+    timeout: 30_000 * patience,
   });
   await until("it is attached", async () => (await attachments(engine)) >= 1);
   lazy.kill("SIGSTOP");

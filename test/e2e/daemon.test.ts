@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { berth, cli, rootFlags, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -29,7 +29,12 @@ interface Ended {
 /** Runs a daemon that is expected to refuse. */
 async function refusal(flags: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   const argv = [berth, "daemon", "--host", `unix://${directory}/s`, ...rootFlags(directory), ...flags];
-  const child = Bun.spawn(argv, { stdout: "ignore", stderr: "pipe", timeout: 30_000, env: { ...process.env, ...env } });
+  const child = Bun.spawn(argv, {
+    stdout: "ignore",
+    stderr: "pipe",
+    timeout: 30_000 * patience,
+    env: { ...process.env, ...env },
+  });
   const stderr = await new Response(child.stderr).text();
   return { code: await child.exited, stderr };
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { call, dial } from "../support/api.ts";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -56,7 +56,7 @@ test.each(["docker", "berth"] as const)("%s events follows what happens", async 
   const child = Bun.spawn([which === "berth" ? berth : "docker", "events", "--filter", "type=volume"], {
     env: cliEnv(engine.host),
     stdout: "pipe",
-    timeout: 30_000,
+    timeout: 30_000 * patience,
   });
   // It is told of one only once it listens.
   const listening = setInterval(() => void cli("docker", engine.host, ["volume", "create", `now-${which}`]), 100);

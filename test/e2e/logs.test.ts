@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { call } from "../support/api.ts";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 let engine: Engine;
 let id: string;
@@ -77,7 +77,7 @@ describe.each(["docker", "berth"] as const)("%s logs", (which) => {
     const child = Bun.spawn([which === "berth" ? berth : "docker", "logs", "-f", "--tail", "1", name], {
       env: cliEnv(engine.host),
       stdout: "pipe",
-      timeout: 30_000,
+      timeout: 30_000 * patience,
     });
     let text = "";
     for await (const chunk of child.stdout) {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { onTerminal } from "../support/terminal.ts";
+import { patience } from "../support/until.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -128,7 +129,7 @@ describe.each(["docker", "berth"] as const)("%s run", (which) => {
     const child = Bun.spawn([which === "berth" ? berth : "docker", "run", "--rm", "busybox", "sh", "-c", script], {
       env: cliEnv(engine.host),
       stdout: "pipe",
-      timeout: 30_000,
+      timeout: 30_000 * patience,
     });
     let text = "";
     for await (const chunk of child.stdout) {

@@ -4,7 +4,7 @@ import { berth, type Engine, rootFlags, startEngine } from "../support/engine.ts
 import { importBusybox } from "../support/images.ts";
 import { kernelObjects, kernelState } from "../support/leaks.ts";
 import { freePort } from "../support/registry.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 async function serve(engine: Engine, text: string): Promise<number> {
   const port = await freePort();
@@ -65,7 +65,7 @@ test("a second daemon on the same roots is refused", async () => {
   const again = Bun.spawn([berth, "daemon", "--host", `${engine.host}.2`, ...rootFlags(engine.directory)], {
     stdout: "ignore",
     stderr: "pipe",
-    timeout: 30_000,
+    timeout: 30_000 * patience,
   });
   expect(await again.exited).toBe(1);
   expect(await new Response(again.stderr).text()).toContain(
@@ -79,7 +79,7 @@ test("a second daemon on the same socket is refused", async () => {
   const again = Bun.spawn([berth, "daemon", "--host", engine.host, ...rootFlags(`${engine.directory}/other`)], {
     stdout: "ignore",
     stderr: "pipe",
-    timeout: 30_000,
+    timeout: 30_000 * patience,
   });
   expect(await again.exited).toBe(1);
   expect(await new Response(again.stderr).text()).toContain("another process serves it");

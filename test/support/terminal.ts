@@ -1,5 +1,5 @@
 import { berth, cliEnv } from "./engine.ts";
-import { until } from "./until.ts";
+import { patience, until } from "./until.ts";
 
 export interface Screen extends AsyncDisposable {
   /** Everything that has been written to it. */
@@ -17,7 +17,7 @@ export function onTerminal(which: "berth" | "docker", host: string, argv: readon
   let text = "";
   const child = Bun.spawn([which === "berth" ? berth : "docker", ...argv], {
     env: { ...cliEnv(host), TERM: "xterm" },
-    timeout: 30_000,
+    timeout: 30_000 * patience,
     killSignal: "SIGKILL",
     terminal: { cols: 111, rows: 33, data: (_, chunk) => (text += Buffer.from(chunk).toString()) },
   });
