@@ -134,6 +134,7 @@ test("many things at once", async () => {
 describe("paths that lead out", () => {
   test("stay in the root", async () => {
     expect(await ran({ WorkingDir: `${dots}${outside}` })).toEqual(well);
+    expect(await ran({ Volumes: { "../x": {} } })).toEqual(well);
     expect(await ran({}, { Tmpfs: { [`${dots}${outside}`]: "" } })).toEqual(well);
     expect(await ran({}, { Binds: [`/tmp:${dots}${outside}`] })).toEqual(well);
     expect(await ran({}, { ReadonlyPaths: [`${dots}/tmp`], MaskedPaths: [`${dots}${outside}`] })).toEqual(well);
@@ -148,7 +149,6 @@ describe("paths that lead out", () => {
   test("or are refused", async () => {
     expect(await ran({ User: "../../etc/passwd" })).toEqual(failure(400, "unable to find user"));
     expect(await ran({}, { Tmpfs: { "../x": "" } })).toEqual(refusal("mount path must be absolute"));
-    expect(await ran({ Volumes: { "../x": {} } })).toEqual(refusal("mount path must be absolute"));
     const device = { PathOnHost: "/dev/../etc", PathInContainer: "/dev/x", CgroupPermissions: "rwm" };
     expect(await ran({}, { Devices: [device] })).toEqual(failure(400, "not a device node"));
     const before = readFileSync("/proc/sys/kernel/hostname", "utf8");
@@ -204,7 +204,7 @@ describe("an image's configuration", () => {
     expect(await run({ Cmd: ["a\0"] })).toEqual(refusal("Cmd must not hold a NUL byte"));
     expect(await run({ WorkingDir: "relative" })).toEqual(refusal("needs to be an absolute path"));
     expect(await run({ StopSignal: "NOPE" })).toEqual(refusal("invalid signal: NOPE"));
-    expect(await run({ Volumes: { "../../x": {} } })).toEqual(refusal("mount path must be absolute"));
+    expect(await run({ Volumes: { "../../x": {} } })).toEqual(well);
     expect(await run({ User: "../../etc/shadow" })).toEqual(failure(400, "unable to find user"));
     expect(await run({ User: "99999999999" })).toEqual(failure(400, "must be in range 0-2147483647"));
     expect(await run({ Env: [`A=${megabyte}`] })).toMatchObject({
