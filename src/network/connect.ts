@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Query, Tx } from "../db/mod.ts";
-import { EngineError, wrap } from "../errors/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import type { EndpointConfig } from "../wire/mod.ts";
 import { formatAddress, macOf, parseAddress } from "./address.ts";
 import { claimSix, takeSix } from "./address-pool.ts";
@@ -8,7 +8,7 @@ import { parseAddress6 } from "./address6.ts";
 import { type Context, kernelNames, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
-import { forgetFlows } from "./live-ports.ts";
+import { forgetFlows, reservePorts } from "./live-ports.ts";
 import { changePorts } from "./nat.ts";
 import type { Endpoint, EndpointRequest } from "./network.ts";
 import { type PortWish, type PublishedPort, portWishes } from "./ports.ts";
@@ -58,7 +58,7 @@ function claim(
   const address6 = wantedAddress6(network, request.config ?? {});
   const wishes = wantedPorts(network, request);
   const endpointId = randomBytes(32).toString("hex");
-  const ports = reserve(context, { endpointId, request, wishes });
+  const ports = reservePorts(context, { id: endpointId, name: request.name }, wishes);
   undo.defer(() => context.hostPorts.release(endpointId));
   const row = insert(context, { endpointId, network, request, address, address6, ports });
   undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
@@ -123,18 +123,6 @@ function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish
     throw new EngineError("invalid", `ports cannot be published on internal network ${network.name}`);
   }
   return wishes;
-}
-
-function reserve(
-  context: Context,
-  want: { endpointId: string; request: EndpointRequest; wishes: readonly PortWish[] },
-): PublishedPort[] {
-  try {
-    return context.hostPorts.reserve(want.endpointId, want.wishes);
-  } catch (err) {
-    const endpoint = `endpoint ${want.request.name} (${want.endpointId})`;
-    throw wrap(err, `driver failed programming external connectivity on ${endpoint}`);
-  }
 }
 
 interface NewEndpoint {

@@ -3,7 +3,7 @@ import type { PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { findNetwork } from "./inspect.ts";
 import { changePorts } from "./nat.ts";
-import { type PublishedPort, portWishes, toPortMap } from "./ports.ts";
+import { type PortWish, type PublishedPort, portWishes, toPortMap } from "./ports.ts";
 import { type BridgeSettings, deletePorts, type EndpointRow, endpointsOf, insertPorts, portsOf } from "./table.ts";
 import { forgetUdp, forgetUdpOf } from "./tools.ts";
 
@@ -12,7 +12,7 @@ export async function publishPorts(context: Context, holder: string, ports: Port
   return await context.locks.run(`holder:${holder}`, async () => {
     await using undo = new AsyncDisposableStack();
     const { endpoint, bridge } = publishingEndpoint(context, holder);
-    const fresh = reserve(context, endpoint, portWishes(ports, bridge));
+    const fresh = reservePorts(context, endpoint, portWishes(ports, bridge));
     undo.defer(() => context.hostPorts.release(endpoint.id, fresh));
     context.db.write((tx) => insertPorts(tx, endpoint.id, fresh));
     undo.defer(() => context.db.write((tx) => deletePorts(tx, fresh)));
@@ -49,11 +49,16 @@ function publishingEndpoint(context: Context, holder: string): { endpoint: Endpo
   throw new EngineError("conflict", "no network of the container leads outside: its ports cannot be published");
 }
 
-function reserve(context: Context, endpoint: EndpointRow, wishes: ReturnType<typeof portWishes>): PublishedPort[] {
+/** All or none, besides what the endpoint has; Docker's words for the endpoint stand before what was in the way. */
+export function reservePorts(
+  context: Context,
+  { id, name }: Pick<EndpointRow, "id" | "name">,
+  wishes: readonly PortWish[],
+): PublishedPort[] {
   try {
-    return context.hostPorts.reserve(endpoint.id, wishes);
+    return context.hostPorts.reserve(id, wishes);
   } catch (err) {
-    throw wrap(err, `driver failed programming external connectivity on endpoint ${endpoint.name} (${endpoint.id})`);
+    throw wrap(err, `driver failed programming external connectivity on endpoint ${name} (${id})`);
   }
 }
 

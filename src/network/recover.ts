@@ -23,7 +23,6 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   mkdirSync(netnsDirectory(context.config), { recursive: true, mode: 0o711 });
   const { db } = context;
   await context.spare.close();
-  context.host.net.removeNamespace(`${netnsDirectory(context.config)}/+names`);
   await ensureBridges(context, db.read(networks));
   await settleCollision(context);
   await applyTable(context);
