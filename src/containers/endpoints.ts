@@ -56,6 +56,11 @@ export function portSummaries(ctx: Context, row: Row): PortSummary[] {
   });
 }
 
+/** What is published now; nothing while it does not run. */
+export function publishedPorts(ctx: Context, row: Row): PortMap {
+  return bindingsOf(liveEndpoints(ctx, row));
+}
+
 function liveEndpoints(ctx: Context, row: Row): readonly Endpoint[] {
   return isLive(row.phase) ? ctx.networks.endpoints(row.id) : [];
 }
@@ -64,7 +69,11 @@ function liveEndpoints(ctx: Context, row: Row): readonly Endpoint[] {
 function portsOf(row: Row, live: readonly Endpoint[]): PortMap {
   if (live.length === 0) return {};
   const exposed = Object.keys(row.config.ExposedPorts ?? {}).map((port) => [port, null]);
-  return Object.assign(Object.fromEntries(exposed), ...live.map((endpoint) => endpoint.ports)) as PortMap;
+  return { ...Object.fromEntries(exposed), ...bindingsOf(live) };
+}
+
+function bindingsOf(live: readonly Endpoint[]): PortMap {
+  return Object.assign({}, ...live.map((endpoint) => endpoint.ports)) as PortMap;
 }
 
 function namesOf(row: Row, endpoint: Endpoint): readonly string[] | null {

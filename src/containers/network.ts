@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { isKind } from "../errors/mod.ts";
 import type { EndpointRequest } from "../network/mod.ts";
 import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
-import type { EndpointConfig, PortBinding, PortMap } from "../wire/mod.ts";
+import { type EndpointConfig, fullPort, type PortBinding, type PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { hostGateway, refreshHosts, refreshLinkers } from "./links/hosts.ts";
 import { resolverLinks } from "./links/links.ts";
@@ -118,12 +118,11 @@ export function endpointRequest(
 /** What is to be published: the bindings, and with `-P` every exposed port that has none. */
 export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostConfig">): PortMap {
   const ports: Record<string, readonly PortBinding[]> = {};
-  const full = (port: string) => (port.includes("/") ? port.toLowerCase() : `${port}/tcp`);
   for (const [port, bindings] of Object.entries(hostConfig.PortBindings)) {
-    if (bindings && bindings.length > 0) ports[full(port)] = bindings;
+    if (bindings && bindings.length > 0) ports[fullPort(port)] = bindings;
   }
   if (!hostConfig.PublishAllPorts) return ports;
-  for (const port of Object.keys(config.ExposedPorts ?? {})) ports[full(port)] ??= [{ HostIp: "", HostPort: "" }];
+  for (const port of Object.keys(config.ExposedPorts ?? {})) ports[fullPort(port)] ??= [{ HostIp: "", HostPort: "" }];
   return ports;
 }
 

@@ -1,6 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import type { PortBinding, PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
+import { publishedPorts } from "./endpoints.ts";
 import { publishing } from "./event.ts";
 import { networkModeOf } from "./modes.ts";
 import { resolve } from "./refs.ts";
@@ -42,7 +43,7 @@ export async function unpublishPort(ctx: Context, ref: string, wanted: HostPort)
   const { id } = resolve(ctx.table, ref);
   await ctx.locks.run(id, async () => {
     const row = requirePublishing(ctx, id);
-    const live = select(livePorts(ctx, row), (binding) => isWanted(binding, wanted), wanted.protocol);
+    const live = select(publishedPorts(ctx, row), (binding) => isWanted(binding, wanted), wanted.protocol);
     const stored = select(
       row.hostConfig.PortBindings,
       (binding, port) => means(binding, { port, live, wanted }),
@@ -93,11 +94,6 @@ function save(ctx: Context, row: Row, { ports, action, changed }: Saved): void {
     (bindings ?? []).map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}->${port}`),
   );
   ctx.table.update(row.id, { config, hostConfig }, publishing(ctx, { action, attributes: { ports: text.join(",") } }));
-}
-
-function livePorts(ctx: Context, row: Row): PortMap {
-  if (!isLive(row.phase)) return {};
-  return Object.assign({}, ...ctx.networks.endpoints(row.id).map((endpoint) => endpoint.ports)) as PortMap;
 }
 
 function isWanted({ HostIp, HostPort }: PortBinding, { port, address }: HostPort): boolean {

@@ -76,18 +76,23 @@ const healthcheck: Decode<HealthConfig> = (json, path) => {
   };
 };
 
-/** `POST /containers/{id}/update`: only what was sent. */
+/** A key of PortMap or ExposedPorts as the engine keeps it: ports without a protocol are tcp. */
+export function fullPort(port: string): string {
+  return port.includes("/") ? port.toLowerCase() : `${port}/tcp`;
+}
+
 /** `POST /containers/ID/publish`: `{"PortBindings": …}` as in HostConfig; ports without a protocol are tcp. Throws "invalid" when there are none. */
 export const decodePortBindings: Decode<PortMap> = (json, path) => {
   const ports = Object.entries(new Fields(json, path).get("PortBindings", portMap, {}));
   const full = ports.map(([port, bindings]) => [
-    port.includes("/") ? port.toLowerCase() : `${port}/tcp`,
+    fullPort(port),
     bindings?.length ? bindings : [{ HostIp: "", HostPort: "" }],
   ]);
   if (full.length === 0) throw new EngineError("invalid", "PortBindings is required, with one port at least");
   return Object.fromEntries(full);
 };
 
+/** `POST /containers/{id}/update`: only what was sent. */
 export const decodeUpdate: Decode<UpdateBody> = (json, path) => {
   const fields = new Fields(json ?? {}, path);
   return { ...partial(fields, resourceTable), ...fields.maybe("RestartPolicy", restartPolicy) };

@@ -9,6 +9,7 @@ export {
   decodeExecStart,
   decodePortBindings,
   decodeUpdate,
+  fullPort,
 } from "./decode-container.ts";
 export { decodeHostConfig, noLimits } from "./decode-host-config.ts";
 export {
