@@ -7,6 +7,7 @@ export {
   decompress,
   sniff,
 } from "./compression.ts";
+export { fromDescriptor, writePiece } from "./descriptor.ts";
 export { DetachFilter, parseDetachKeys } from "./detach.ts";
 export { type FramePiece, type FrameStream, frame, frameHeader, readFrameRuns, readFrames } from "./frames.ts";
 export type * from "./stream.ts";

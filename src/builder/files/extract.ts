@@ -1,7 +1,7 @@
-import { closeSync, constants, ftruncateSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
 import type { JobContext } from "../../host/mod.ts";
-import type { TarHeader, TarSink } from "../../stream/mod.ts";
+import { type TarHeader, type TarSink, writePiece } from "../../stream/mod.ts";
 import { makeDevice, setTimes, setXattr } from "./attributes.ts";
 import * as fs from "./fs.ts";
 import { makeDirectory, type Owner } from "./place.ts";
@@ -26,7 +26,7 @@ export class Extractor implements TarSink {
   /** Resolved directories; forgotten whenever a symlink comes or a name is replaced. */
   readonly #parents = new Map<string, string>();
   readonly #directories: { path: string; mtime: bigint }[] = [];
-  #file: { fd: number; size: number; position: number } | undefined;
+  #file: { fd: number; size: number; at: number } | undefined;
   #current: { path: string; header: TarHeader } | undefined;
 
   constructor(options: ExtractOptions) {
@@ -45,17 +45,11 @@ export class Extractor implements TarSink {
   }
 
   data(piece: Uint8Array): void {
-    if (!this.#file) return;
-    let rest = piece;
-    while (rest.length > 0) {
-      const wrote = writeSync(this.#file.fd, rest, 0, rest.length, this.#file.position);
-      this.#file.position += wrote;
-      rest = rest.subarray(wrote);
-    }
+    if (this.#file) writePiece(this.#file, piece);
   }
 
   hole(length: number): void {
-    if (this.#file) this.#file.position += length;
+    if (this.#file) this.#file.at += length;
   }
 
   end(): void {
@@ -64,7 +58,7 @@ export class Extractor implements TarSink {
     this.#file = undefined;
     if (!current) return;
     if (file) {
-      ftruncateSync(file.fd, file.position);
+      ftruncateSync(file.fd, file.at);
       closeSync(file.fd);
     }
     this.#attributes(current);
@@ -97,7 +91,7 @@ export class Extractor implements TarSink {
     switch (header.type) {
       case "file": {
         const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-        this.#file = { fd: fs.open(path, flags), size: Number(header.size), position: 0 };
+        this.#file = { fd: fs.open(path, flags), size: Number(header.size), at: 0 };
         break;
       }
       case "directory":

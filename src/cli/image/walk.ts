@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { lstatSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { ignoreMatcher } from "../../patterns/mod.ts";
-import { fromBuffer, type TarEntry, type TarHeader } from "../../stream/mod.ts";
+import { fromBuffer, fromDescriptor, type TarEntry, type TarHeader } from "../../stream/mod.ts";
 
 export interface WalkOptions {
   /** Of an ignore file. */
@@ -88,16 +88,5 @@ function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
 
 /** As many bytes as were announced, or fewer when the file has shrunk since: the archive's writer tells then. */
 async function* wholeFile(path: Buffer, size: bigint): AsyncGenerator<Uint8Array> {
-  const fd = openSync(path, "r"); // a stream would not take a name that is no text
-  try {
-    for (let left = Number(size); left > 0; ) {
-      const piece = Buffer.allocUnsafe(Math.min(left, 1 << 18));
-      const count = readSync(fd, piece);
-      if (count === 0) return;
-      left -= count;
-      yield piece.subarray(0, count);
-    }
-  } finally {
-    closeSync(fd);
-  }
+  yield* fromDescriptor(openSync(path, "r"), Number(size)); // a stream would not take a name that is no text
 }

@@ -12,7 +12,6 @@ import {
   rmdirSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { EngineError, type ErrorKind } from "../../errors/mod.ts";
 import {
@@ -26,7 +25,7 @@ import {
   walk,
   withFileIds,
 } from "../../host/mod.ts";
-import type { TarHeader, TarSink } from "../../stream/mod.ts";
+import { type TarHeader, type TarSink, writePiece } from "../../stream/mod.ts";
 import { describe, existed } from "../jobs/failures.ts";
 import { isOverlayXattr } from "../jobs/overlay.ts";
 import type { Owners } from "../jobs/owners.ts";
@@ -252,11 +251,7 @@ export class Extractor implements TarSink {
     const file = this.#file;
     if (!file) return;
     try {
-      for (let put = 0; put < piece.length; ) {
-        const count = writeSync(file.fd, piece, put, piece.length - put, file.at);
-        put += count;
-        file.at += count;
-      }
+      writePiece(file, piece);
     } catch (err) {
       throw explain(err, file.name.toString("latin1"));
     }

@@ -13,11 +13,10 @@ import {
   rmSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
 import { makeNode, setTimes, setXattr } from "../../host/mod.ts";
-import type { TarHeader, TarSink } from "../../stream/mod.ts";
+import { type TarHeader, type TarSink, writePiece } from "../../stream/mod.ts";
 import { describe, existed } from "./failures.ts";
 import { isOverlayXattr, makeOpaque, metaPrefix, opaqueName, whiteout, whiteoutPrefix } from "./overlay.ts";
 import { baseOf, fsPath, join, type LayerPath, layerPath, parentOf, show } from "./paths.ts";
@@ -103,11 +102,7 @@ export class Unpacker implements TarSink {
     const file = this.#file;
     if (!file) return;
     try {
-      for (let put = 0; put < piece.length; ) {
-        const count = writeSync(file.fd, piece, put, piece.length - put, file.at);
-        put += count;
-        file.at += count;
-      }
+      writePiece(file, piece);
     } catch (err) {
       throw describe(err, file.path);
     }

@@ -1,15 +1,5 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-} from "node:fs";
-import { fromBuffer, type TarEntry, type TarHeader } from "../../../stream/mod.ts";
+import { type BigIntStats, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
+import { fromBuffer, fromDescriptor, type TarEntry, type TarHeader } from "../../../stream/mod.ts";
 
 /**
  * A local file or directory as an archive has it, its names beginning with `name`: with owners by number, times in whole
@@ -100,19 +90,5 @@ function deviceParts(device: bigint): { readonly major: number; readonly minor: 
 function fileEntry(path: Buffer, base: TarHeader): TarEntry {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const size = fstatSync(fd, { bigint: true }).size;
-  return { header: { ...base, size }, content: contentOf(fd, Number(size)) };
-}
-
-async function* contentOf(fd: number, size: number): AsyncGenerator<Uint8Array> {
-  try {
-    for (let left = size; left > 0; ) {
-      const piece = Buffer.alloc(Math.min(left, 1 << 18));
-      const count = readSync(fd, piece);
-      if (count === 0) return;
-      left -= count;
-      yield piece.subarray(0, count);
-    }
-  } finally {
-    closeSync(fd);
-  }
+  return { header: { ...base, size }, content: fromDescriptor(fd, Number(size)) };
 }

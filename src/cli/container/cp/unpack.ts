@@ -11,10 +11,9 @@ import {
   openSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { EngineError } from "../../../errors/mod.ts";
-import type { TarHeader, TarSink } from "../../../stream/mod.ts";
+import { type TarHeader, type TarSink, writePiece } from "../../../stream/mod.ts";
 import type { Plan } from "./paths.ts";
 import { renamed } from "./rename.ts";
 
@@ -128,13 +127,7 @@ export class LocalUnpacker implements TarSink {
   }
 
   data(piece: Uint8Array): void {
-    const file = this.#file;
-    if (!file) return;
-    for (let put = 0; put < piece.length; ) {
-      const count = writeSync(file.fd, piece, put, piece.length - put, file.at);
-      put += count;
-      file.at += count;
-    }
+    if (this.#file) writePiece(this.#file, piece);
   }
 
   hole(length: number): void {
