@@ -40,9 +40,9 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
   const { row, restartCount } = attempt;
   const phase = transition(row.phase, "start", row);
   try {
-    const pid = await launch(ctx, row);
+    const { pid, started: at } = await launch(ctx, row);
     const clean = { exitCode: 0, error: "", oomKilled: false, stoppedByUser: false, finished: row.finished };
-    const patch = { phase, pid, started: instant(), restartCount, ...clean };
+    const patch = { phase, pid, started: at, restartCount, ...clean };
     const started = publishing(ctx, { action: "start" });
     const after = ctx.table.update(row.id, patch, (tx, running) => {
       tx.afterCommit(() => tellVolumes(ctx, row, "mount"));
@@ -56,7 +56,13 @@ export async function startLocked(ctx: Context, attempt: { row: Row; restartCoun
   }
 }
 
-async function launch(ctx: Context, row: Row): Promise<number> {
+interface Launched {
+  readonly pid: number;
+  /** Before the process's first instruction: who asks for the log since then misses nothing of it. */
+  readonly started: string;
+}
+
+async function launch(ctx: Context, row: Row): Promise<Launched> {
   ctx.runtime.expect();
   const paths = pathsOf(ctx.config, row.id);
   await using undo = new AsyncDisposableStack();
@@ -84,9 +90,10 @@ async function launch(ctx: Context, row: Row): Promise<number> {
   };
   const [pid] = await settleAll([prepareTask(ctx, { row, bundle }), connectNetwork(ctx, row)]);
   await ctx.userns.unstage(paths.staged);
+  const started = instant();
   await ctx.runtime.start(row.id);
   undo.move();
-  return pid;
+  return { pid, started };
 }
 
 /** After a failure, whose reason is the one to tell. */

@@ -2,23 +2,21 @@ import { closeSync, fstatSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import { errnoName } from "./errno.ts";
 import type { Graft } from "./host.ts";
-import { errno, libc } from "./libc.ts";
+import { errno } from "./libc.ts";
+import {
+  AT_RECURSIVE,
+  type MountAttributeCall,
+  MS_PRIVATE,
+  moveMount,
+  OPEN_TREE_CLONE,
+  openTree,
+  setMountAttributes,
+} from "./mount-calls.ts";
 import { makeFile, openBelow, rooted } from "./rooted.ts";
-import { scratchPath, scratchWords } from "./scratch.ts";
 import type { Owner } from "./users/id-map.ts";
 
-/** The same numbers on every architecture; Linux 5.2, 5.2 and 5.12. */
-const SYS = { open_tree: 428, move_mount: 429, mount_setattr: 442 } as const;
-const AT_FDCWD = -100;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-const OPEN_TREE_CLONE = 1;
-const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
-const MOVE_MOUNT_EMPTY_PATHS = 0x04 | 0x40;
-const MOUNT_ATTR_RDONLY = 1n;
-const MS_PRIVATE = 1n << 18n;
-const attrSize = 32;
+const MOUNT_ATTR_RDONLY = 1;
 
 /**
  * The targets are found by the kernel from the open root and mounted on by descriptor, so that no symlink leads out,
@@ -32,13 +30,13 @@ export function graft(root: string, all: readonly Graft[], { owner }: { readonly
     for (const what of all) {
       const tree = copyTree(what);
       trees.push({ tree, what });
-      setAttributes(tree, { what, words: [0n, 0n, MS_PRIVATE], flags: AT_RECURSIVE });
+      setAttributes(tree, { what, words: [0, 0, MS_PRIVATE], flags: AT_RECURSIVE });
       if (fstatSync(tree).isDirectory()) rooted(root).mkdirs(what.destination, { mode: 0o755, ...owner });
       else makeFile(root, what.destination, owner);
       attach(tree, { root, what });
     }
     for (const { tree, what } of trees) {
-      if (what.readOnly) setAttributes(tree, { what, words: [MOUNT_ATTR_RDONLY], flags: 0 });
+      if (what.readOnly) setAttributes(tree, { what, words: [MOUNT_ATTR_RDONLY] });
     }
   } finally {
     for (const { tree } of trees) closeSync(tree);
@@ -46,37 +44,22 @@ export function graft(root: string, all: readonly Graft[], { owner }: { readonly
 }
 
 function copyTree(what: Graft): number {
-  const flags = OPEN_TREE_CLONE | O_CLOEXEC | (what.recursive ? AT_RECURSIVE : 0);
-  return descriptor(what, "open_tree", () =>
-    libc.syscall(SYS.open_tree, AT_FDCWD, scratchPath(what.source), flags, 0, 0, 0),
-  );
+  const flags = OPEN_TREE_CLONE | (what.recursive ? AT_RECURSIVE : 0);
+  return descriptor(what, "open_tree", () => openTree(what.source, flags));
 }
 
-interface Setting {
-  readonly what: Graft;
-  /** To set, to clear, propagation. */
-  readonly words: readonly bigint[];
-  readonly flags: number;
-}
-
-function setAttributes(tree: number, { what, words, flags }: Setting): void {
-  const attributes = scratchWords(words);
-  descriptor(what, "mount_setattr", () =>
-    libc.syscall(SYS.mount_setattr, tree, scratchPath(""), AT_EMPTY_PATH | flags, attributes, attrSize, 0),
-  );
+function setAttributes(tree: number, { what, ...how }: MountAttributeCall & { readonly what: Graft }): void {
+  descriptor(what, "mount_setattr", () => setMountAttributes(tree, how));
 }
 
 function attach(tree: number, { root, what }: { root: string; what: Graft }): void {
-  const directory = descriptor(what, "open", () => rootDescriptor(root));
+  const directory = descriptor(what, "open", () => openTree(root, 0));
   try {
     const target = openBelow(directory, what.destination, O_PATH);
     if (target < 0) throw failure(what, "open", -target);
     try {
       if (fstatSync(target).isDirectory() !== fstatSync(tree).isDirectory()) throw failure(what, "move_mount", 20);
-      const nothing = scratchPath("");
-      descriptor(what, "move_mount", () =>
-        libc.syscall(SYS.move_mount, tree, nothing, target, nothing, MOVE_MOUNT_EMPTY_PATHS, 0),
-      );
+      descriptor(what, "move_mount", () => moveMount(tree, target));
     } finally {
       closeSync(target);
     }
@@ -85,13 +68,9 @@ function attach(tree: number, { root, what }: { root: string; what: Graft }): vo
   }
 }
 
-function rootDescriptor(root: string): bigint | number {
-  return libc.syscall(SYS.open_tree, AT_FDCWD, scratchPath(root), O_CLOEXEC, 0, 0, 0);
-}
-
 /** What a system call returned, which must not be -1. */
-function descriptor(what: Graft, step: string, call: () => bigint | number): number {
-  const result = Number(call());
+function descriptor(what: Graft, step: string, call: () => number): number {
+  const result = call();
   if (result < 0) throw failure(what, step, errno());
   return result;
 }

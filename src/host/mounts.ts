@@ -6,16 +6,10 @@ import { graft } from "./graft.ts";
 import type { Mount, MountInfo, Mounts } from "./host.ts";
 import { cString, errno, libc } from "./libc.ts";
 import { bindMapped } from "./mapped-mount.ts";
-import { bindAttributes, type MountAttributes, type MountWords, MS, parseMountOptions } from "./mount-options.ts";
+import { AT_RECURSIVE, setMountAttributes } from "./mount-calls.ts";
+import { bindAttributes, type MountWords, MS, parseMountOptions } from "./mount-options.ts";
 import { compactOverlay } from "./overlay-data.ts";
-import { scratchPath, scratchWords } from "./scratch.ts";
 
-/** Same number on every architecture (it came after the tables were unified). */
-const SYS_mount_setattr = 442;
-/** MOUNT_ATTR_SIZE_VER0: set, clear, propagation, userns_fd. */
-const attrSize = 32;
-const AT_FDCWD = -100;
-const AT_RECURSIVE = 0x8000;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const CLONE_FS = 0x200;
@@ -63,8 +57,9 @@ function bind(what: Mount, { target, words, fail }: MountCall): void {
   const recursive = (words.flags & MS.REC) !== 0;
   if (!remount) call([what.source, target, "none", MS.BIND | (recursive ? MS.REC : 0), ""], fail);
   if (attributes.set === 0 && attributes.clear === 0) return;
-  const code = setAttributes(target, { attributes, recursive });
-  if (code === 0) return;
+  const flags = recursive ? AT_RECURSIVE : 0;
+  if (setMountAttributes(target, { words: [attributes.set, attributes.clear], flags }) === 0) return;
+  const code = errno();
   if (!remount) libc.umount2(cString(target), MNT_DETACH | UMOUNT_NOFOLLOW);
   throw fail("mount_setattr", code);
 }
@@ -115,14 +110,6 @@ function call(args: MountArguments, fail: MountCall["fail"]): void {
 export function rawMount([source, target, type, flags, data]: MountArguments): number {
   const dataBytes = cString(data);
   return libc.mount(cString(source), cString(target), cString(type), flags, dataBytes) === 0 ? 0 : errno();
-}
-
-/** mount_setattr(2), in Linux since 5.12: only what is named changes, and with AT_RECURSIVE in every mount below, all or nothing. */
-function setAttributes(target: string, how: { attributes: MountAttributes; recursive: boolean }): number {
-  const attr = scratchWords([how.attributes.set, how.attributes.clear]);
-  const flags = how.recursive ? AT_RECURSIVE : 0;
-  const result = libc.syscall(SYS_mount_setattr, AT_FDCWD, scratchPath(target), flags, attr, attrSize, 0);
-  return Number(result) === 0 ? 0 : errno();
 }
 
 function mountError(what: Mount, at: { target: string; step: string; code: number }): EngineError {

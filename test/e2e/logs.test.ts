@@ -23,6 +23,16 @@ beforeAll(async () => {
 });
 afterAll(() => engine[Symbol.asyncDispose]());
 
+test("nothing that a container writes is older than its start", async () => {
+  for (let i = 0; i < 10; i++) {
+    const name = `first-words-${i}`;
+    await engine.ok("run", "-d", "--name", name, "busybox", "echo", "line");
+    await engine.ok("wait", name);
+    const since = await engine.ok("inspect", "-f", "{{.State.StartedAt}}", name);
+    expect((await engine.docker("logs", "--since", since.trim(), name)).stdout).toBe("line\n");
+  }
+});
+
 describe.each(["docker", "berth"] as const)("%s logs", (which) => {
   const logs = (...argv: string[]) => cli(which, engine.host, ["logs", ...argv]);
 
