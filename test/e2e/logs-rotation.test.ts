@@ -44,7 +44,9 @@ describe.each(["docker", "berth"] as const)("%s logs", (which) => {
     expect((await logs("-t", "--until", since)) === `${before}\n`).toBe(true);
     await until("all but the newest are packed", async () => {
       const found = await segments(name);
-      return found.filter((one) => /\.\d+$/.test(one)).length === 0;
+      const plain = found.filter((one) => /\.\d+$/.test(one)).length;
+      // Where the end came in the middle of a rotation there is no current segment, and the newest is a plain one.
+      return plain === (found.includes("container.log") ? 0 : 1);
     });
     expect((await logs()) === lines(3000)).toBe(true);
   });
