@@ -127,7 +127,8 @@ describe("versions", () => {
 
 describe("system", () => {
   test("ping by GET and HEAD, with the headers that clients negotiate by", async () => {
-    await using a = await api();
+    let greetings = 0;
+    await using a = await api({ system: { greeted: () => void greetings++ } });
     for (const [method, text] of [
       ["GET", "OK"],
       ["HEAD", ""],
@@ -143,6 +144,7 @@ describe("system", () => {
         "cache-control": "no-cache, no-store, must-revalidate",
       });
     }
+    expect(greetings).toBe(2);
   });
 
   test("version and info", async () => {

@@ -53,7 +53,7 @@ function shouting(): Partial<Containers> {
 }
 
 describe.skipIf(!existsSync(dockerCli))("the real docker CLI", () => {
-  const system = { version: () => versionFacts, info: async () => systemFacts };
+  const system = { greeted: () => undefined, version: () => versionFacts, info: async () => systemFacts };
 
   test("version, info, ps", async () => {
     await using a = await api({ system, containers: shouting() });

@@ -7,6 +7,8 @@ import { apiVersion } from "./version.ts";
 
 /** What the daemon knows about itself and the host. */
 export interface SystemService {
+  /** A client has said hello: it will want something in a moment. Costs next to nothing, and never fails. */
+  greeted(): void;
   version(): VersionFacts;
   info(): Promise<SystemFacts>;
   /** Only the parts that are asked for. */
@@ -25,8 +27,8 @@ export function apiHeaders(serverVersion: string): Headers {
 
 export function systemRoutes(system: SystemService): Route[] {
   return [
-    { method: "GET", path: "/_ping", handle: ping },
-    { method: "HEAD", path: "/_ping", handle: ping },
+    { method: "GET", path: "/_ping", handle: () => ping(system) },
+    { method: "HEAD", path: "/_ping", handle: () => ping(system) },
     { method: "GET", path: "/version", handle: () => json(systemVersion(system.version())) },
     { method: "GET", path: "/info", handle: async () => json(systemInfo(await system.info())) },
     {
@@ -38,7 +40,8 @@ export function systemRoutes(system: SystemService): Route[] {
 }
 
 /** `Builder-Version: 1` tells the CLI to use the classic builder. */
-function ping(): Reply {
+function ping(system: SystemService): Reply {
+  system.greeted();
   const headers = {
     "Builder-Version": "1",
     "Cache-Control": "no-cache, no-store, must-revalidate",

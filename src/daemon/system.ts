@@ -13,6 +13,7 @@ type Facts = Awaited<ReturnType<SystemService["info"]>>;
 /** What `version`, `info` and `system df` tell. */
 export function createSystemService(engine: Engine, config: DaemonConfig): SystemService {
   return {
+    greeted: () => engine.runtime.expect(),
     version: () => ({
       version,
       gitCommit: commit,

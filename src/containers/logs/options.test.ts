@@ -82,8 +82,13 @@ test("journald: with a socket and journalctl, without what conmon does not write
 test("how a log is kept", () => {
   const kept = (Type: string, Config: LogConfig["Config"]) => rotationOf({ Type, Config });
   const usual = { maxSize: 20_000_000, files: 5, compress: true };
-  expect(kept("json-file", {})).toEqual(usual);
-  expect(kept("local", {})).toEqual(usual);
+  const unsaid = { ...usual, files: 50, disk: 100_000_000 };
+  for (const type of ["json-file", "local"]) {
+    expect(kept(type, {})).toEqual(unsaid);
+    expect(kept(type, { compress: "true" })).toEqual(unsaid);
+    expect(kept(type, { compress: "false" })).toEqual({ ...usual, compress: false });
+    expect(kept(type, { "max-file": "5" })).toEqual(usual);
+  }
   expect(kept("json-file", { "max-size": "10m" })).toEqual({ maxSize: 10_000_000, files: 1, compress: false });
   expect(kept("local", { "max-size": "10m" })).toEqual({ maxSize: 10_000_000, files: 5, compress: true });
   expect(kept("json-file", { "max-file": "3", compress: "false" })).toEqual({ ...usual, files: 3, compress: false });

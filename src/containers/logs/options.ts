@@ -11,9 +11,13 @@ export interface Rotation {
   readonly maxSize: number;
   readonly files: number;
   readonly compress: boolean;
+  /** Bytes on disk that closed segments may take, packed as they are; without, only their number and plain size count. */
+  readonly disk?: number;
 }
 
-export const defaultRotation: Rotation = { maxSize: 20_000_000, files: 5, compress: true };
+const usual = { maxSize: 20_000_000, files: 5, compress: true } satisfies Rotation;
+/** What nobody said anything about: five times 20 MB of disk, which packed is several times that of text. */
+const unsaid: Rotation = { ...usual, files: 50, disk: usual.files * usual.maxSize };
 
 type Driver = "json-file" | "local" | "journald" | "none";
 
@@ -100,14 +104,15 @@ function checkKnown(driver: Driver, options: LogConfig["Config"]): void {
 }
 
 /**
- * How a log is kept. As in Docker a json-file log with `max-size` and without `max-file` is one file; otherwise what is not
- * said is five files of 20 MB. Rotated files are packed unless there are none. Throws "invalid".
+ * How a log is kept. As in Docker a json-file log with `max-size` and without `max-file` is one file; otherwise the one that is
+ * not said is 20 MB, or five files. Rotated files are packed unless there are none. Throws "invalid".
  */
 export function rotationOf({ Type, Config }: LogConfig): Rotation {
   const size = Config["max-size"];
-  const maxSize = size === undefined ? defaultRotation.maxSize : parseSize(size);
+  if (size === undefined && Config["max-file"] === undefined && parseBool(Config["compress"] ?? "true")) return unsaid;
+  const maxSize = size === undefined ? usual.maxSize : parseSize(size);
   const single = Type === "json-file" && size !== undefined;
-  const files = parseFiles(Config["max-file"] ?? (single ? "1" : String(defaultRotation.files)));
+  const files = parseFiles(Config["max-file"] ?? (single ? "1" : String(usual.files)));
   const given = Config["compress"];
   const compress = given === undefined ? files > 1 : parseBool(given);
   if (compress && files < 2) {

@@ -3,16 +3,19 @@ import { gone, plainPath, type Segment, segmentsOf } from "./names.ts";
 import type { Rotation } from "./options.ts";
 import { decodeIndex, indexLength, trailerSize } from "./packed-index.ts";
 
+/** What a segment that is still to be packed counts of its size, where the disk is the measure: text shrinks to less. */
+const shrinks = 4;
+
 /**
  * The segments that go: all but the newest `files - 1` beside the current one. A segment that grew beyond its size, while
  * nobody rotated or faster than anybody looked, counts as the several that it is.
  */
-export function surplus(log: string, { maxSize, files }: Rotation): Segment[] {
+export function surplus(log: string, { maxSize, files, disk }: Rotation): Segment[] {
   const rotated = sealedSegments(log).toReversed();
-  let room = (files - 1) * maxSize;
+  let room = disk ?? (files - 1) * maxSize;
   const kept = rotated.findIndex((segment, index) => {
     if (index >= files - 1 || room <= 0) return true;
-    room -= plainSize(segment);
+    room -= disk === undefined ? plainSize(segment) : diskSize(segment);
     return false;
   });
   return kept < 0 ? [] : rotated.slice(kept).toReversed();
@@ -30,9 +33,18 @@ export function removeSegment(log: string, { path, seq }: Segment): void {
   rmSync(path, { force: true });
 }
 
+function diskSize({ path, kind }: Segment): number {
+  return fileSize(path) / (kind === "packed" ? 1 : shrinks);
+}
+
+/** 0 for what has just gone. */
+function fileSize(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 /** Bytes of plain text; 0 for what has just gone. */
 function plainSize({ path, kind }: Segment): number {
-  if (kind !== "packed") return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (kind !== "packed") return fileSize(path);
   try {
     return packedPlainSize(path);
   } catch {

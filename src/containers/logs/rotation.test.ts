@@ -275,6 +275,12 @@ describe("what is kept", () => {
     expect(await rotated([20], { ...small, files: 5 })).toEqual(["3 packed", "4 packed", "5 current"]);
   });
 
+  test("as much as the disk may hold: what is to be packed counts a quarter, what is packed its size", async () => {
+    const rotation = { ...small, files: 50, disk: Buffer.byteLength(linesFrom(0, 200)) / 2 };
+    expect(await rotated([200, 200, 200, 200], rotation)).toEqual(["3 packed", "4 packed", "5 current"]);
+    expect(await rotated([200], rotation)).toEqual(["3 packed", "4 packed", "5 packed", "6 current"]);
+  });
+
   test("what a reader has still to come to, as long as it gets on", async () => {
     const monitor = new FakeMonitor();
     for (const first of [0, 20, 40, 60]) {
