@@ -29,26 +29,43 @@ export function networkSettings(ctx: Context, row: Row): NetworkSettings {
     IPPrefixLen: onBridge?.prefixLength ?? 0,
     IPv6Gateway: onBridge?.gateway6 ?? "",
     MacAddress: onBridge?.macAddress ?? "",
-    Networks: networksOf(ctx, row),
+    Networks: networksWith(ctx, { row, live }),
   };
+}
+
+/** What the list shows: the PORTS column, and the networks by name. */
+export function networkSummary(
+  ctx: Context,
+  row: Row,
+): { readonly ports: PortSummary[]; readonly networks: Readonly<Record<string, EndpointSettings>> } {
+  const live = liveEndpoints(ctx, row);
+  return { ports: summariesOf(portsOf(row, live)), networks: networksWith(ctx, { row, live }) };
 }
 
 /** By network name. */
 export function networksOf(ctx: Context, row: Row): Readonly<Record<string, EndpointSettings>> {
+  return networksWith(ctx, { row, live: liveEndpoints(ctx, row) });
+}
+
+function networksWith(ctx: Context, { row, live }: { readonly row: Row; readonly live: readonly Endpoint[] }) {
   const found: Record<string, EndpointSettings> = {};
   const mode = networkModeOf(row.hostConfig.NetworkMode);
   if (mode.kind === "host" || mode.kind === "none") found[mode.kind] = settings({ networkId: idOf(ctx, mode.kind) });
   for (const [name, config] of wantedNetworks(row)) {
+    if (live.some(({ networkName }) => networkName === name)) continue;
     found[name] = settings({ networkId: idOf(ctx, name), config, macAddress: config.MacAddress ?? "" });
   }
-  for (const endpoint of liveEndpoints(ctx, row))
-    found[endpoint.networkName] = settings(endpoint, namesOf(row, endpoint));
+  for (const endpoint of live) found[endpoint.networkName] = settings(endpoint, namesOf(row, endpoint));
   return found;
 }
 
-/** The PORTS column. */
+/** What `ps --filter publish=` and `expose=` are about. */
 export function portSummaries(ctx: Context, row: Row): PortSummary[] {
-  return Object.entries(portsOf(row, liveEndpoints(ctx, row))).flatMap(([port, bindings]) => {
+  return summariesOf(portsOf(row, liveEndpoints(ctx, row)));
+}
+
+function summariesOf(ports: PortMap): PortSummary[] {
+  return Object.entries(ports).flatMap(([port, bindings]) => {
     const [number = "", Type = "tcp"] = port.split("/");
     const PrivatePort = Number(number);
     if (!bindings || bindings.length === 0) return [{ PrivatePort, Type }];
@@ -104,5 +121,5 @@ function settings(endpoint: Partial<Endpoint>, names: readonly string[] | null =
 
 /** "" for a network that has been removed meanwhile. */
 function idOf(ctx: Context, name: string): string {
-  return ctx.networks.list(new Map([["name", [name]]])).find((network) => network.Name === name)?.Id ?? "";
+  return ctx.networks.idOf(name) ?? "";
 }

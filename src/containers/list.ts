@@ -2,7 +2,7 @@ import type { ContainerSummary, Filters } from "../wire/mod.ts";
 import { millis } from "./clock.ts";
 import { argvOf } from "./config.ts";
 import type { Context } from "./context.ts";
-import { networksOf, portSummaries } from "./endpoints.ts";
+import { networkSummary } from "./endpoints.ts";
 import { compileFilters } from "./filters.ts";
 import { linkNames } from "./links/links.ts";
 import { mountPoints } from "./mount-points.ts";
@@ -58,6 +58,7 @@ interface Extra {
 
 async function summary(ctx: Context, row: Row, { size, names }: Extra): Promise<ContainerSummary> {
   const { hostConfig } = row;
+  const { ports, networks } = networkSummary(ctx, row);
   return {
     Id: row.id,
     Names: [`/${row.name}`, ...names],
@@ -65,7 +66,7 @@ async function summary(ctx: Context, row: Row, { size, names }: Extra): Promise<
     ImageID: row.imageId,
     Command: argvOf(row.config).map(quoted).join(" "),
     Created: Math.floor(millis(row.created) / 1000),
-    Ports: portSummaries(ctx, row),
+    Ports: ports,
     ...(size && (await sizes(ctx, row))),
     Labels: row.config.Labels,
     State: statusOf(row),
@@ -74,7 +75,7 @@ async function summary(ctx: Context, row: Row, { size, names }: Extra): Promise<
       NetworkMode: hostConfig.NetworkMode,
       ...(hostConfig.Annotations && { Annotations: hostConfig.Annotations }),
     },
-    NetworkSettings: { Networks: networksOf(ctx, row) },
+    NetworkSettings: { Networks: networks },
     Mounts: mountPoints(row),
   };
 }

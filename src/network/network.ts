@@ -16,6 +16,8 @@ export interface Networks {
   create(body: NetworkCreateBody): Promise<{ id: string; warning: string }>;
   /** By id, name or unambiguous id prefix. Throws "not-found": `network NAME not found`. */
   get(idOrName: string): NetworkInspect;
+  /** The id of the network of this name; undefined where there is none. */
+  idOf(name: string): string | undefined;
   /** Filters: name, id, driver, type, label, scope, dangling. */
   list(filter: Filters): NetworkInspect[];
   /** Throws "forbidden" for predefined ones and while endpoints are active. */

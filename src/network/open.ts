@@ -15,7 +15,7 @@ import { pruneNetworks } from "./prune.ts";
 import { recover, shutdown } from "./recover.ts";
 import { rename } from "./rename.ts";
 import { Spare } from "./spare.ts";
-import { endpointsOf, networkById, networkByName, portPublished } from "./table.ts";
+import { endpointsOf, networkById, networkByName, networkIdByName, portPublished } from "./table.ts";
 
 export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts" | "spare" | "names" | "locks"> {
   /** For the resolver, which keeps one of them: at best of no lower priority than this thread. */
@@ -47,6 +47,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   return {
     create: (body) => createNetwork(context, body),
     get: (idOrName) => db.read((q) => inspectNetwork(q, findNetwork(q, idOrName))),
+    idOf: (name) => db.read((q) => networkIdByName(q, name)),
     list: (filter) => db.read((q) => listNetworks(q, filter)),
     prune: (filter) => pruneNetworks(context, filter),
     remove: (idOrName) => removeNetwork(context, idOrName),

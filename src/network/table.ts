@@ -162,6 +162,10 @@ export function networkByName(q: Query, name: string): NetworkRow | undefined {
   return row && parseNetwork(row);
 }
 
+export function networkIdByName(q: Query, name: string): string | undefined {
+  return q.get<{ id: string }>("SELECT id FROM networks WHERE name = ?", [name])?.id;
+}
+
 export function networkById(q: Query, id: string): NetworkRow | undefined {
   const row = q.get<StoredNetwork>("SELECT body FROM networks WHERE id = ?", [id]);
   return row && parseNetwork(row);

@@ -94,8 +94,8 @@ export class FakeNetworks {
     return [...this.#connected].flatMap(([id, endpoint]) => (id === holder ? [endpoint] : []));
   }
 
-  list() {
-    return [];
+  idOf() {
+    return undefined;
   }
 
   resolver() {
