@@ -37,6 +37,8 @@ export interface Networks {
   unpublish(holder: string, ports: PortMap): Promise<void>;
   /** Where members of the network ask for names; undefined where they ask the host's resolvers, or there is no such network. */
   resolver(idOrName: string): string | undefined;
+  /** The host as members of the network see it, its gateway there; undefined where they do not, or there is no such network. */
+  hostAddress(idOrName: string): string | undefined;
   /** The holder has another name from now on. No error for one that has no endpoints. */
   rename(holder: string, name: string): Promise<void>;
   endpoints(holder: string): Endpoint[];

@@ -1,5 +1,6 @@
 import { KeyedLock } from "../async/mod.ts";
 import type { Workers } from "../host/mod.ts";
+import { formatAddress } from "./address.ts";
 import { AddressPool } from "./address-pool.ts";
 import { connect } from "./connect.ts";
 import { type Context, kernelNames, netnsDirectory } from "./context.ts";
@@ -44,6 +45,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     locks: new KeyedLock(),
   };
   await settleDefaults(context);
+  const known = (idOrName: string) => db.read((q) => networkById(q, idOrName) ?? networkByName(q, idOrName));
   return {
     create: (body) => createNetwork(context, body),
     get: (idOrName) => db.read((q) => inspectNetwork(q, findNetwork(q, idOrName))),
@@ -58,8 +60,12 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     publish: (holder, ports) => publishPorts(context, holder, ports),
     unpublish: (holder, ports) => unpublishPorts(context, holder, ports),
     resolver: (idOrName) => {
-      const network = db.read((q) => networkById(q, idOrName) ?? networkByName(q, idOrName));
+      const network = known(idOrName);
       return network && resolvesNames(network) ? resolverAddress : undefined;
+    },
+    hostAddress: (idOrName) => {
+      const { bridge, internal = true } = known(idOrName) ?? {};
+      return bridge && !internal ? formatAddress(bridge.gateway) : undefined;
     },
     rename: (holder, name) => rename(context, holder, name),
     endpoints: (holder) => db.read((q) => endpointsOf(q, holder).map((row) => toEndpoint(q, row))),

@@ -50,6 +50,18 @@ export function reservePort({ protocol, address, port }: PortRequest): Reservati
   }
 }
 
+/**
+ * Lets that many bytes wait for a socket's reader, whatever the host's limit for all programs is (SO_RCVBUFFORCE, socket(7)).
+ * Where this process may not do that (no CAP_NET_ADMIN) as many as it may.
+ */
+export function widenReceiveBuffer(socket: object, bytes: number): void {
+  const [SOL_SOCKET, SO_RCVBUF, SO_RCVBUFFORCE] = [1, 8, 33];
+  const fd = "fd" in socket && typeof socket.fd === "number" ? socket.fd : -1; // which Bun's types leave out
+  const size = new Int32Array([bytes / 2]); // the kernel doubles it, for its own accounts
+  if (socketCalls.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, ptr(size), 4) >= 0) return;
+  check(socketCalls.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, ptr(size), 4));
+}
+
 function check(result: number): void {
   if (result < 0) throw new PortError(errnoName(errno()));
 }

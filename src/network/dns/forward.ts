@@ -1,132 +1,100 @@
-import { readFileSync, statSync } from "node:fs";
-import { isIP } from "node:net";
-import { messages, withLength } from "./stream.ts";
+import { port as usualPort } from "./answerer.ts";
+import { codeOf, codes } from "./message.ts";
+import { defaultPatience, HostResolvers } from "./resolvers.ts";
+import { askByDatagram, askByStream } from "./upstream.ts";
 
-/** How long one resolver has for its answer, in milliseconds, before the next is asked. */
-const patience = 2000;
-/** Questions on their way at once; Docker's own limit (libnetwork `maxConcurrent`). */
-const most = 1024;
-const resolverPort = 53;
-const largest = 65_535;
+/** Questions on their way at once: of all containers, and of one, so that none takes away what the others have. */
+const most = { together: 4096, each: 256 } as const;
+/** How long a resolver that did not answer is asked after the others, in milliseconds. */
+const distrust = 30_000;
+const remembered = 1024;
+const unhelpful: ReadonlySet<number> = new Set([codes.serverFailure, codes.notImplemented, codes.refused]);
+
+export interface ForwarderOptions {
+  /** Path of the host's resolv.conf. */
+  readonly resolvConf: string;
+  /** Where other resolvers listen; tests have theirs elsewhere. */
+  readonly port?: number;
+}
+
+/** On whose behalf, and how. */
+export interface Forwarded {
+  readonly holder: string;
+  /** Resolvers to ask instead of the host's; empty for the host's. */
+  readonly upstreams: readonly string[];
+  /** By TCP. */
+  readonly stream: boolean;
+}
 
 /**
- * Asks other resolvers, from the host's own network, one after the other. A question that none answers is answered by
- * nobody here: undefined. Each has a socket of its own, so that its port cannot be guessed (RFC 5452, 9.2).
+ * Asks other resolvers, from the host's own network, one after the other, those last that have lately not answered. One
+ * that fails or refuses is no better than a silent one, but what it says is told when no other says more. A question
+ * that none answers is answered by nobody here: undefined.
  */
 export class Forwarder {
-  readonly #resolvConf: HostResolvers;
-  #underWay = 0;
+  readonly #host: HostResolvers;
+  readonly #port: number;
+  /** By resolver, when its silence is forgotten. */
+  readonly #silent = new Map<string, number>();
+  readonly #underWay = new Map<string, number>();
+  #together = 0;
+  #turn = 0;
 
-  constructor(resolvConf: string) {
-    this.#resolvConf = new HostResolvers(resolvConf);
+  constructor({ resolvConf, port = usualPort }: ForwarderOptions) {
+    this.#host = new HostResolvers(resolvConf);
+    this.#port = port;
   }
 
-  /** The answer as it came, under the query's own id. `stream` asks by TCP. */
-  async ask(
-    query: Uint8Array,
-    how: { upstreams: readonly string[]; stream: boolean },
-  ): Promise<Uint8Array | undefined> {
-    if (this.#underWay >= most) return undefined;
-    this.#underWay++;
+  /** The answer as it came, under the query's own id. */
+  async ask(query: Uint8Array, forwarded: Forwarded): Promise<Uint8Array | undefined> {
+    const { holder } = forwarded;
+    const own = this.#underWay.get(holder) ?? 0;
+    if (this.#together >= most.together || own >= most.each) return undefined;
+    this.#count(holder, 1);
     try {
-      const servers = how.upstreams.length > 0 ? how.upstreams : this.#resolvConf.servers();
-      for (const server of servers) {
-        const found = await (how.stream ? askByStream : askByDatagram)(server, query).catch(() => undefined);
-        if (found) return found;
-      }
-      return undefined;
+      return await this.#askAll(query, forwarded);
     } finally {
-      this.#underWay--;
+      this.#count(holder, -1);
     }
   }
-}
 
-/** The name servers of a resolv.conf, read again when it has changed. */
-class HostResolvers {
-  readonly #path: string;
-  #changed = -1;
-  #servers: readonly string[] = [];
-
-  constructor(path: string) {
-    this.#path = path;
+  async #askAll(query: Uint8Array, { upstreams, stream }: Forwarded): Promise<Uint8Array | undefined> {
+    const { servers, patience } = this.#resolvers(upstreams);
+    let failure: Uint8Array | undefined;
+    for (const server of this.#trustedFirst(servers)) {
+      const errand = { server, port: this.#port, query, patience };
+      const found = await (stream ? askByStream : askByDatagram)(errand).catch(() => undefined);
+      if (found) this.#silent.delete(server);
+      else this.#distrust(server);
+      if (found && !unhelpful.has(codeOf(found))) return found;
+      failure ??= found;
+    }
+    return failure;
   }
 
-  servers(): readonly string[] {
-    const changed = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (changed !== this.#changed) this.#servers = changed === 0 ? [] : nameservers(readFileSync(this.#path, "utf8"));
-    this.#changed = changed;
-    return this.#servers;
+  #resolvers(upstreams: readonly string[]): { servers: readonly string[]; patience: number } {
+    if (upstreams.length > 0) return { servers: upstreams, patience: defaultPatience };
+    const { servers, patience, rotate } = this.#host.read();
+    const first = rotate ? this.#turn++ % servers.length : 0;
+    return { servers: [...servers.slice(first), ...servers.slice(0, first)], patience };
   }
-}
 
-/** At most three, as resolv.conf(5) has it. */
-export function nameservers(text: string): string[] {
-  const found = text.split("\n").flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
-  return found.filter((address) => isIP(address) !== 0).slice(0, 3);
-}
+  #trustedFirst(servers: readonly string[]): readonly string[] {
+    if (this.#silent.size === 0) return servers;
+    const now = performance.now();
+    const silent = (server: string) => (this.#silent.get(server) ?? 0) > now;
+    return [...servers.filter((server) => !silent(server)), ...servers.filter(silent)];
+  }
 
-async function askByDatagram(server: string, query: Uint8Array): Promise<Uint8Array | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
-  const id = Math.floor(Math.random() * 65_536);
-  const socket = await Bun.udpSocket({
-    connect: { hostname: server, port: resolverPort },
-    socket: {
-      data: (_socket, bytes) => {
-        if (isAnswer(bytes, { id, query })) resolve(withId(bytes, query.subarray(0, 2)));
-      },
-      error: () => resolve(undefined),
-    },
-  });
-  const timer = setTimeout(() => resolve(undefined), patience);
-  socket.send(withId(query, Buffer.of(id >> 8, id & 0xff)));
-  return await promise.finally(() => {
-    clearTimeout(timer);
-    socket.close();
-  });
-}
+  #distrust(server: string): void {
+    if (this.#silent.size >= remembered) this.#silent.clear();
+    this.#silent.set(server, performance.now() + distrust);
+  }
 
-async function askByStream(server: string, query: Uint8Array): Promise<Uint8Array | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
-  let received = Buffer.alloc(0);
-  const timer = setTimeout(() => resolve(undefined), patience);
-  const socket = await Bun.connect({
-    hostname: server,
-    port: resolverPort,
-    socket: {
-      open: (opened) => void opened.write(withLength(query)),
-      data: (_socket, bytes) => {
-        received = Buffer.concat([received, bytes]);
-        const [message] = messages(received).queries;
-        if (message) resolve(message);
-        else if (received.length > largest + 2) resolve(undefined);
-      },
-      close: () => resolve(undefined),
-      error: () => resolve(undefined),
-      connectError: () => resolve(undefined),
-    },
-  });
-  return await promise.finally(() => {
-    clearTimeout(timer);
-    socket.terminate();
-  });
-}
-
-/** Somebody who guesses answers has to guess the id, and the question as well. */
-function isAnswer(bytes: Uint8Array, { id, query }: { id: number; query: Uint8Array }): boolean {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (view.length < 12 || view.readUInt16BE(0) !== id || !(view.readUInt8(2) & 0x80)) return false;
-  const end = questionEnd(query);
-  const same = Buffer.compare(view.subarray(12, end), query.subarray(12, end)) === 0;
-  return same || view.readUInt16BE(4) === 0;
-}
-
-/** Of a query that was parsed: its one name is not compressed. */
-function questionEnd(query: Uint8Array): number {
-  let at = 12;
-  while (query[at]) at += 1 + (query[at] ?? 0);
-  return at + 5;
-}
-
-function withId(message: Uint8Array, id: Uint8Array): Buffer {
-  return Buffer.concat([id, message.subarray(2)]);
+  #count(holder: string, change: 1 | -1): void {
+    this.#together += change;
+    const own = (this.#underWay.get(holder) ?? 0) + change;
+    if (own === 0) this.#underWay.delete(holder);
+    else this.#underWay.set(holder, own);
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { codes, encodeAnswer, encodeName, parseQuery, reversed, types } from "./message.ts";
+import { codes, encodeAnswer, encodeName, encodeTruncated, parseQuery, reversed, types } from "./message.ts";
 
 /** As a stub resolver sends it. */
 function queryBytes(name: string, { type = types.A as number, opt = 0, flags = 0x0100 } = {}): Buffer {
@@ -19,6 +19,24 @@ describe("parseQuery", () => {
   test("without OPT the client takes 512 bytes, and never less", () => {
     expect(parseQuery(queryBytes("a")).size).toBe(512);
     expect(parseQuery(queryBytes("a", { opt: 100 })).size).toBe(512);
+  });
+
+  test("finds OPT behind other records, whose names may point anywhere", () => {
+    const before = Buffer.from([0xc0, 0xff, 0, 1, 0, 1, 0, 0, 0, 0, 0, 2, 1, 2]);
+    const bytes = queryBytes("a", { opt: 1400 });
+    const at = bytes.length - 11;
+    const both = Buffer.concat([bytes.subarray(0, at), before, bytes.subarray(at)]);
+    both.writeUInt16BE(2, 10);
+    expect(parseQuery(both)).toMatchObject({ size: 1400, edns: 0 });
+  });
+
+  test("what is wrong behind the question is left alone, and nobody makes it allocate much", () => {
+    const many = queryBytes("a");
+    many.writeUInt16BE(65_535, 6);
+    expect(parseQuery(many).size).toBe(512);
+    const behind = Buffer.concat([many, Buffer.alloc(60_000, 63)]);
+    expect(parseQuery(behind).size).toBe(512);
+    expect(parseQuery(queryBytes("a", { opt: 65_535 })).size).toBe(4096);
   });
 
   test("refuses what is no query", () => {
@@ -65,6 +83,45 @@ describe("encodeAnswer", () => {
     const name = encodeAnswer(back, { answer: { code: codes.ok, records: ["web.net"], ttl: 1 }, limit: 512 });
     expect(name.subarray(-9).toString("latin1")).toBe("\x03web\x03net\0");
   });
+});
+
+describe("EDNS", () => {
+  const answer = { code: codes.ok, records: ["10.0.0.5"], ttl: 1 };
+
+  test("who sends an OPT record gets one, with room for it", () => {
+    const bytes = encodeAnswer(parseQuery(queryBytes("web", { opt: 1232 })), { answer, limit: 1232 });
+    expect(bytes.readUInt16BE(10)).toBe(1);
+    expect(bytes.subarray(-11).toString("hex")).toBe("0000291000000000000000");
+    const tight = parseQuery(queryBytes("web", { opt: 1232 }));
+    const limit = 12 + tight.question.bytes.length + 16 + 10;
+    expect(encodeAnswer(tight, { answer, limit }).readUInt16BE(6)).toBe(0);
+  });
+
+  test("a version that nobody knows is told so", () => {
+    const bytes = queryBytes("web", { opt: 1232 });
+    bytes[bytes.length - 5] = 1;
+    const told = encodeAnswer(parseQuery(bytes), { answer, limit: 1232 });
+    expect([told.readUInt16BE(2) & 15, told.readUInt16BE(6), told.at(-6)]).toEqual([0, 0, 1]);
+  });
+});
+
+test("ANY has both kinds of addresses, each with its type", () => {
+  const any = parseQuery(queryBytes("web", { type: types.ANY }));
+  const answer = { code: codes.ok, records: ["10.0.0.5", "fd00::5"], ttl: 1 };
+  const bytes = encodeAnswer(any, { answer, limit: 512 });
+  const first = 12 + any.question.bytes.length;
+  expect([bytes.readUInt16BE(first + 2), bytes.readUInt16BE(first + 18)]).toEqual([types.A, types.AAAA]);
+});
+
+test("an answer that is too large is only announced", () => {
+  const bytes = encodeTruncated(parseQuery(queryBytes("web")));
+  expect(bytes.toString("hex")).toBe("abcd83800001000000000000037765620000010001");
+});
+
+test("reversed gives the address of IPv6 in its canonical form", () => {
+  const digits = "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f";
+  expect(reversed(`${digits}.ip6.arpa`)).toBe("fd00::5");
+  expect(reversed(`${digits.slice(2)}.ip6.arpa`)).toBeUndefined();
 });
 
 test("reversed gives the address, and nothing for other names", () => {

@@ -1,13 +1,15 @@
 import { EngineError } from "../../errors/mod.ts";
-import { bytes6 } from "../address6.ts";
+import { bytes6, formatAddress6, parseAddress6 } from "../address6.ts";
 
 /** RFC 1035, 4.1: as much of a query as a resolver for names of containers looks at. */
 export interface Query {
   readonly id: number;
   readonly recursionDesired: boolean;
   readonly question: Question;
-  /** What the client takes by UDP, in bytes: 512, or what its OPT record says (RFC 6891). */
+  /** What the client takes by UDP, in bytes: 512, or what its OPT record says, up to {@link largestDatagram}. */
   readonly size: number;
+  /** The version of its OPT record (RFC 6891), undefined for a client that sends none and wants none back. */
+  readonly edns?: number;
 }
 
 export interface Question {
@@ -19,9 +21,11 @@ export interface Question {
   readonly bytes: Uint8Array;
 }
 
-export const types = { A: 1, PTR: 12, AAAA: 28, OPT: 41 } as const;
+export const types = { A: 1, PTR: 12, AAAA: 28, OPT: 41, IXFR: 251, AXFR: 252, ANY: 255 } as const;
 export const classIn = 1;
 export const codes = { ok: 0, formatError: 1, serverFailure: 2, noSuchName: 3, notImplemented: 4, refused: 5 } as const;
+/** RFC 6891, 9: a code of more than four bits, the upper ones in the OPT record. */
+const badVersion = 16;
 export type Code = (typeof codes)[keyof typeof codes];
 
 const headerSize = 12;
@@ -34,6 +38,10 @@ const flagBits = {
   available: 0x80,
 };
 const smallest = 512;
+/** RFC 6891, 6.2.5; a network of containers has no path that would lose the pieces of it. */
+export const largestDatagram = 4096;
+/** Records behind the question that are looked at for an OPT; a query has one or two. */
+const recordsMost = 16;
 
 /** Throws "invalid" for what is no query: an answer, another operation than QUERY, none or several questions, a name out of bounds. */
 export function parseQuery(bytes: Uint8Array): Query {
@@ -51,7 +59,7 @@ export function parseQuery(bytes: Uint8Array): Query {
     bytes: view.subarray(headerSize, end + 4),
   };
   const recursionDesired = (flags & flagBits.recursion) !== 0;
-  return { id: view.readUInt16BE(0), recursionDesired, question, size: payloadSize(view, end + 4) };
+  return { id: view.readUInt16BE(0), recursionDesired, question, ...optOf(view, end + 4) };
 }
 
 /** A question's name comes first in a message, so there is nothing yet that it could point back to. */
@@ -67,12 +75,33 @@ function readName(view: Buffer, start: number): { name: string; end: number } {
   }
 }
 
-/** Only where the OPT record follows the question at once, as every stub resolver sends it. */
-function payloadSize(view: Buffer, at: number): number {
-  const records = view.readUInt16BE(6) + view.readUInt16BE(8);
-  const hasOpt = records === 0 && view.readUInt16BE(10) > 0 && at + 5 <= view.length && view[at] === 0;
-  if (!hasOpt || view.readUInt16BE(at + 1) !== types.OPT) return smallest;
-  return Math.max(smallest, view.readUInt16BE(at + 3));
+/** What the OPT record among the query's records says; what cannot be read there is left alone, since the question was whole. */
+function optOf(view: Buffer, start: number): Pick<Query, "size" | "edns"> {
+  const count = view.readUInt16BE(6) + view.readUInt16BE(8) + view.readUInt16BE(10);
+  let at = start;
+  for (let number = 0; number < Math.min(count, recordsMost); number++) {
+    const root = view[at] === 0;
+    const fixed = nameEnd(view, at);
+    if (fixed === undefined || fixed + 10 > view.length) break;
+    if (root && view.readUInt16BE(fixed) === types.OPT) {
+      const size = Math.min(largestDatagram, Math.max(smallest, view.readUInt16BE(fixed + 2)));
+      return { size, edns: view.readUInt8(fixed + 5) };
+    }
+    at = fixed + 10 + view.readUInt16BE(fixed + 8);
+  }
+  return { size: smallest };
+}
+
+/** Where a record's name ends, which may point elsewhere; nobody follows it there, so that it cannot lead in circles. */
+function nameEnd(view: Buffer, start: number): number | undefined {
+  for (let at = start; at - start <= 255; ) {
+    const length = view[at];
+    if (length === undefined) return undefined;
+    if (length === 0) return at + 1;
+    if (length >= 0xc0) return at + 2;
+    at += 1 + length;
+  }
+  return undefined;
 }
 
 export interface Answer {
@@ -86,16 +115,39 @@ export interface Answer {
 /** The answer's message; records that do not fit into `limit` bytes are left out, which the message then says (TC). */
 export function encodeAnswer(query: Query, { answer, limit }: { answer: Answer; limit: number }): Buffer {
   const { question } = query;
-  const records = answer.records.map((record) => encodeRecord(question, { record, ttl: answer.ttl }));
-  const fitting = firstThatFit(records, limit - headerSize - question.bytes.length);
+  const known = query.edns === undefined || query.edns === 0;
+  const opt = query.edns === undefined ? [] : [optRecord(known)];
+  const records = known ? answer.records.map((record) => encodeRecord(question, { record, ttl: answer.ttl })) : [];
+  const room = limit - headerSize - question.bytes.length - (opt[0]?.length ?? 0);
+  const fitting = firstThatFit(records, room);
   const truncated = fitting.length < records.length ? flagBits.truncated : 0;
+  const header = headerOf(query, truncated | (known ? answer.code : codes.ok));
+  header.writeUInt16BE(fitting.length, 6);
+  header.writeUInt16BE(opt.length, 10);
+  return Buffer.concat([header, question.bytes, ...fitting, ...opt]);
+}
+
+/** In place of an answer that is larger than what the client takes: it asks again by TCP. */
+export function encodeTruncated(query: Query): Buffer {
+  return Buffer.concat([headerOf(query, flagBits.truncated), query.question.bytes]);
+}
+
+function headerOf(query: Query, flags: number): Buffer {
   const recursion = query.recursionDesired ? flagBits.recursion : 0;
   const header = Buffer.alloc(headerSize);
   header.writeUInt16BE(query.id, 0);
-  header.writeUInt16BE(flagBits.response | flagBits.available | recursion | truncated | answer.code, 2);
+  header.writeUInt16BE(flagBits.response | flagBits.available | recursion | flags, 2);
   header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(fitting.length, 6);
-  return Buffer.concat([header, question.bytes, ...fitting]);
+  return header;
+}
+
+/** Who sends one gets one (RFC 6891, 6.1.1); for a version that nobody here knows it says BADVERS, whose upper bits are here. */
+function optRecord(known: boolean): Buffer {
+  const record = Buffer.alloc(11);
+  record.writeUInt16BE(types.OPT, 1);
+  record.writeUInt16BE(largestDatagram, 3);
+  if (!known) record.writeUInt8(badVersion >> 4, 5);
+  return record;
 }
 
 function firstThatFit(records: readonly Buffer[], room: number): readonly Buffer[] {
@@ -107,12 +159,12 @@ function firstThatFit(records: readonly Buffer[], room: number): readonly Buffer
   return over < 0 ? records : records.slice(0, over);
 }
 
-/** The name is a pointer to the question's. */
+/** The name is a pointer to the question's. Addresses of both kinds are what ANY gets. */
 function encodeRecord({ type }: Question, { record, ttl }: { record: string; ttl: number }): Buffer {
   const data = type === types.PTR ? encodeName(record) : addressBytes(record);
   const head = Buffer.alloc(12);
   head.writeUInt16BE(0xc000 | headerSize, 0);
-  head.writeUInt16BE(type, 2);
+  head.writeUInt16BE(type === types.ANY ? (record.includes(":") ? types.AAAA : types.A) : type, 2);
   head.writeUInt16BE(classIn, 4);
   head.writeUInt32BE(ttl, 6);
   head.writeUInt16BE(data.length, 10);
@@ -132,10 +184,19 @@ function addressBytes(address: string): Buffer {
   return address.includes(":") ? bytes6(address) : Buffer.from(address.split(".").map(Number));
 }
 
-/** The address that a name below in-addr.arpa stands for; undefined for any other name. */
+/** The address that a name below in-addr.arpa or ip6.arpa stands for, in its canonical form; undefined for any other name. */
 export function reversed(name: string): string | undefined {
-  const [, text] = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(name) ?? [];
-  return text?.split(".").slice(0, 4).reverse().join(".");
+  const [, four] = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(name) ?? [];
+  if (four !== undefined) return four.split(".").slice(0, 4).reverse().join(".");
+  const [, six] = /^((?:[\da-f]\.){32})ip6\.arpa$/.exec(name) ?? [];
+  const digits = six?.replaceAll(".", "").split("").reverse().join("");
+  const address = digits && parseAddress6(digits.replace(/.{4}(?!$)/g, "$&:"));
+  return typeof address === "bigint" ? formatAddress6(address) : undefined;
+}
+
+/** The code of a message, for what is to be looked at and passed on. */
+export function codeOf(message: Uint8Array): number {
+  return (message[3] ?? 0) & 0xf;
 }
 
 function invalid(why: string): EngineError {

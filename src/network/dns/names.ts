@@ -197,6 +197,10 @@ function memberOf(network: Resolving, row: EndpointRow): Member {
     links: row.resolver.links,
     upstreams: row.resolver.upstreams,
     internal: network.internal,
-    ...(network.internal ? {} : { gateway: formatAddress(network.bridge.gateway) }),
+    gateways: gatewaysOf(network),
   };
+}
+
+function gatewaysOf({ internal, bridge: { gateway, six } }: Resolving): string[] {
+  return internal ? [] : [formatAddress(gateway), ...(six ? [six.gateway] : [])];
 }

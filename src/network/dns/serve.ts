@@ -1,8 +1,8 @@
 import { isKind } from "../../errors/mod.ts";
 import type { Job, JobContext } from "../../host/mod.ts";
-import { Forwarder } from "./forward.ts";
+import { type Forwarded, Forwarder } from "./forward.ts";
 import { listen } from "./listen.ts";
-import { type Answer, codes, encodeAnswer, parseQuery, type Query } from "./message.ts";
+import { type Answer, codes, encodeAnswer, encodeTruncated, parseQuery, type Query } from "./message.ts";
 import { type Member, Zone } from "./zone.ts";
 
 export interface ServeInput {
@@ -55,7 +55,7 @@ class Resolver {
   readonly #forwarder: Forwarder;
 
   constructor(resolvConf: string) {
-    this.#forwarder = new Forwarder(resolvConf);
+    this.#forwarder = new Forwarder({ resolvConf });
   }
 
   hear(change: Change): void {
@@ -63,18 +63,34 @@ class Resolver {
     else this.#zone.remove(change.endpointId);
   }
 
-  /** The message to send back; undefined for what is no query, which gets no answer. */
-  async answer(bytes: Uint8Array, at: { from: string; stream: boolean }): Promise<Uint8Array | undefined> {
+  /** The message to send back, at once for what is known here; undefined for what is no query, which gets no answer. */
+  answer(bytes: Uint8Array, at: Asked): Uint8Array | undefined | Promise<Uint8Array> {
     const query = parsed(bytes);
     if (!query) return undefined;
     const decision = this.#zone.decide(query.question, at.from);
-    const limit = at.stream ? 65_535 : query.size;
+    const limit = at.stream ? longestMessage : query.size;
     if (decision.kind === "answer") return encodeAnswer(query, { answer: decision.answer, limit });
-    const found = await this.#forwarder.ask(bytes, { upstreams: decision.upstreams, stream: at.stream });
-    return found ?? encodeAnswer(query, { answer: nothing, limit });
+    return this.#forward(bytes, { query, ...decision, stream: at.stream, limit });
+  }
+
+  async #forward(bytes: Uint8Array, { query, limit, ...forwarded }: Forwarding): Promise<Uint8Array> {
+    const found = await this.#forwarder.ask(bytes, forwarded);
+    if (!found) return encodeAnswer(query, { answer: nothing, limit });
+    return found.length > limit ? encodeTruncated(query) : found;
   }
 }
 
+interface Asked {
+  readonly from: string;
+  readonly stream: boolean;
+}
+
+interface Forwarding extends Forwarded {
+  readonly query: Query;
+  readonly limit: number;
+}
+
+const longestMessage = 65_535;
 const nothing: Answer = { code: codes.serverFailure, records: [], ttl: 0 };
 
 function parsed(bytes: Uint8Array): Query | undefined {

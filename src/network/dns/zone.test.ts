@@ -16,7 +16,7 @@ function member(
     networkName: network,
     addresses: [address],
     names: [name],
-    gateway: "10.0.0.254",
+    gateways: ["10.0.0.254"],
     ...more,
   };
 }
@@ -69,6 +69,30 @@ describe("a container's own networks", () => {
 
   test("the host has a name", () => expect(ask("host.docker.internal")).toEqual(["10.0.0.254"]));
 
+  test("the host's name is the gateway of a network that leads there, of both kinds", () => {
+    const both = zone(
+      member("web", { network: "inner", gateways: [], internal: true }),
+      member("web", { network: "outer", address: "10.0.1.1", gateways: ["10.0.1.254", "fd00::1"] }),
+    );
+    expect(records(both.decide(question("host.docker.internal"), "10.0.0.1"))).toEqual(["10.0.1.254"]);
+    expect(records(both.decide(question("host.docker.internal", types.AAAA), "10.0.0.1"))).toEqual(["fd00::1"]);
+  });
+
+  test("IPv6 addresses have names, and ANY has both kinds", () => {
+    const dual = zone(member("web"), member("db", { address: "10.0.0.2", addresses: ["10.0.0.2", "fd00::2"] }));
+    const name = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa";
+    expect(records(dual.decide(question(name, types.PTR), "10.0.0.1"))).toEqual(["db.front"]);
+    const all = records(dual.decide(question("db", types.ANY), "10.0.0.1")) as string[];
+    expect(all.toSorted()).toEqual(["10.0.0.2", "fd00::2"]);
+  });
+
+  test("nobody gets a whole zone, of whatever name", () => {
+    for (const type of [types.AXFR, types.IXFR]) {
+      expect(ask("db", type)).toBe("code 5");
+      expect(ask("example.org", type)).toBe("code 5");
+    }
+  });
+
   test("nobody else is answered", () => expect(records(names.decide(question("db"), "10.9.9.9"))).toBe("code 5"));
 });
 
@@ -100,5 +124,7 @@ test("internal networks ask nobody outside, and the container's own resolvers go
   const inside = zone(member("web", { internal: true }));
   expect(records(inside.decide(question("example.org"), "10.0.0.1"))).toBe("code 2");
   const own = zone(member("web", { upstreams: ["9.9.9.9"] }));
-  expect(own.decide(question("example.org"), "10.0.0.1")).toEqual({ kind: "forward", upstreams: ["9.9.9.9"] });
+  expect(own.decide(question("example.org"), "10.0.0.1")).toEqual({
+    ...{ kind: "forward", upstreams: ["9.9.9.9"], holder: "web" },
+  });
 });

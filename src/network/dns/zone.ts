@@ -12,8 +12,8 @@ export interface Member {
   readonly names: readonly string[];
   /** Names that only this container knows, and what each stands for in this network (`--link`). */
   readonly links: Readonly<Record<string, string>>;
-  /** The host as this network's containers see it; undefined where they do not. */
-  readonly gateway?: string;
+  /** The host as this network's containers see it, IPv4 first; none where they do not. */
+  readonly gateways: readonly string[];
   /** The network does not lead outside. */
   readonly internal: boolean;
   /** Resolvers that the container asks instead of the host's; empty for the host's. */
@@ -23,10 +23,12 @@ export interface Member {
 /** What is to be done about a question: say what is known here, or ask elsewhere (on behalf of this container). */
 export type Decision =
   | { readonly kind: "answer"; readonly answer: Answer }
-  | { readonly kind: "forward"; readonly upstreams: readonly string[] };
+  | { readonly kind: "forward"; readonly upstreams: readonly string[]; readonly holder: string };
 
 /** Docker's own, in seconds (libnetwork `respTTL`). */
 const ttl = 600;
+/** Nobody gets a whole zone: names are told to those who know them (RFC 5936, 5). */
+const transfers: ReadonlySet<number> = new Set([types.AXFR, types.IXFR]);
 const hostNames = new Set(["host.docker.internal", "gateway.docker.internal"]);
 
 /**
@@ -63,18 +65,18 @@ export class Zone {
   /** `from` is the address of the one who asks. */
   decide(question: Question, from: string): Decision {
     const asking = this.#byAddress.get(from);
-    if (!asking) return answer(codes.refused);
+    if (!asking || transfers.has(question.type)) return answer(codes.refused);
     const own = [...(this.#byHolder.get(asking.holder) ?? [])];
     const local = question.class === classIn ? this.#local(question, own) : undefined;
     if (local) return local;
     if (own.every((member) => member.internal)) return answer(codes.serverFailure);
-    return { kind: "forward", upstreams: asking.upstreams };
+    return { kind: "forward", upstreams: asking.upstreams, holder: asking.holder };
   }
 
   #local({ name, type }: Question, own: readonly Member[]): Decision | undefined {
     if (hostNames.has(name)) {
-      const gateways = own.flatMap((member) => member.gateway ?? []).slice(0, 1);
-      return gateways.length > 0 ? answer(codes.ok, ofType(type, gateways)) : undefined;
+      const { gateways } = own.find((member) => member.gateways.length > 0) ?? {};
+      return gateways && answer(codes.ok, ofType(type, gateways));
     }
     if (type === types.PTR) return this.#reverse(name, own);
     const found = this.#find(name, own);
@@ -108,6 +110,7 @@ function answer(code: Answer["code"], records: readonly string[] = []): Decision
 
 /** A name that is known and has nothing of the type is a name with no records, not an unknown one (RFC 2308, 2.2). */
 function ofType(type: number, addresses: readonly string[]): readonly string[] {
+  if (type === types.ANY) return addresses;
   if (type === types.A) return addresses.filter((address) => !address.includes(":"));
   return type === types.AAAA ? addresses.filter((address) => address.includes(":")) : [];
 }
