@@ -50,7 +50,7 @@ export interface BuilderConfig {
   readonly platform: Platform;
   /** DNS servers for RUN; none: the host's. */
   readonly dns: readonly string[];
-  /** What `host-gateway` means in `--add-host`; the default bridge's address unless it is set. */
+  /** What `host-gateway` means in `--add-host`; the gateway of the step's network unless it is set. */
   readonly hostGateway?: string;
   /** Downloads for ADD and for remote contexts: HTTP is not the builder's to speak. */
   readonly fetchUrl: FetchUrl;

@@ -74,7 +74,7 @@ export interface ContainerDefaults extends SecurityDefaults {
   readonly dns?: readonly string[];
   readonly dnsOptions?: readonly string[];
   readonly dnsSearch?: readonly string[];
-  /** What `host-gateway` means in `--add-host`; the default bridge's address unless it is set. */
+  /** What `host-gateway` means in `--add-host`; the gateway of the container's network unless it is set. */
   readonly hostGateways?: readonly string[];
 }
 

@@ -1,8 +1,7 @@
 import type { Endpoint } from "../network/mod.ts";
 import type { EndpointSettings, NetworkSettings, PortMap, PortSummary } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
-import { networkModeOf } from "./modes.ts";
-import { wantedNetworks } from "./network.ts";
+import { networkModeOf, wantedNetworks } from "./modes.ts";
 import type { Row } from "./table.ts";
 import { isLive } from "./transition.ts";
 

@@ -1,4 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
+import type { EndpointConfig } from "../wire/mod.ts";
 import { resolve } from "./refs.ts";
 import type { ContainerTable, Row } from "./table.ts";
 import { isLive } from "./transition.ts";
@@ -15,6 +16,14 @@ export function networkModeOf(mode: string): NetworkMode {
   if (mode === "" || mode === "default") return { kind: "network", name: "bridge" };
   const ref = containerIn(mode);
   return ref === undefined ? { kind: "network", name: mode } : { kind: "container", ref };
+}
+
+/** The networks that a container is to be in, the one of its network mode first, with what was asked for each. */
+export function wantedNetworks(row: Pick<Row, "hostConfig" | "endpoints">): ReadonlyMap<string, EndpointConfig> {
+  const mode = networkModeOf(row.hostConfig.NetworkMode);
+  if (mode.kind !== "network") return new Map();
+  const all = Object.entries(row.endpoints);
+  return new Map([...all.filter(([name]) => name === mode.name), ...all.filter(([name]) => name !== mode.name)]);
 }
 
 /** The reference in "container:REF". */

@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { hostGateway, refreshHosts, refreshLinkers } from "./links/hosts.ts";
 import { resolverLinks } from "./links/links.ts";
 import { withLinks } from "./links/settle.ts";
-import { joined, networkModeOf } from "./modes.ts";
+import { joined, networkModeOf, wantedNetworks } from "./modes.ts";
 import { pathsOf } from "./paths.ts";
 import { namespacePath } from "./spec.ts";
 import type { Row } from "./table.ts";
@@ -46,14 +46,6 @@ export async function connectNetwork(ctx: Context, row: Row): Promise<void> {
 export function ownsSandbox(row: Row): boolean {
   const { kind } = networkModeOf(row.hostConfig.NetworkMode);
   return kind === "network" || kind === "none";
-}
-
-/** The networks that a container is to be in, the one of its network mode first, with what was asked for each. */
-export function wantedNetworks(row: Pick<Row, "hostConfig" | "endpoints">): ReadonlyMap<string, EndpointConfig> {
-  const mode = networkModeOf(row.hostConfig.NetworkMode);
-  if (mode.kind !== "network") return new Map();
-  const all = Object.entries(row.endpoints);
-  return new Map([...all.filter(([name]) => name === mode.name), ...all.filter(([name]) => name !== mode.name)]);
 }
 
 /**
@@ -175,7 +167,7 @@ function filled<T>(list: readonly T[] | null): readonly T[] | undefined {
 /** Without addresses, which come with the connections. The host network's container gets the host's own names, too. */
 async function hostsText(ctx: Context, row: Row): Promise<string> {
   const { config, hostConfig } = row;
-  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: () => hostGateway(ctx) };
+  const extra = { extraHosts: hostConfig.ExtraHosts ?? [], hostGateway: () => hostGateway(ctx, row) };
   if (hostConfig.NetworkMode === "host") {
     const lines = extraHostLines(extra).map((line) => `${line}\n`);
     return `${(await textOf("/etc/hosts")).trimEnd()}\n${lines.join("")}`;

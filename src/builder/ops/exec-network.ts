@@ -57,7 +57,7 @@ async function networkFiles(
   { context: { config, networks }, options: { extraHosts } }: Build,
   { root, address, mode }: FilesOptions,
 ): Promise<StepMount[]> {
-  const hostGateway = () => config.hostGateway ?? networks.get("bridge").IPAM.Config[0]?.Gateway;
+  const hostGateway = () => config.hostGateway ?? networks.hostAddress(mode) ?? networks.hostAddress("bridge");
   const hostname = root.id.slice(0, 12);
   const resolver = networks.resolver(mode);
   const server = { ...(resolver !== undefined && { resolver }), dns: config.dns, hostNetwork: mode === "host" };

@@ -2,6 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { messageOf } from "../../errors/mod.ts";
 import { baseHostLines, type HostLine, ownNames, updatedHosts } from "../../rootfs/mod.ts";
 import type { Context } from "../context.ts";
+import { wantedNetworks } from "../modes.ts";
 import { pathsOf } from "../paths.ts";
 import type { Row } from "../table.ts";
 import { isLive } from "../transition.ts";
@@ -22,7 +23,10 @@ export async function refreshHosts(ctx: Context, id: string, dropped: readonly s
     if (!row || !(isLive(row.phase) || ctx.networks.endpoints(id).length > 0)) return;
     await rewrite(pathsOf(ctx.config, id).hosts, (text) => {
       const lines = [...linkLines(ctx, row), ...ownLines(ctx, row)];
-      const base = baseHostLines({ extraHosts: row.hostConfig.ExtraHosts ?? [], hostGateway: () => hostGateway(ctx) });
+      const base = baseHostLines({
+        extraHosts: row.hostConfig.ExtraHosts ?? [],
+        hostGateway: () => hostGateway(ctx, row),
+      });
       return updatedHosts(text, { base, lines, names: managedNames(row, dropped) });
     });
   });
@@ -38,10 +42,11 @@ export async function refreshLinkers(ctx: Context, target: Row): Promise<void> {
   }
 }
 
-/** The host as containers on the default bridge see it, unless the daemon was told what to say. */
-export function hostGateway(ctx: Pick<Context, "networks" | "config">): string | undefined {
+/** The host as the container sees it in the first of its networks that leads there, unless the daemon was told what to say. */
+export function hostGateway(ctx: Pick<Context, "networks" | "config">, row: Row): string | undefined {
   const [told] = ctx.config.defaults?.hostGateways ?? [];
-  return told ?? ctx.networks.get("bridge").IPAM.Config[0]?.Gateway;
+  const own = [...wantedNetworks(row).keys(), "bridge"];
+  return told ?? own.map((name) => ctx.networks.hostAddress(name)).find((address) => address !== undefined);
 }
 
 function isLinkedTo(row: Row, target: Row): boolean {

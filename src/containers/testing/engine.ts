@@ -102,6 +102,10 @@ export class FakeNetworks {
     return undefined;
   }
 
+  hostAddress() {
+    return undefined;
+  }
+
   async rename() {
     // nobody asks for names here
   }
