@@ -81,22 +81,6 @@ describe("in a user-defined network", () => {
     await engine.start();
     expect(await resolved("web", "db")).toEqual([await addressIn("db", "own")]);
   });
-
-  test("a hundred containers at once", async () => {
-    await engine.ok("network", "create", "own");
-    await sleeper("web", "--network", "own");
-    const create = async (name: string) => {
-      const body = { Image: "busybox", Cmd: ["sleep", "1000"], HostConfig: { NetworkMode: "own" } };
-      const { status } = await call(engine, `POST /containers/create?name=${name}`, JSON.stringify(body));
-      expect(status).toBe(201);
-      expect((await call(engine, `POST /containers/${name}/start`)).status).toBe(204);
-    };
-    const names = Array.from({ length: 100 }, (_, at) => `many${at}`);
-    for (let at = 0; at < names.length; at += 20) await Promise.all(names.slice(at, at + 20).map(create));
-    const lookUp = names.map((name) => `nslookup -type=a ${name} | grep '^Address: '`).join(";");
-    const { stdout } = await engine.docker("exec", "web", "sh", "-c", lookUp);
-    expect(new Set(stdout.trim().split("\n")).size).toBe(100);
-  });
 });
 
 test("the default bridge has no resolver of its own; connecting to a network that has one changes that", async () => {
@@ -107,6 +91,41 @@ test("the default bridge has no resolver of its own; connecting to a network tha
   await engine.ok("network", "connect", "own", "web");
   expect(await engine.ok("exec", "web", "cat", "/etc/resolv.conf")).toContain("127.0.0.11");
   expect(await resolved("web", "db")).toEqual([await addressIn("db", "own")]);
+});
+
+describe("the host", () => {
+  const lineOf = (container: string) => engine.ok("exec", container, "grep", "-w", "me", "/etc/hosts");
+  const gatewayOf = (network: string) =>
+    engine.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network);
+
+  test("is the gateway of the container's own network, as host-gateway and as host.docker.internal", async () => {
+    await engine.ok("network", "create", "own");
+    const gateway = await gatewayOf("own");
+    await sleeper("web", "--network", "own", "--add-host", "me:host-gateway");
+    expect(await lineOf("web")).toBe(`${gateway}\tme`);
+    expect(await resolved("web", "host.docker.internal")).toEqual([gateway]);
+    await sleeper("plain", "--add-host", "me:host-gateway");
+    expect(await lineOf("plain")).toBe(`${await gatewayOf("bridge")}\tme`);
+  });
+
+  test("is seen by way of the network that leads there", async () => {
+    await engine.ok("network", "create", "--internal", "inner");
+    await engine.ok("network", "create", "outer");
+    await sleeper("web", "--network", "inner", "--add-host", "me:host-gateway");
+    expect(await lineOf("web")).toBe(`${await gatewayOf("bridge")}\tme`);
+    expect(await resolved("web", "host.docker.internal")).toEqual([]);
+    await engine.ok("network", "connect", "outer", "web");
+    expect(await resolved("web", "host.docker.internal")).toEqual([await gatewayOf("outer")]);
+    await engine.ok("network", "disconnect", "outer", "web");
+  });
+
+  test("has the gateway of a build's network in its steps", async () => {
+    await engine.ok("network", "create", "own");
+    const dockerfile = "FROM busybox\nRUN grep -w me /etc/hosts\n";
+    const path = "POST /build?networkmode=own&extrahosts=me:host-gateway";
+    const answer = await call(engine, path, tar({ name: "Dockerfile", data: dockerfile }));
+    expect(answer.text).toContain(`${await gatewayOf("own")}\\tme`);
+  });
 });
 
 test("a step of a build in a user's network finds its containers", async () => {

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { bytes6 } from "../address6.ts";
 import { inside, leftovers, type Machine, openMachine, run, until } from "../testing/fixture.ts";
+import { encodeName, types } from "./message.ts";
+import { messages, withLength } from "./stream.ts";
 
 let machine: Machine;
 let resolvConf: string;
@@ -154,7 +157,110 @@ async function join0(holder: string): Promise<void> {
   await plug(holder, "front", { Aliases: ["workers"] });
 }
 
+/** Sends messages from within a sandbox, by UDP or each on a TCP connection of its own, and gives the answers of the last `wanted`. */
+async function exchange(holder: string, sent: readonly Buffer[], { tcp = false, wanted = 1 } = {}): Promise<Buffer[]> {
+  const ask = `
+import socket, struct, sys
+messages = [bytes.fromhex(line) for line in sys.stdin.read().split("\\n")]
+tcp, wanted = ${tcp ? "True" : "False"}, ${wanted}
+def opened():
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    s.settimeout(5); s.connect(("127.0.0.11", 53)); return s
+plain = opened()
+for number, m in enumerate(messages):
+    s = plain if not tcp else opened()
+    s.sendall(struct.pack(">H", len(m)) + m if tcp else m)
+    if number < len(messages) - wanted: continue
+    if not tcp:
+        while (a := s.recv(65535))[:2] != m[:2]: pass
+    else:
+        f = s.makefile("rb"); a = f.read(struct.unpack(">H", f.read(2))[0])
+    print(a.hex())
+`;
+  const namespace = `--net=${machine.config.execRoot}/netns/${holder}`;
+  const stdin = sent.map((message) => message.toString("hex")).join("\n");
+  const { code, stdout, stderr } = await run(["nsenter", namespace, "python3", "-c", ask], stdin);
+  expect([code, stderr]).toEqual([0, ""]);
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => Buffer.from(line, "hex"));
+}
+
+function query(name: string, type: number, id = 0x4d4d): Buffer {
+  const header = Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+  return Buffer.concat([header, encodeName(name), Buffer.from([0, type, 0, 1])]);
+}
+
+const counted = ([answer]: readonly Buffer[]) => [(answer?.[3] ?? 0) & 15, answer?.readUInt16BE(6)];
+
+test("addresses of both kinds have names, and the host is the network's gateway", async () => {
+  await network("front", { EnableIPv6: true });
+  await join("web", "front");
+  await machine.networks.openSandbox("db");
+  const { address, address6 = "", gateway, gateway6 = "" } = await plug("db", "front");
+  const four = `${address.split(".").reverse().join(".")}.in-addr.arpa`;
+  const six = `${[...bytes6(address6).toString("hex")].reverse().join(".")}.ip6.arpa`;
+  for (const name of [four, six]) {
+    const [answer] = await exchange("web", [query(name, types.PTR)]);
+    expect(answer?.toString("latin1")).toEndWith("\x02db\x05front\0");
+  }
+  expect(await lookUp("web", "db", "-type=a")).toEqual([address]);
+  expect(await lookUp("web", "db", "-type=aaaa")).toEqual([address6]);
+  expect(await lookUp("web", "host.docker.internal", "-type=a")).toEqual([gateway]);
+  expect(await lookUp("web", "host.docker.internal", "-type=aaaa")).toEqual([gateway6]);
+});
+
+test("what is no query gets no answer and does no harm, and nobody gets a zone", async () => {
+  await network("front");
+  await join("web", "front");
+  await join("db", "front");
+  const good = query("db", types.A);
+  const loop = Buffer.concat([good.subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])]);
+  const answer = Buffer.from(good);
+  answer[2] = 0x81;
+  const hostile = [
+    ...[Buffer.of(1), good.subarray(0, 11), good.subarray(0, 15), loop, answer, Buffer.alloc(1400, 63)],
+    ...[Buffer.alloc(60_000, 0xc0), Buffer.concat([good.subarray(0, 12), Buffer.alloc(60_000, 1)])],
+  ];
+  const flood = Array.from({ length: 400 }, () => hostile).flat();
+  expect(counted(await exchange("web", [...flood, query("db", types.A, 7)]))).toEqual([0, 1]);
+  expect(counted(await exchange("web", [...hostile, query("db", types.A, 7)], { tcp: true }))).toEqual([0, 1]);
+  for (const type of [types.AXFR, types.IXFR]) {
+    expect(counted(await exchange("web", [query("db", type)], { tcp: true }))).toEqual([5, 0]);
+  }
+  expect(counted(await exchange("web", [query("db", types.ANY)]))).toEqual([0, 1]);
+  expect(machine.errors).toEqual([]);
+});
+
 describe("names of the world", () => {
+  test("come from a resolver on the host's loopback, by TCP where they do not fit", async () => {
+    const address = `127.${(process.pid >> 8) & 255}.${process.pid & 255}.53`;
+    writeFileSync(resolvConf, `nameserver ${address}\n`);
+    using _resolver = await worldly(address);
+    await network("front");
+    await join("web", "front");
+    const asked = query("big.example", types.A);
+    const [short = Buffer.alloc(4)] = await exchange("web", [asked]);
+    expect(short.readUInt16BE(2) & 0x200).toBe(0x200);
+    const [long] = await exchange("web", [asked], { tcp: true });
+    expect(long?.length).toBe(50_000);
+  });
+
+  test("thousands of questions that hang keep nobody from local names, nor from the world's by another resolver", async () => {
+    const address = `127.${(process.pid >> 8) & 255}.${process.pid & 255}.53`;
+    using _resolver = await worldly(address);
+    await network("front");
+    await join("web", "front");
+    await machine.networks.openSandbox("other");
+    await machine.networks.connect("front", { holder: "other", name: "other", upstreams: [address] });
+    const flood = Array.from({ length: 3000 }, (_, at) => query(`x${at}.example`, types.A, at));
+    const hanging = exchange("web", [...flood, query("web", types.A, 0xffff)]);
+    expect(counted(await hanging)).toEqual([0, 1]);
+    expect((await exchange("other", [query("big.example", types.A)]))[0]?.length).toBeGreaterThan(12);
+    expect(await lookUp("web", "other")).toHaveLength(1);
+  });
+
   test("come from the container's own resolvers, or the host's, and silence is a failure soon", async () => {
     await network("front");
     await join("web", "front");
@@ -179,6 +285,34 @@ describe("names of the world", () => {
     await flood;
   });
 });
+
+/** A resolver on the host that says by UDP that the answer is too long, and by TCP says it. */
+async function worldly(hostname: string): Promise<Disposable> {
+  const flagged = (asked: Buffer, flags: number) => {
+    const bytes = Buffer.from(asked);
+    bytes.writeUInt16BE(flags, 2);
+    return bytes;
+  };
+  const datagrams = await Bun.udpSocket({
+    ...{ hostname, port: 53 },
+    socket: { data: (socket, bytes, port, from) => void socket.send(flagged(bytes, 0x8380), port, from) },
+  });
+  const streams = Bun.listen({
+    ...{ hostname, port: 53 },
+    socket: {
+      data(socket, bytes) {
+        for (const asked of messages(bytes).queries)
+          socket.end(withLength(Buffer.concat([flagged(asked, 0x8180), Buffer.alloc(50_000 - asked.length)])));
+      },
+    },
+  });
+  return {
+    [Symbol.dispose]() {
+      datagrams.close();
+      streams.stop(true);
+    },
+  };
+}
 
 test("the default network has no resolver", async () => {
   expect(machine.networks.resolver("bridge")).toBeUndefined();
