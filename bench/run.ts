@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEngine } from "../test/support/engine.ts";
+import { lookUps } from "./names.ts";
 import { responsiveness } from "./responsive.ts";
 import { throughput } from "./throughput.ts";
 
@@ -24,6 +25,7 @@ try {
   if (!argv.includes("--only")) {
     process.stdout.write(`${await responsiveness(engine.host)}\n`);
     process.stdout.write(`${await throughput(engine)}\n`);
+    process.stdout.write(`${await lookUps(engine)}\n`);
   }
 } finally {
   await engine[Symbol.asyncDispose]();
