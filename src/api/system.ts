@@ -1,6 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Headers, HttpRequest, Reply, Route } from "../http/mod.ts";
-import type { DiskUsage, DiskUsageType } from "../wire/mod.ts";
+import type { DiskUsage, DiskUsageType, DoctorReport } from "../wire/mod.ts";
 import { json } from "./reply.ts";
 import { type SystemFacts, systemInfo, systemVersion, type VersionFacts } from "./system-info.ts";
 import { apiVersion } from "./version.ts";
@@ -11,6 +11,8 @@ export interface SystemService {
   greeted(): void;
   version(): VersionFacts;
   info(): Promise<SystemFacts>;
+  /** Looks at the host; takes some seconds where something does not answer. */
+  doctor(): Promise<DoctorReport>;
   /** Only the parts that are asked for. */
   usage(types: ReadonlySet<DiskUsageType>, signal: AbortSignal): Promise<DiskUsage>;
 }
@@ -31,6 +33,7 @@ export function systemRoutes(system: SystemService): Route[] {
     { method: "HEAD", path: "/_ping", handle: () => ping(system) },
     { method: "GET", path: "/version", handle: () => json(systemVersion(system.version())) },
     { method: "GET", path: "/info", handle: async () => json(systemInfo(await system.info())) },
+    { method: "GET", path: "/system/doctor", handle: async () => json(await system.doctor()) },
     {
       method: "GET",
       path: "/system/df",

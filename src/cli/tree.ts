@@ -22,6 +22,7 @@ import { connect, disconnect, create as networkCreate } from "./network/create.t
 import * as network from "./network/manage.ts";
 import { completionCommands } from "./system/completion.ts";
 import { df } from "./system/df.ts";
+import { doctor } from "./system/doctor.ts";
 import { events } from "./system/events.ts";
 import { info } from "./system/info.ts";
 import { inspect } from "./system/inspect.ts";
@@ -64,7 +65,7 @@ const groups: readonly Group[] = [
     aliased(network.rm, "remove"),
   ]),
   group("registry", "Store images for others to pull", [registryHelp]),
-  group("system", "Manage the engine", [df, events, info, systemPrune]),
+  group("system", "Manage the engine", [df, doctor, events, info, systemPrune]),
   group("volume", "Manage volumes", [
     ...[volume.create, volume.inspect, volume.prune],
     ...[volumeMove.clone, volumeMove.exportVolume, volumeMove.importVolume, volumeMove.rename],
@@ -80,7 +81,7 @@ export const root: Group = group("berth", "A container engine: builds, runs, shi
   ...onImages,
   named(imageLs, "images"),
   named(image.rm, "rmi"),
-  ...[events, info, inspect, version, daemonHelp],
+  ...[doctor, events, info, inspect, version, daemonHelp],
   ...groups,
   ...completionCommands(() => root),
 ]);

@@ -25,7 +25,7 @@ import {
   unmountRootfs,
 } from "./mounts.ts";
 import { checkName, madeUpName } from "./names.ts";
-import { networkName, settleEndpoints } from "./network.ts";
+import { networkName, portWarnings, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolveOther } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
@@ -47,8 +47,11 @@ export async function create(ctx: Context, request: CreateContainer): Promise<Co
   const row = newRow(ctx, { request: { ...request, body: { ...request.body, hostConfig } }, name, image });
   healthAction(row.config, row.hostConfig);
   await checkBindSources(row.mounts);
-  await ctx.locks.run(row.id, () => build(ctx, { row, image }));
-  return { Id: row.id, Warnings: [...warnings, ...healthWarnings(row.config.Healthcheck)] };
+  const [portsSaid] = await settleAll([
+    portWarnings(ctx, row), // beside the rest, which takes longer
+    ctx.locks.run(row.id, () => build(ctx, { row, image })),
+  ]);
+  return { Id: row.id, Warnings: [...warnings, ...healthWarnings(row.config.Healthcheck), ...portsSaid] };
 }
 
 async function build(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {

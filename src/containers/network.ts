@@ -118,6 +118,12 @@ export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostCo
   return ports;
 }
 
+/** What the host's firewall will do to its ports, which are published on the first of its networks. */
+export async function portWarnings(ctx: Context, row: Row): Promise<string[]> {
+  const [first] = wantedNetworks(row).keys();
+  return first === undefined ? [] : ctx.networks.portWarnings(first, wantedPorts(row));
+}
+
 async function connectAll(ctx: Context, row: Row): Promise<void> {
   let first = true;
   for (const [network, config] of wantedNetworks(row)) {

@@ -50,7 +50,7 @@ function missingKernel(): string[] {
 }
 
 /** A module that is not loaded yet is loaded by the kernel at the first mount. */
-function moduleFile(name: string): boolean {
+export function moduleFile(name: string): boolean {
   const release = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
   return ["ko", "ko.xz", "ko.zst"].some((end) =>
     existsSync(`/lib/modules/${release}/kernel/fs/${name}fs/${name}.${end}`),

@@ -6,7 +6,9 @@ import { isKind } from "../errors/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { ContainerStatus, DiskUsage, DiskUsageType } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
+import { examine } from "./doctor/doctor.ts";
 import type { Engine } from "./engine.ts";
+import { backing } from "./file-system.ts";
 
 type Facts = Awaited<ReturnType<SystemService["info"]>>;
 
@@ -23,6 +25,7 @@ export function createSystemService(engine: Engine, config: DaemonConfig): Syste
       components: components(engine),
     }),
     info: () => facts(engine, config),
+    doctor: () => examine(engine, config),
     usage: (types) => usage(engine, types),
   };
 }
@@ -190,15 +193,6 @@ function daemonId(): string {
   } catch {
     return hostname();
   }
-}
-
-/** The type of the file system that a path is on: the mount with the longest path above it. */
-function backing(path: string): string {
-  const mounts = readFileSync("/proc/self/mounts", "utf8")
-    .split("\n")
-    .map((line) => line.split(" "));
-  const above = mounts.filter(([, target = ""]) => target === "/" || path === target || path.startsWith(`${target}/`));
-  return above.toSorted((a, b) => (b[1]?.length ?? 0) - (a[1]?.length ?? 0))[0]?.[2] ?? "unknown";
 }
 
 function environment(name: string): string {

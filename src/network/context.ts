@@ -44,12 +44,15 @@ export interface Context {
   readonly locks: KeyedLock;
 }
 
+/** How the nft tables of every Berth begin. */
+export const tablePrefix = "berth_";
+
 /** The kernel's names of this daemon. A link's name has at most 15 bytes. */
 export function kernelNames(tag: string) {
   const vethPrefix = `ve${tag}-`;
   const bridgePrefix = `br${tag}-`;
   return {
-    table: `berth_${tag}`,
+    table: `${tablePrefix}${tag}`,
     vethPrefix,
     bridgePrefix,
     veth: (id: string) => (vethPrefix + id).slice(0, 15),

@@ -1,4 +1,5 @@
 import type { EndpointConfig, Filters, NetworkCreateBody, NetworkInspect, PortMap } from "../wire/mod.ts";
+import type { NetworkReport } from "./report.ts";
 
 /**
  * Bridges, addresses, ports, NAT.
@@ -39,6 +40,10 @@ export interface Networks {
   resolver(idOrName: string): string | undefined;
   /** The host as members of the network see it, its gateway there; undefined where they do not, or there is no such network. */
   hostAddress(idOrName: string): string | undefined;
+  /** What to tell somebody who is about to publish these ports in the network: what the host's firewall does to them. Never throws for a network or port that cannot be; waits 50 ms at most. */
+  portWarnings(idOrName: string, ports: PortMap): Promise<string[]>;
+  /** How the host treats these networks; takes seconds where a resolver does not answer. */
+  report(): Promise<NetworkReport>;
   /** The holder has another name from now on. No error for one that has no endpoints. */
   rename(holder: string, name: string): Promise<void>;
   endpoints(holder: string): Endpoint[];

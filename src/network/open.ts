@@ -3,11 +3,13 @@ import type { Workers } from "../host/mod.ts";
 import { formatAddress } from "./address.ts";
 import { AddressPool } from "./address-pool.ts";
 import { connect } from "./connect.ts";
-import { type Context, kernelNames, netnsDirectory } from "./context.ts";
+import { type Context, kernelNames, netnsDirectory, tablePrefix } from "./context.ts";
 import { createNetwork, removeNetwork } from "./create.ts";
 import { checkConfig, settleDefaults } from "./defaults.ts";
 import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
 import { Names, resolverAddress, resolvesNames } from "./dns/names.ts";
+import { portWarnings } from "./firewall/published.ts";
+import { FirewallWatch } from "./firewall/watch.ts";
 import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
 import { publishPorts, unpublishPorts } from "./live-ports.ts";
@@ -15,6 +17,7 @@ import type { Networks } from "./network.ts";
 import { pruneNetworks } from "./prune.ts";
 import { recover, shutdown } from "./recover.ts";
 import { rename } from "./rename.ts";
+import { networkReport } from "./report.ts";
 import { Spare } from "./spare.ts";
 import { endpointsOf, networkById, networkByName, networkIdByName, portPublished } from "./table.ts";
 
@@ -45,6 +48,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     locks: new KeyedLock(),
   };
   await settleDefaults(context);
+  const watch = new FirewallWatch({ net: host.net, processes: host.processes, log, own: tablePrefix });
   const known = (idOrName: string) => db.read((q) => networkById(q, idOrName) ?? networkByName(q, idOrName));
   return {
     create: (body) => createNetwork(context, body),
@@ -67,6 +71,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       const { bridge, internal = true } = known(idOrName) ?? {};
       return bridge && !internal ? formatAddress(bridge.gateway) : undefined;
     },
+    portWarnings: (network, ports) => portWarnings(context, watch, { network, ports }),
+    report: () => networkReport(context, watch),
     rename: (holder, name) => rename(context, holder, name),
     endpoints: (holder) => db.read((q) => endpointsOf(q, holder).map((row) => toEndpoint(q, row))),
     recover: (live) => recover(context, live),

@@ -19,6 +19,7 @@ export {
   decodeNetworkDisconnect,
   decodeVolumeCreate,
 } from "./decode-network.ts";
+export type * from "./doctor.ts";
 export type * from "./event.ts";
 export { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./filters.ts";
 export { humanDuration } from "./human-duration.ts";

@@ -106,6 +106,10 @@ export class FakeNetworks {
     return undefined;
   }
 
+  async portWarnings() {
+    return [];
+  }
+
   async rename() {
     // nobody asks for names here
   }

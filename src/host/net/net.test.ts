@@ -171,6 +171,22 @@ describe("nft elements", () => {
   });
 });
 
+test("the rules of the host have a generation, and chains that are hooked", async () => {
+  const table = `berth_rules_${unique}`;
+  const before = net.rulesetGeneration();
+  expect(net.rulesetGeneration()).toBeGreaterThanOrEqual(before);
+  const chains = " chain plain {\n }\n chain f {\n type filter hook forward priority 0; policy accept;\n }\n";
+  await run(["nft", "-f", "-"], `table inet ${table} {\n${chains}}\n`);
+  try {
+    expect(net.rulesetGeneration()).toBeGreaterThan(before);
+    expect(net.hookedChains().filter((chain) => chain.table === table)).toEqual([
+      { table, name: "f", hook: "forward" },
+    ]);
+  } finally {
+    await run(["nft", "delete", "table", "inet", table]);
+  }
+});
+
 describe("ports", () => {
   test.each(["tcp", "udp"] as const)("of %s are held until released", (protocol) => {
     const first = net.reservePort({ protocol, address: "127.0.0.1", port: 0 });

@@ -2,6 +2,7 @@ import { removeNamespace } from "../namespace-files.ts";
 import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
 import { addDefaultRoute, createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
 import { type PortRequest, type Reservation, reservePort } from "./port.ts";
+import { type HookedChain, hookedChains, rulesetGeneration } from "./ruleset.ts";
 import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
 
 /**
@@ -30,6 +31,10 @@ export interface Net {
   setRoutes(wanted: Pick<VethPlan, "namespace" | "inside"> & { readonly routes: readonly VethRoute[] }): Promise<void>;
   /** One transaction of a table: all changes or none. Throws "not-found" when the table, the set or an element to delete is missing. */
   changeElements(at: NftTable, changes: readonly ElementChange[]): void;
+  /** Another number with every change of the host's nft rules, whoever makes it; some 20 µs. */
+  rulesetGeneration(): number;
+  /** The chains that the kernel asks about packets, of all tables. Throws "unavailable" where the kernel has no nf_tables, as {@link Net.rulesetGeneration} does. */
+  hookedChains(): HookedChain[];
   /** Throws {@link PortError}. */
   reservePort(request: PortRequest): Reservation;
 }
@@ -45,6 +50,8 @@ export function createNet(runner: Runner): Net {
     setRoutes: ({ namespace, inside, routes }) =>
       ipInside(runner, namespace, { lines: routes.map((route) => routeLine(route, inside)) }),
     changeElements,
+    rulesetGeneration,
+    hookedChains,
     reservePort,
   };
 }

@@ -90,6 +90,24 @@ export class Netlink implements Disposable {
     return this.#collect(base, waiting);
   }
 
+  /** Asks for all objects of a kind, and returns the body of each. Throws {@link NetlinkError}. */
+  dump(message: Message): Buffer[] {
+    const sequence = this.#sequence++ >>> 0;
+    const datagram = encode({ ...message, flags: message.flags | dumpFlag }, sequence);
+    if (socketCalls.send(this.#fd, ptr(datagram), datagram.length, 0) < 0) {
+      throw systemError("Send to netlink", errno());
+    }
+    const found: Buffer[] = [];
+    for (;;) {
+      for (const { type, body, ...received } of this.#receive()) {
+        if (received.sequence !== sequence) continue;
+        if (type === doneType) return found;
+        if (type === errorType && body.readInt32LE(0) !== 0) throw new NetlinkError(-body.readInt32LE(0), 0);
+        found.push(body);
+      }
+    }
+  }
+
   /** What an earlier request that failed left unread has other sequence numbers, and is passed over. */
   #collect(base: number, waiting: Set<number>): Buffer[] {
     const answers: Buffer[] = [];
@@ -129,7 +147,8 @@ interface Received {
 }
 
 const headerLength = 16;
-const errorType = 2;
+const [errorType, doneType] = [2, 3];
+const dumpFlag = 0x300;
 
 function encode(message: Message, sequence: number): Buffer {
   const header = Buffer.alloc(headerLength);
