@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { isKind } from "../errors/mod.ts";
 import type { EndpointRequest } from "../network/mod.ts";
-import { extraHostLines, hostsFile, resolvConfFile } from "../rootfs/mod.ts";
+import { extraHostLines, hostsFile, resolvConfFile, stubbed } from "../rootfs/mod.ts";
 import { type EndpointConfig, fullPort, type PortBinding, type PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { hostGateway, refreshHosts, refreshLinkers } from "./links/hosts.ts";
@@ -139,6 +139,7 @@ async function resolvConfText(ctx: Context, row: Row): Promise<string> {
   const resolver = [...wantedNetworks(row).keys()].map((name) => ctx.networks.resolver(name)).find(Boolean);
   return resolvConfFile({
     host: await textOf(ctx.config.resolvConf ?? "/etc/resolv.conf"),
+    behind: await textOf(stubbed),
     ...(resolver !== undefined && { resolver }),
     dns: filled(hostConfig.Dns) ?? defaults?.dns ?? [],
     search: filled(hostConfig.DnsSearch) ?? defaults?.dnsSearch ?? [],

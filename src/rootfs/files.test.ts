@@ -63,6 +63,22 @@ describe("/etc/resolv.conf", () => {
     expect(resolver("")).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
   });
 
+  test("has whom systemd-resolved asks, where that is the host's only resolver", () => {
+    const behind = "nameserver 10.1.1.1\nsearch corp.test\n";
+    const asked = "nameserver 10.1.1.1\nsearch corp.test\n";
+    expect(resolver("nameserver 127.0.0.53\noptions edns0 trust-ad\n", { behind })).toBe(asked);
+    expect(resolver("nameserver 127.0.0.53\nnameserver 10.2.2.2\n", { behind })).toBe("nameserver 10.2.2.2\n");
+    expect(resolver("nameserver 127.0.0.53\n", { behind, hostNetwork: true })).toBe("nameserver 127.0.0.53\n");
+    expect(resolver("nameserver 127.0.0.53\n", { behind, resolver: "127.0.0.11" })).toBe(
+      "nameserver 127.0.0.11\nsearch corp.test\noptions ndots:0\n",
+    );
+  });
+
+  test("has the options of all lines, and the last search domains", () => {
+    const lines = "nameserver 10.1.1.1\nsearch a\nsearch b\noptions timeout:1\noptions attempts:2\n";
+    expect(resolver(lines)).toBe("nameserver 10.1.1.1\nsearch b\noptions timeout:1 attempts:2\n");
+  });
+
   test("on the host's network it is the host's, but for what was asked for", () => {
     const host = "# c\nnameserver 127.0.0.53\nsearch a\n";
     expect(resolver(host, { hostNetwork: true })).toBe(host);

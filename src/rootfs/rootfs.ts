@@ -48,6 +48,8 @@ export interface HostsUpdate {
 export interface ResolvConfInput {
   /** The text of the host's own file. */
   readonly host: string;
+  /** The text of {@link stubbed}, "" where there is none: whom systemd-resolved asks, if it is the host's only resolver. */
+  readonly behind?: string;
   /** Asked instead of any other, and knows whom to ask in turn. */
   readonly resolver?: string;
   /** What was asked for; empty lists leave it to the host's file. A search domain "." means none at all. */

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
-import { hostsFile, resolvConfFile } from "../../rootfs/mod.ts";
+import { hostsFile, resolvConfFile, stubbed } from "../../rootfs/mod.ts";
 import type { Build } from "../context.ts";
 import type { ExecOp } from "../graph/vertex.ts";
 import type { BuildRoot } from "../root.ts";
@@ -60,11 +60,12 @@ async function networkFiles(
   const hostGateway = () => config.hostGateway ?? networks.hostAddress(mode) ?? networks.hostAddress("bridge");
   const hostname = root.id.slice(0, 12);
   const resolver = networks.resolver(mode);
+  const behind = await hostFile(stubbed);
   const server = { ...(resolver !== undefined && { resolver }), dns: config.dns, hostNetwork: mode === "host" };
   const texts = {
     hosts: hostsFile({ hostname, domainname: "", addresses: address ? [address] : [], extraHosts, hostGateway }),
     hostname: `${hostname}\n`,
-    "resolv.conf": resolvConfFile({ host: await hostFile("/etc/resolv.conf"), ...server }),
+    "resolv.conf": resolvConfFile({ host: await hostFile("/etc/resolv.conf"), behind, ...server }),
   };
   return Promise.all(
     Object.entries(texts).map(async ([name, text]): Promise<StepMount> => {
