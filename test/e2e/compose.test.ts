@@ -304,7 +304,7 @@ describe("other ways of use", () => {
     const up = await stack("up", "--abort-on-container-exit", "--exit-code-from", "reader");
     expect(up.code).toBe(6);
     expect(up.stdout).toMatch(/reader_1 +\| FROM_FILE=from a file\n.*\| file\n.*\| found/);
-    expect(up.stdout).toContain("stack_reader_1 exited with code 6");
+    // Whether it says that the reader exited is a race of its own threads; the status above is what tells.
     const { HostConfig } = await inspect("stack_reader_1");
     expect([HostConfig.Memory, HostConfig.NanoCpus]).toEqual([32 << 20, 250_000_000]);
     expect((await stack("run", "--rm", "tool")).code).toBe(0);
