@@ -93,6 +93,35 @@ test("the default bridge has no resolver of its own; connecting to a network tha
   expect(await resolved("web", "db")).toEqual([await addressIn("db", "own")]);
 });
 
+/** Asks so many questions while the daemon gets no core at all, and says how many of them were answered when it had one again. */
+async function askedMeanwhile(pid: string, name: string, count: number): Promise<number> {
+  const script = `
+import os, signal, socket, struct
+SO_RCVBUFFORCE = 33
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20); s.settimeout(2); s.connect(("127.0.0.11", 53))
+rest = struct.pack(">5H", 0x100, 1, 0, 0, 0) + bytes([${name.length}]) + b"${name}\\0" + struct.pack(">2H", 1, 1)
+os.kill(${engine.pid}, signal.SIGSTOP)
+try:
+    for number in range(${count}): s.send(struct.pack(">H", number) + rest)
+finally:
+    os.kill(${engine.pid}, signal.SIGCONT)
+found = set()
+try:
+    while len(found) < ${count}: found.add(s.recv(512)[:2])
+except TimeoutError: pass
+print(len(found))`;
+  const child = Bun.spawn(["nsenter", `--net=/proc/${pid}/ns/net`, "python3", "-c", script], { stdout: "pipe" });
+  return Number(await new Response(child.stdout).text());
+}
+
+test("questions wait for a daemon that gets no core: thousands are answered later, and none is lost", async () => {
+  await engine.ok("network", "create", "own");
+  await sleeper("web", "--network", "own");
+  const pid = await engine.ok("inspect", "-f", "{{.State.Pid}}", "web");
+  expect(await askedMeanwhile(pid, "web", 5000)).toBe(5000);
+});
+
 describe("the host", () => {
   const lineOf = (container: string) => engine.ok("exec", container, "grep", "-w", "me", "/etc/hosts");
   const gatewayOf = (network: string) =>
