@@ -112,6 +112,7 @@ describe("a host whose firewall", () => {
     const doctor = await engine.berth("doctor", "--quiet");
     expect(doctor.code).toBe(1);
     expect(doctor.stdout).toMatch(/^problem {2}published ports +The host's firewall/m);
+    expect(doctor.stdout).toMatch(/^problem {2}way out +the host's firewall \(chain inet filter forward\)/m);
     const rule = /let it through: (nft insert rule .*)/.exec(ran.stderr)?.[1] ?? "";
     await onHost(rule.split(" "));
     await until("the world reaches it", async () => (await asked()) === "hello");

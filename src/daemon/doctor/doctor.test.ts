@@ -30,7 +30,7 @@ const good: DoctorFacts = {
     apparmor: true,
   },
   networking: {
-    firewall: { received: accepted, passed: accepted, warnings: [] },
+    firewall: { received: accepted, passed: accepted, sent: accepted, warnings: [] },
     resolvers: [{ server: "127.0.0.53", answers: true }],
     ...{ overlaps: [], leftovers: [], forwarding: true, bridgeFilter: true, legacyTables: [] },
   },
@@ -71,7 +71,7 @@ test("every problem says what to do", () => {
     networking: {
       ...good.networking,
       forwarding: false,
-      firewall: { received: dropped, passed: dropped, warnings: ["x"] },
+      firewall: { received: dropped, passed: dropped, sent: dropped, warnings: ["x"] },
     },
     machine: {
       ...good.machine,
@@ -145,6 +145,11 @@ const rows: readonly Row[] = [
     "a port that is open",
     firewall({ received: dropped, warnings: ["port 80 is open"] }),
     "warning published ports: port 80 is open",
+  ],
+  [
+    "a firewall that lets nothing out",
+    firewall({ sent: dropped }),
+    "problem way out: the host's firewall (chain ip filter FORWARD) drops what containers send",
   ],
   [
     "rules that were not read",

@@ -15,6 +15,7 @@ export function networkingChecks(facts: NetworkingFacts): DoctorCheck[] {
     forwarding(facts),
     firewall(facts),
     publishedPorts(facts),
+    wayOut(facts),
     bridgeFilter(facts),
     resolvers(facts),
     subnets(facts),
@@ -59,6 +60,12 @@ function publishedPorts({ firewall: { received, passed, warnings } }: Networking
 
 function remedy(chain = ""): string {
   return `let them through in ${chain}: ct status dnat accept`;
+}
+
+function wayOut({ firewall: { sent } }: NetworkingFacts): DoctorCheck {
+  if (sent.accept) return ok("way out", "containers reach the outside");
+  const says = `the host's firewall (chain ${sent.by}) drops what containers send to the outside`;
+  return problem("way out", says, `let through there what comes by their bridges (iifname)`);
 }
 
 function bridgeFilter({ bridgeFilter, firewall: { passed } }: NetworkingFacts): DoctorCheck {

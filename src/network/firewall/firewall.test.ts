@@ -13,9 +13,11 @@ function golden(name: string): Firewall {
 }
 
 const passed = (port: number, more: Partial<Packet> = {}) =>
-  ["forward", { family: "ip", protocol: "tcp", port, bridge: "berth0", link: "eth0", ...more }] as const;
+  ["forward", { family: "ip", protocol: "tcp", port, to: "berth0", from: "eth0", ...more }] as const;
 const received = (port: number, more: Partial<Packet> = {}) =>
-  ["input", { family: "ip", protocol: "tcp", port, link: "eth0", ...more }] as const;
+  ["input", { family: "ip", protocol: "tcp", port, from: "eth0", ...more }] as const;
+
+const sent = ["forward", { family: "ip", protocol: "tcp", from: "berth0", to: "eth0", outward: true }] as const;
 
 function fate(firewall: Firewall, [hook, packet]: readonly [Hook, Packet]): string {
   const { accept, drop, by = "" } = fateOf(firewall, hook, packet);
@@ -46,11 +48,11 @@ describe("what becomes of a packet", () => {
     ["a port by its number", plain, passed(80), "accept"],
     ["another port", plain, passed(81), "drop: inet filter forward"],
     ["a rule about the link it comes from", plain, passed(5432), "drop: inet filter forward"],
-    ["a rule about that link", plain, passed(5432, { link: "wg0" }), "accept"],
+    ["a rule about that link", plain, passed(5432, { from: "wg0" }), "accept"],
     [
       "a rule about some link",
       plain,
-      ["forward", { family: "ip", protocol: "tcp", port: 5432, bridge: "b" }],
+      ["forward", { family: "ip", protocol: "tcp", port: 5432, to: "b" }],
       "accept or drop: inet filter forward",
     ],
     ["another protocol", plain, passed(80, { protocol: "udp" }), "drop: inet filter forward"],
@@ -62,6 +64,9 @@ describe("what becomes of a packet", () => {
       ["input", { family: "ip", protocol: "tcp" }],
       "accept or drop: inet filter input",
     ],
+    ["ufw lets nothing out of containers", ufw, sent, "drop: ip filter FORWARD"],
+    ["firewalld lets nothing out of them but by a zone", firewalld, sent, "drop: inet firewalld filter_FORWARD"],
+    ["rules that let in what is published let nothing out", plain, sent, "drop: inet filter forward"],
     ["no firewall", emptyFirewall, passed(80), "accept"],
   ] as const)("%s", (_, firewall, packet, expected) => {
     expect(fate(firewall, packet as ReturnType<typeof passed>)).toBe(expected);

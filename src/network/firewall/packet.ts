@@ -1,15 +1,17 @@
 import { isRecord, type Statement } from "./ruleset.ts";
 
-/** The first packet of a connection from outside to a published port. */
+/** The first packet of a connection from outside to a published port, or from a container to the outside. */
 export interface Packet {
   readonly family: "ip" | "ip6";
   readonly protocol: "tcp" | "udp" | "sctp";
   /** Where it goes: the container's when it is passed on, the host's when it comes in; undefined when nobody knows yet. */
   readonly port?: number;
-  /** The bridge that it leaves by when it is passed on; undefined when it comes in. */
-  readonly bridge?: string;
+  /** The link that it leaves by when it is passed on, for what is published a bridge; undefined when it comes in. */
+  readonly to?: string;
+  /** It comes from a container, and goes where that one sent it. */
+  readonly outward?: boolean;
   /** The link that it comes by; undefined when nobody knows. */
-  readonly link?: string;
+  readonly from?: string;
 }
 
 /** Whether something is so; undefined when it depends on what nobody knows here: where the packet comes from, what is in a named set. */
@@ -50,11 +52,11 @@ function hasMeta(key: unknown, { value, packet }: Asked): Truth {
   switch (key) {
     case "iifname":
     case "iif":
-      if (packet.link !== undefined) return isLink(packet.link, value);
-      return value === "lo" || value === packet.bridge ? false : undefined;
+      if (packet.from !== undefined) return isLink(packet.from, value);
+      return value === "lo" || value === packet.to ? false : undefined;
     case "oifname":
     case "oif":
-      return packet.bridge === undefined ? undefined : isLink(packet.bridge, value);
+      return packet.to === undefined ? undefined : isLink(packet.to, value);
     case "l4proto":
       return value === packet.protocol;
     case "nfproto":
@@ -72,16 +74,16 @@ function isLink(link: string, pattern: unknown): boolean {
   return pattern.endsWith("*") ? link.startsWith(pattern.slice(0, -1)) : link === pattern;
 }
 
+/** What a connection that begins may have got before a filter sees it, depending on rules that are not looked at. */
+const untold: ReadonlySet<unknown> = new Set(["confirmed", "dying", "helper", "offload"]);
+
 /** A connection that begins has no other state, and what is passed on to a container has another destination than it was sent to. */
 function hasCt(key: unknown, { value, packet }: Asked): Truth {
   if (key === "state") return value === "new";
   if (key === "direction") return value === "original";
   if (key !== "status") return undefined;
-  return value === "dnat"
-    ? packet.bridge !== undefined
-    : ["expected", "seen-reply", "assured", "snat"].includes(String(value))
-      ? false
-      : undefined;
+  if (value === "dnat") return packet.to !== undefined && packet.outward !== true;
+  return untold.has(value) ? undefined : false;
 }
 
 const transports: ReadonlySet<unknown> = new Set(["tcp", "udp", "sctp", "udplite", "dccp"]);
@@ -107,7 +109,7 @@ function isPort(port: number, value: unknown): Truth {
 /** What comes in is for an address of the host, what is passed on is not. */
 function hasFib({ result, flags }: Statement, { value, packet }: Asked): Truth {
   if (result !== "type" || !list(flags).includes("daddr")) return undefined;
-  const type = packet.bridge === undefined ? "local" : "unicast";
+  const type = packet.to === undefined ? "local" : "unicast";
   return value === type;
 }
 

@@ -14,9 +14,14 @@ export interface FirewallReport {
   /** To a connection to some port of the host's own, and to one that is passed on to a container of the default network. */
   readonly received: Fate;
   readonly passed: Fate;
+  /** To a connection from such a container to the outside. */
+  readonly sent: Fate;
   /** About ports that are published now, a line each. */
   readonly warnings: readonly string[];
 }
+
+/** Where there is no way out nothing stands in it. */
+const nobody: Fate = { accept: true, drop: false };
 
 /** What is to be said about ports that a container of this network is to publish. */
 export async function portWarnings(
@@ -44,12 +49,15 @@ export async function firewallReport(context: Context, watch: FirewallWatch): Pr
         )
       : [];
   });
-  const { bridge, ...from } = pathTo({ link: context.config.bridge });
-  const packet = { family: "ip", protocol: "tcp", ...from } as const;
+  const { bridge, link } = pathTo({ link: context.config.bridge });
+  const packet = { family: "ip", protocol: "tcp" } as const;
+  const inward = { ...packet, ...(link !== undefined && { from: link }) };
   return {
     ...(problem !== undefined && { problem }),
-    received: fateOf(firewall, "input", packet),
-    passed: fateOf(firewall, "forward", { ...packet, bridge }),
+    received: fateOf(firewall, "input", inward),
+    passed: fateOf(firewall, "forward", { ...inward, to: bridge }),
+    sent:
+      link === undefined ? nobody : fateOf(firewall, "forward", { ...packet, from: bridge, to: link, outward: true }),
     warnings: [...new Set(warnings)],
   };
 }

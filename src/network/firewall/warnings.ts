@@ -49,9 +49,9 @@ export function effectsOn(firewall: Firewall, path: Path, ports: readonly Publis
 function fatesOf(firewall: Firewall, { bridge, link }: Path, port: Published): { passed: Fate; received: Fate } {
   const { protocol, hostAddress, hostPort, containerPort } = port;
   const family = hostAddress.includes(":") ? ("ip6" as const) : ("ip" as const);
-  const packet = { family, protocol, ...(link !== undefined && { link }) };
+  const packet = { family, protocol, ...(link !== undefined && { from: link }) };
   return {
-    passed: fateOf(firewall, "forward", { ...packet, port: containerPort, bridge }),
+    passed: fateOf(firewall, "forward", { ...packet, port: containerPort, to: bridge }),
     received: fateOf(firewall, "input", { ...packet, ...(hostPort !== undefined && { port: hostPort }) }),
   };
 }
