@@ -64,7 +64,8 @@ async function overlapsOf(context: Context): Promise<Overlap[]> {
 }
 
 async function leftovers(context: Context): Promise<string[]> {
-  const { table, vethPrefix, bridgePrefix } = kernelNames(context.config.tag);
+  const { tag } = context.config;
+  const { vethPrefix, bridgePrefix } = kernelNames(tag);
   const names = (await links(context)).map(({ name }) => name);
   const rows = context.db.read(networks).flatMap(({ bridge }) => bridge?.link ?? []);
   const known = new Set([...rows, ...context.db.read(allEndpoints).map(({ veth }) => veth)]);
@@ -72,10 +73,23 @@ async function leftovers(context: Context): Promise<string[]> {
   const unknown = names.filter(
     (name) => [vethPrefix, bridgePrefix].some((prefix) => name.startsWith(prefix)) && !known.has(name) && !isLeg(name),
   );
-  const tables = new Set(context.host.net.hookedChains().map((chain) => chain.table));
-  const abandoned = [...tables].filter((name) => {
-    const tag = name.startsWith(tablePrefix) ? name.slice(tablePrefix.length) : "";
-    return tag !== "" && name !== table && !names.some((link) => link.includes(tag));
-  });
-  return [...unknown.map((name) => `link ${name}`), ...abandoned.map((name) => `table ip ${name}`)];
+  const isGone = (other: string) => other !== tag && !names.some((link) => link.includes(other));
+  const tables = context.host.net.hookedChains().map((chain) => chain.table);
+  const abandoned = tables.filter((name) => name.startsWith(tablePrefix)).map((name) => name.slice(tablePrefix.length));
+  const rules = await tagsInDockerUser(context);
+  return [
+    ...unknown.map((name) => `link ${name}`),
+    ...[...new Set(abandoned)].filter(isGone).map((other) => `table ip ${tablePrefix}${other}`),
+    ...rules.filter(isGone).map((other) => `rules of ${tablePrefix}${other} in chain ${dockerUser.join(" ")}`),
+  ];
+}
+
+/** The chain that dockerd leaves to administrators, where every Berth puts rules. */
+const dockerUser = ["ip", "filter", "DOCKER-USER"];
+
+/** Of all daemons that have put rules into dockerd's chain, each once. */
+async function tagsInDockerUser({ host }: Context): Promise<string[]> {
+  const { stdout } = await host.processes.run(["nft", "list", "chain", ...dockerUser]);
+  const tags = [...stdout.matchAll(/comment "berth_([a-z0-9]+)/g)].map(([, tag = ""]) => tag);
+  return [...new Set(tags)];
 }

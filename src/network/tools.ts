@@ -54,7 +54,9 @@ export async function deleteLinks(context: Context, names: readonly string[]): P
   if (names.length === 0) return;
   const stdin = names.map((name) => `link del ${name}\n`).join("");
   const { stderr } = await context.host.processes.run(["ip", "-force", "-batch", "-"], { stdin });
-  const problems = stderr.split("\n").filter((line) => line !== "" && !/Cannot find device|No such device|Command failed/.test(line));
+  const problems = stderr
+    .split("\n")
+    .filter((line) => line !== "" && !/Cannot find device|No such device|Command failed/.test(line));
   if (problems.length > 0)
     throw new EngineError("internal", `Delete links ${names.join(", ")}: ${problems.join("; ")}`);
 }

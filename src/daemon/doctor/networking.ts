@@ -103,6 +103,6 @@ function leftovers({ leftovers }: NetworkingFacts): DoctorCheck {
   return warning(
     "leftovers",
     says,
-    "a restart of the daemon removes links, nft delete table the tables of daemons that are gone",
+    "a restart of the daemon removes links; tables and rules of daemons that are gone go by nft delete",
   );
 }
