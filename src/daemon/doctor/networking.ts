@@ -58,14 +58,22 @@ function publishedPorts({ firewall: { received, passed, warnings } }: Networking
   return warning("published ports", says, "publish on 127.0.0.1 what is to stay on this host");
 }
 
+const byFirewalld = "firewall-cmd --zone=trusted --add-interface=…, with the bridge of each network";
+
 function remedy(chain = ""): string {
+  if (chain.startsWith("inet firewalld ")) return byFirewalld;
   return `let them through in ${chain}: ct status dnat accept`;
 }
 
 function wayOut({ firewall: { sent } }: NetworkingFacts): DoctorCheck {
   if (sent.accept) return ok("way out", "containers reach the outside");
   const says = `the host's firewall (chain ${sent.by}) drops what containers send to the outside`;
-  return problem("way out", says, `let through there what comes by their bridges (iifname)`);
+  const ofFirewalld = sent.by?.startsWith("inet firewalld ");
+  return problem(
+    "way out",
+    says,
+    ofFirewalld ? byFirewalld : "let through there what comes by their bridges (iifname)",
+  );
 }
 
 function bridgeFilter({ bridgeFilter, firewall: { passed } }: NetworkingFacts): DoctorCheck {

@@ -55,6 +55,12 @@ describe("what becomes of a packet", () => {
       ["forward", { family: "ip", protocol: "tcp", port: 5432, to: "b" }],
       "accept or drop: inet filter forward",
     ],
+    [
+      "a name that ends in a star",
+      ruleset("drop", [[{ match: { op: "==", left: { meta: { key: "oifname" } }, right: "ber*" } }, { accept: null }]]),
+      passed(80),
+      "accept",
+    ],
     ["another protocol", plain, passed(80, { protocol: "udp" }), "drop: inet filter forward"],
     ["a range", plain, received(8010), "accept"],
     ["a named set, whose members are not listed", plain, received(8080), "accept or drop: inet filter input"],
@@ -230,6 +236,13 @@ describe("what is said about published ports", () => {
     );
     const { hostPort: _, ...unknown } = port(0);
     expect(warningsOf(golden("ufw"), path, [unknown])[0]).toContain("the published port of 80/tcp will");
+  });
+
+  test("of ten thousand ports the first are looked at, which takes no time", () => {
+    const many = Array.from({ length: 10_000 }, (_, at) => port(10_000 + at, { containerPort: 10_000 + at }));
+    const started = performance.now();
+    expect(effectsOn(golden("ufw"), path, many).silenced).toHaveLength(64);
+    expect(performance.now() - started).toBeLessThan(500);
   });
 
   test("each family by its own rules", () => {

@@ -31,10 +31,13 @@ export interface Path {
   readonly link?: string;
 }
 
+/** Ports that are looked at: each is a walk through all rules, and the thousand behind them fare no other way. */
+const lookedAt = 64;
+
 /** Of ports behind a bridge; those on the loopback are nobody's business but the host's. */
 export function effectsOn(firewall: Firewall, path: Path, ports: readonly Published[]): Effects {
   const outer = ports.filter(({ hostAddress }) => !/^(127\.|::1$)/.test(hostAddress));
-  const fates = outer.map((port) => ({ port, ...fatesOf(firewall, path, port) }));
+  const fates = outer.slice(0, lookedAt).map((port) => ({ port, ...fatesOf(firewall, path, port) }));
   const silenced = fates.filter(({ passed }) => !passed.accept);
   const open = fates.filter(({ passed, received }) => passed.accept && received.drop);
   const [silencer, guard] = [silenced[0]?.passed.by, open[0]?.received.by];
@@ -76,7 +79,7 @@ export function warningsOf(firewall: Firewall, path: Path, ports: readonly Publi
 }
 
 /** "inet filter forward" in words. */
-export function placeOf(chain: string): string {
+function placeOf(chain: string): string {
   const [family, table, ...name] = chain.split(" ");
   return `table ${family} ${table}, chain ${name.join(" ")}`;
 }
@@ -88,10 +91,10 @@ interface Silenced {
 }
 
 /** In the words of the program that made the chain; its rules would not outlast its next start otherwise. */
-export function remedy(firewall: Firewall, { chain, bridge, ports }: Silenced): string {
+function remedy(firewall: Firewall, { chain, bridge, ports }: Silenced): string {
   const [port] = ports;
   const chains = [...firewall.chains.values()];
-  if (port && chains.some(isOfUfw))
+  if (port && /^ip6? filter FORWARD$/.test(chain) && chains.some(isOfUfw))
     return `To let it through: ufw route allow proto ${port.protocol} to any port ${port.containerPort}`;
   if (/^inet firewalld /.test(chain)) return `To let it through: firewall-cmd --zone=trusted --add-interface=${bridge}`;
   if (chain === "ip filter FORWARD" && firewall.chains.has("ip filter DOCKER-USER"))
