@@ -12,7 +12,7 @@ export function portRoutes(containers: Pick<Containers, "publishPorts" | "unpubl
       path: "/containers/{id*}/publish",
       handle: async (request) => {
         const ports = decodePortBindings(await request.json());
-        return json({ Ports: await containers.publishPorts(refOf(request), ports) });
+        return json(await containers.publishPorts(refOf(request), ports));
       },
     },
     {

@@ -16,6 +16,7 @@ import type {
   NetworkConnectBody,
   NetworkDisconnectBody,
   PortMap,
+  PublishAnswer,
   TopAnswer,
   UpdateBody,
   VolumeInspect,
@@ -78,7 +79,7 @@ export interface Memberships {
 
 /** Ports while it runs, which no other engine changes. See ports.ts for what they throw. */
 export interface Ports {
-  publishPorts(ref: string, ports: PortMap): Promise<PortMap>;
+  publishPorts(ref: string, ports: PortMap): Promise<PublishAnswer>;
   unpublishPort(ref: string, wanted: HostPort): Promise<void>;
 }
 

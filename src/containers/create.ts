@@ -25,7 +25,7 @@ import {
   unmountRootfs,
 } from "./mounts.ts";
 import { checkName, madeUpName } from "./names.ts";
-import { networkName, portWarnings, settleEndpoints } from "./network.ts";
+import { firewallWarnings, networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
 import { resolveOther } from "./refs.ts";
 import { releaseVolumes } from "./remove.ts";
@@ -48,7 +48,7 @@ export async function create(ctx: Context, request: CreateContainer): Promise<Co
   healthAction(row.config, row.hostConfig);
   await checkBindSources(row.mounts);
   const [portsSaid] = await settleAll([
-    portWarnings(ctx, row), // beside the rest, which takes longer
+    firewallWarnings(ctx, row), // beside the rest, which takes longer
     ctx.locks.run(row.id, () => build(ctx, { row, image })),
   ]);
   return { Id: row.id, Warnings: [...warnings, ...healthWarnings(row.config.Healthcheck), ...portsSaid] };

@@ -119,9 +119,9 @@ export function wantedPorts({ config, hostConfig }: Pick<Row, "config" | "hostCo
 }
 
 /** What the host's firewall will do to its ports, which are published on the first of its networks. */
-export async function portWarnings(ctx: Context, row: Row): Promise<string[]> {
+export async function firewallWarnings(ctx: Context, row: Row, ports = wantedPorts(row)): Promise<string[]> {
   const [first] = wantedNetworks(row).keys();
-  return first === undefined ? [] : ctx.networks.portWarnings(first, wantedPorts(row));
+  return first === undefined ? [] : ctx.networks.portWarnings(first, ports);
 }
 
 async function connectAll(ctx: Context, row: Row): Promise<void> {

@@ -1,9 +1,10 @@
 import { EngineError } from "../errors/mod.ts";
-import type { PortBinding, PortMap } from "../wire/mod.ts";
+import type { PortBinding, PortMap, PublishAnswer } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { publishedPorts } from "./endpoints.ts";
 import { publishing } from "./event.ts";
 import { networkModeOf } from "./modes.ts";
+import { firewallWarnings } from "./network.ts";
 import { resolve } from "./refs.ts";
 import type { Row } from "./table.ts";
 import { isLive } from "./transition.ts";
@@ -11,13 +12,14 @@ import { checkPorts } from "./validate.ts";
 
 /**
  * Publishes more ports: at once where it runs, and with every start from now on. A port that the engine chose stays the
- * same over restarts. Returns what is published now, with the host's ports. Throws "invalid" for malformed ports, "conflict"
- * for a container without a network of its own and for ports that are taken; nothing has changed then.
+ * same over restarts. Returns what is published now, with the host's ports and what the host's firewall does to them. Throws
+ * "invalid" for malformed ports, "conflict" for a container without a network of its own and for ports that are taken;
+ * nothing has changed then.
  */
-export async function publishPorts(ctx: Context, ref: string, ports: PortMap): Promise<PortMap> {
+export async function publishPorts(ctx: Context, ref: string, ports: PortMap): Promise<PublishAnswer> {
   checkPorts({ PortBindings: ports });
   const { id } = resolve(ctx.table, ref);
-  return ctx.locks.run(id, async () => {
+  const { row, made } = await ctx.locks.run(id, async () => {
     const row = requirePublishing(ctx, id);
     for (const port of Object.keys(ports)) requireNew(row, port, ports[port] ?? []);
     const made = isLive(row.phase) ? await ctx.networks.publish(id, ports) : ports;
@@ -27,8 +29,9 @@ export async function publishPorts(ctx: Context, ref: string, ports: PortMap): P
       await ctx.networks.unpublish(id, made);
       throw err;
     }
-    return made;
+    return { row, made };
   });
+  return { Ports: made, Warnings: await firewallWarnings(ctx, row, made) };
 }
 
 /** Which of the host's ports is meant; without an address, all addresses that it is published on. */

@@ -202,6 +202,12 @@ export interface ContainerCreateAnswer {
   readonly Warnings: readonly string[];
 }
 
+/** `POST /containers/{id}/publish`: what is published now. */
+export interface PublishAnswer {
+  readonly Ports: PortMap;
+  readonly Warnings: readonly string[];
+}
+
 export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
 
 export interface HealthState {

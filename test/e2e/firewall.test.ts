@@ -109,6 +109,11 @@ describe("a host whose firewall", () => {
       `(table inet filter, chain forward) drops what is forwarded to containers: published port ${port}/tcp`,
     );
     expect(await asked()).toBe("");
+    const added = await engine.berth("port", "add", "web", `${port + 1}:80`);
+    expect([added.stdout, added.stderr]).toEqual([
+      `80/tcp -> 0.0.0.0:${port + 1}\n`,
+      expect.stringContaining(`published port ${port + 1}/tcp will answer on this host only`),
+    ]);
     const doctor = await engine.berth("doctor", "--quiet");
     expect(doctor.code).toBe(1);
     expect(doctor.stdout).toMatch(/^problem {2}published ports +The host's firewall/m);

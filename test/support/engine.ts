@@ -24,12 +24,15 @@ export interface Engine extends AsyncDisposable {
   ok(...argv: string[]): Promise<string>;
 }
 
-/** A daemon on roots of its own, ready to answer, `within` what a program such as unshare makes for it. Disposing it removes its containers and everything that it keeps. */
-export async function startEngine(flags: readonly string[] = [], within: readonly string[] = []): Promise<Engine> {
+/**
+ * A daemon on roots of its own, ready to answer. Disposing it removes its containers and everything that it keeps.
+ * `through` is a program that becomes the daemon, such as nsenter.
+ */
+export async function startEngine(flags: readonly string[] = [], through: readonly string[] = []): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), "berth-e2e-"));
   chmodSync(directory, 0o711); // as /run is, for root in a user namespace
   const host = `unix://${directory}/berth.sock`;
-  const argv = [...within, berth, "daemon", "--host", host, ...rootFlags(directory), ...flags];
+  const argv = [...through, berth, "daemon", "--host", host, ...rootFlags(directory), ...flags];
   let child: Bun.Subprocess | undefined;
   const start = async () => {
     const log = openSync(`${directory}/log`, "a");

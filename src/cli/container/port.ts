@@ -1,8 +1,8 @@
 import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
-import type { ContainerInspect, PortBinding } from "../../wire/mod.ts";
+import type { ContainerInspect, PortBinding, PublishAnswer } from "../../wire/mod.ts";
 import { command } from "../command.ts";
-import { type CliIo, print } from "../io.ts";
+import { type CliIo, print, tell } from "../io.ts";
 import { containerPath } from "./path.ts";
 import { portSpecs } from "./ports.ts";
 
@@ -33,8 +33,9 @@ interface Change {
 async function add({ client, container, ports }: Change, io: CliIo): Promise<number> {
   const body = { PortBindings: portSpecs(ports, []).bindings };
   const path = containerPath(container, "/publish");
-  const { Ports } = await client.json<{ Ports: Published }>({ method: "POST", path, body });
+  const { Ports, Warnings } = await client.json<PublishAnswer>({ method: "POST", path, body });
   await print(io, allPorts(Ports));
+  for (const warning of Warnings) await tell(io, `WARNING: ${warning}\n`);
   return 0;
 }
 

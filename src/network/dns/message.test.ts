@@ -54,6 +54,32 @@ describe("parseQuery", () => {
   });
 });
 
+test("twenty thousand broken queries are refused or read, and never anything else", () => {
+  let seed = 7;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+    return seed % below;
+  };
+  const kinds = { read: 0, refused: 0 };
+  for (let round = 0; round < 20_000; round++) {
+    const bytes = queryBytes("web.example.org", { opt: round % 2 ? 1232 : 0 });
+    for (let change = random(4); change >= 0; change--) bytes[random(bytes.length)] = random(256);
+    const cut = bytes.subarray(0, round % 3 ? bytes.length : random(bytes.length));
+    try {
+      const query = parseQuery(cut);
+      const records = ["10.0.0.5", "fd00::5"];
+      const answer = encodeAnswer(query, { answer: { code: codes.ok, records, ttl: 1 }, limit: query.size });
+      expect(answer.length).toBeLessThanOrEqual(query.size);
+      kinds.read++;
+    } catch (err) {
+      expect(err).toMatchObject({ kind: "invalid" });
+      kinds.refused++;
+    }
+  }
+  expect(kinds.read).toBeGreaterThan(1000);
+  expect(kinds.refused).toBeGreaterThan(1000);
+});
+
 describe("encodeAnswer", () => {
   const query = parseQuery(queryBytes("web"));
 
