@@ -48,9 +48,18 @@ async function onHost(argv: readonly string[], stdin?: string): Promise<void> {
 
 const inWorld = (argv: readonly string[], stdin?: string) => inside(world.pid, argv, stdin);
 
-/** The host's rules are these and no others, but for the daemon's own. */
-async function rules(text: string): Promise<void> {
+/** The host's rules are these and no others, but for the daemon's own, and the daemon has seen them. */
+async function rules(text: string, sign: RegExp): Promise<void> {
   await onHost(["nft", "-f", "-"], `table inet filter\ndelete table inet filter\n${text}`);
+  await seen(sign);
+}
+
+/** What was read just now counts for a moment, and the longer the more time it took. */
+async function seen(sign: RegExp): Promise<void> {
+  await until(`the daemon sees ${sign}`, async () => {
+    const { Checks } = JSON.parse((await engine.berth("doctor", "--json")).stdout) as DoctorReport;
+    return sign.test(Checks.find(({ Name }) => Name === "firewall")?.Message ?? "");
+  });
 }
 
 const keepsOut = `table inet filter {
@@ -86,7 +95,7 @@ describe("a host whose firewall", () => {
   });
 
   test("keeps others out does not keep them from published ports, which run says", async () => {
-    await rules(keepsOut);
+    await rules(keepsOut, /comes in is dropped/);
     const { stderr } = await run("-p", `${port}:80`);
     expect(stderr).toStartWith(
       `WARNING: Published port ${port}/tcp can be reached from outside although the host's firewall (table inet filter, chain input)`,
@@ -102,8 +111,7 @@ describe("a host whose firewall", () => {
   });
 
   test("passes nothing on silences published ports, until the rule is there that run tells of", async () => {
-    await rules(passesNothing);
-    await Bun.sleep(300); // what was read just now counts for a moment
+    await rules(passesNothing, /passed on is dropped/);
     const ran = await engine.berth("run", "-d", "--init", "--name", "web", "-p", `${port}:80`, ...serve);
     expect(ran.stderr).toContain(
       `(table inet filter, chain forward) drops what is forwarded to containers: published port ${port}/tcp`,
@@ -122,14 +130,13 @@ describe("a host whose firewall", () => {
     await onHost(rule.split(" "));
     await until("the world reaches it", async () => (await asked()) === "hello");
     await engine.ok("rm", "-f", "web");
-    await Bun.sleep(300);
+    await seen(/everything is passed on/);
     expect((await run("-p", `${port}:80`)).stderr).toBe("");
     await engine.ok("rm", "-f", "web");
   });
 
   test("says it in the API's answer, once for all ports", async () => {
-    await rules(passesNothing);
-    await Bun.sleep(300);
+    await rules(passesNothing, /passed on is dropped/);
     const bindings = Object.fromEntries([1, 2, 3].map((at) => [`${at}/tcp`, [{ HostPort: `${port + at}` }]]));
     const body = { Image: "busybox", HostConfig: { PortBindings: bindings } };
     const { status, json } = await call(engine, "POST /containers/create?name=web", JSON.stringify(body));
@@ -143,8 +150,7 @@ describe("a host whose firewall", () => {
 });
 
 test("the doctor's report has every part of the host, with its verdicts in order", async () => {
-  await rules("");
-  await Bun.sleep(300);
+  await rules("", /everything may come in; everything is passed on/);
   const { code, stdout } = await engine.berth("doctor", "--json");
   const { Checks } = JSON.parse(stdout) as DoctorReport;
   const verdicts = new Map(Checks.map(({ Name, Verdict }) => [Name, Verdict]));
