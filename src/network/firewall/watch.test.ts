@@ -68,9 +68,6 @@ describe("the host's firewall", () => {
       expect((await watch.soon()).chains.size).toBeGreaterThan(0);
       return state.runs.length === 3; // now it hangs
     });
-    const started = performance.now();
-    expect((await watch.soon()).chains.size).toBeGreaterThan(0);
-    expect(performance.now() - started).toBeLessThan(1000);
     resolve('{"nftables":[]}');
     expect((await watch.now()).firewall.chains.size).toBe(0);
   });
