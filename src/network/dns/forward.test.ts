@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { messages, withLength } from "./stream.ts";
 const directory = mkdtempSync(join(tmpdir(), "berth-forward-"));
 const resolvConf = join(directory, "resolv.conf");
 const undo: Disposable[] = [];
+afterAll(() => rmSync(directory, { recursive: true }));
 afterEach(() => {
   for (const one of undo.splice(0)) one[Symbol.dispose]();
   rmSync(resolvConf, { force: true });
