@@ -3,7 +3,6 @@ const packages: Readonly<Record<string, string>> = {
   apparmor_parser: "apparmor",
   bridge: "iproute2",
   conmon: "conmon",
-  conntrack: "conntrack",
   getent: "libc-bin",
   crun: "crun",
   git: "git",

@@ -7,9 +7,9 @@ import { claimSix, takeSix } from "./address-pool.ts";
 import { parseAddress6 } from "./address6.ts";
 import { type Context, kernelNames, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
+import { forgetFlowsTo } from "./flows.ts";
 import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
-import { forgetFlows, reservePorts } from "./live-ports.ts";
-import { changePorts } from "./nat.ts";
+import { reservePorts } from "./live-ports.ts";
 import type { Endpoint, EndpointRequest } from "./network.ts";
 import { type PortWish, type PublishedPort, portWishes } from "./ports.ts";
 import { publishAfter } from "./publish.ts";
@@ -25,6 +25,7 @@ import {
   networkById,
   type ResolverSettings,
   type SixSettings,
+  withdrawPorts,
 } from "./table.ts";
 import { deleteLinks } from "./tools.ts";
 
@@ -243,9 +244,12 @@ async function publish(
   at: { ports: readonly PublishedPort[]; undo: AsyncDisposableStack },
 ): Promise<void> {
   if (at.ports.length === 0) return;
-  at.undo.defer(() => changePorts(context, "delete", { ...row, ports: at.ports }));
-  await changePorts(context, "add", { ...row, ports: at.ports });
-  await forgetFlows(context, at.ports);
+  at.undo.defer(() => {
+    context.db.write((tx) => withdrawPorts(tx, row.id));
+    return context.nat.changePorts("delete", { ...row, ports: at.ports });
+  });
+  await context.nat.changePorts("add", { ...row, ports: at.ports });
+  await forgetFlowsTo(context.host.net, at.ports);
 }
 
 function ready(context: Context, network: NetworkRow, row: EndpointRow): void {

@@ -6,6 +6,7 @@ import type { Log } from "../log/mod.ts";
 import type { AddressPool } from "./address-pool.ts";
 import type { Names } from "./dns/names.ts";
 import type { HostPorts } from "./host-ports.ts";
+import type { Nat } from "./nat.ts";
 import type { Pool } from "./pools.ts";
 import type { Spare } from "./spare.ts";
 
@@ -38,6 +39,7 @@ export interface Context {
   readonly config: NetworkConfig;
   readonly addresses: AddressPool;
   readonly hostPorts: HostPorts;
+  readonly nat: Nat;
   readonly spare: Spare;
   readonly names: Names;
   /** "holder:ID", "network:ID", then "nft", taken in this order. */

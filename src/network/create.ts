@@ -4,7 +4,6 @@ import type { NetworkCreateBody } from "../wire/mod.ts";
 import { checkSixFree, checkSubnetFree, choosePool, chooseSix, ensureBridges, removeBridge } from "./bridges.ts";
 import { type Context, kernelNames } from "./context.ts";
 import { findNetwork, isPredefined } from "./inspect.ts";
-import { applyTable, passDockerd, removeTable } from "./nat.ts";
 import { bridgeChoices, ipamOf } from "./options.ts";
 import { publishAfter } from "./publish.ts";
 import {
@@ -62,9 +61,7 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
     });
     await context.names.forget(id);
     if (network.bridge) await removeBridge(context, network.bridge);
-    if (network.bridge?.six) await removeTable(context, "ip6");
-    await applyTable(context);
-    await passDockerd(context);
+    await context.nat.remove(network);
   });
 }
 
@@ -97,12 +94,11 @@ async function makeNetwork(context: Context, network: NetworkRow, bridge: Bridge
   });
   try {
     await ensureBridges(context, [network]);
-    await applyTable(context);
-    await passDockerd(context);
+    await context.nat.add(network);
   } catch (err) {
     await removeBridge(context, bridge);
     context.db.write((tx) => deleteNetwork(tx, network.id));
-    await applyTable(context);
+    await context.nat.remove(network);
     throw err;
   }
   context.db.write((tx) => publishAfter(tx, context, { action: "create", network }));

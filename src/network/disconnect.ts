@@ -2,8 +2,8 @@ import { EngineError } from "../errors/mod.ts";
 import { formatAddress } from "./address.ts";
 import { type Context, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
+import { forgetFlowsInto } from "./flows.ts";
 import { findNetwork } from "./inspect.ts";
-import { changePorts } from "./nat.ts";
 import { publishAfter } from "./publish.ts";
 import {
   deleteEndpoint,
@@ -14,8 +14,9 @@ import {
   insertSandbox,
   networkById,
   portsOf,
+  withdrawPorts,
 } from "./table.ts";
-import { deleteLinks, forgetUdpOf } from "./tools.ts";
+import { deleteLinks } from "./tools.ts";
 
 export async function disconnect(context: Context, idOrName: string, holder: string): Promise<void> {
   const network = context.db.read((q) => findNetwork(q, idOrName));
@@ -75,11 +76,12 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
       context.log.warn(what, { endpoint: endpoint.id, container: endpoint.holder, error });
     }
   };
-  if (ports.length > 0) await attempt("Unpublish ports", () => changePorts(context, "delete", { ...endpoint, ports }));
+  // The rows go first: who makes the tables anew meanwhile leaves these ports out.
+  context.db.write((tx) => withdrawPorts(tx, endpoint.id));
+  if (ports.length > 0)
+    await attempt("Unpublish ports", () => context.nat.changePorts("delete", { ...endpoint, ports }));
   await attempt("Unplug", () => context.host.net.unplugVeth(endpoint.veth));
-  if (ports.some((port) => port.protocol === "udp")) {
-    await attempt("Forget UDP flows", () => forgetUdpOf(context, endpoint));
-  }
+  await attempt("Forget flows", () => forgetFlowsInto(context.host.net, { ...endpoint, ports }));
   context.hostPorts.release(endpoint.id);
   context.names.leave(endpoint.id);
   context.db.write((tx) => {

@@ -1,11 +1,10 @@
 import { EngineError, wrap } from "../errors/mod.ts";
 import type { PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
+import { forgetFlowsInto, forgetFlowsTo } from "./flows.ts";
 import { findNetwork } from "./inspect.ts";
-import { changePorts } from "./nat.ts";
 import { type PortWish, type PublishedPort, portWishes, toPortMap } from "./ports.ts";
 import { type BridgeSettings, deletePorts, type EndpointRow, endpointsOf, insertPorts, portsOf } from "./table.ts";
-import { forgetUdp, forgetUdpOf } from "./tools.ts";
 
 /** Publishes ports of a holder that is connected, besides those that it has; all or none. Returns them with their host ports. */
 export async function publishPorts(context: Context, holder: string, ports: PortMap): Promise<PortMap> {
@@ -15,9 +14,9 @@ export async function publishPorts(context: Context, holder: string, ports: Port
     const fresh = reservePorts(context, endpoint, portWishes(ports, bridge));
     undo.defer(() => context.hostPorts.release(endpoint.id, fresh));
     context.db.write((tx) => insertPorts(tx, endpoint.id, fresh));
-    undo.defer(() => context.db.write((tx) => deletePorts(tx, fresh)));
-    await changePorts(context, "add", { ...endpoint, ports: fresh });
-    await forgetFlows(context, fresh);
+    undo.defer(() => withdraw(context, endpoint, fresh));
+    await context.nat.changePorts("add", { ...endpoint, ports: fresh });
+    await forgetFlowsTo(context.host.net, fresh);
     undo.move();
     return toPortMap(fresh);
   });
@@ -29,14 +28,17 @@ export async function unpublishPorts(context: Context, holder: string, ports: Po
     for (const endpoint of context.db.read((q) => endpointsOf(q, holder))) {
       const going = context.db.read((q) => portsOf(q, endpoint.id)).filter((port) => isNamed(ports, port));
       if (going.length === 0) continue;
-      await changePorts(context, "delete", { ...endpoint, ports: going });
-      context.db.write((tx) => deletePorts(tx, going));
+      await withdraw(context, endpoint, going);
       context.hostPorts.release(endpoint.id, going);
-      if (going.some((port) => port.protocol === "udp")) {
-        await forgetUdpOf(context, endpoint);
-      }
+      await forgetFlowsInto(context.host.net, { ...endpoint, ports: going });
     }
   });
+}
+
+/** The rows go first: who makes the tables anew meanwhile leaves these ports out. */
+async function withdraw(context: Context, endpoint: EndpointRow, ports: readonly PublishedPort[]): Promise<void> {
+  context.db.write((tx) => deletePorts(tx, ports));
+  await context.nat.changePorts("delete", { ...endpoint, ports });
 }
 
 /** The first that leads outside; it has the container's published ports from its start, too. */
@@ -59,13 +61,6 @@ export function reservePorts(
     return context.hostPorts.reserve(id, wishes);
   } catch (err) {
     throw wrap(err, `driver failed programming external connectivity on endpoint ${name} (${id})`);
-  }
-}
-
-/** A client that sent before the port was published has a flow that leads nowhere. */
-export async function forgetFlows(context: Context, ports: readonly PublishedPort[]): Promise<void> {
-  for (const port of ports) {
-    if (port.protocol === "udp") await forgetUdp(context, ["--orig-port-dst", String(port.hostPort)]);
   }
 }
 

@@ -73,13 +73,20 @@ test("next to dockerd, its chain DOCKER-USER lets our bridges through", async ()
     // Other daemons of this host put theirs there, too.
     const own = async () => {
       const { stdout } = await run(["nft", "list", "chain", "ip", "filter", "DOCKER-USER"]);
-      return stdout.split("\n").filter((line) => line.includes(`berth_${machine.config.tag}"`));
+      return stdout.split("\n").filter((line) => line.includes(`berth_${machine.config.tag} `));
     };
     const rules = (await own()).join("\n");
-    expect(rules).toContain(`iifname "${machine.config.bridge}" accept`);
-    expect(rules).toContain(`oifname "${machine.config.bridge}" accept`);
+    for (const name of [machine.config.bridge, `br${machine.config.tag}-*`]) {
+      expect(rules).toContain(`iifname "${name}" accept`);
+      expect(rules).toContain(`oifname "${name}" accept`);
+    }
     await machine.restart([]);
     expect((await own()).join("\n")).toBe(rules);
+    await run(["nft", "flush", "chain", "ip", "filter", "DOCKER-USER"]);
+    await until(async () => (await own()).join("\n") === rules);
+    await run(["nft", "-f", "-"], "delete chain ip filter FORWARD\ndelete chain ip filter DOCKER-USER\n");
+    await run(["nft", "add", "chain", "ip", "filter", "DOCKER-USER"]); // as dockerd does when it is started later
+    await until(async () => (await own()).join("\n") === rules);
     await machine.networks.shutdown();
     expect(await own()).toEqual([]);
   } finally {

@@ -183,8 +183,6 @@ describe("published ports", () => {
     expect(await udpEcho("127.0.0.1", port)).toBe("hello");
     expect(await udpEcho(ownAddress(), port)).toBe("hello");
     await machine.networks.closeSandbox("a");
-    const flows = await run(["conntrack", "-L", "-p", "udp", "--orig-port-dst", String(port)]);
-    expect(flows.stdout).toBe("");
     expect(await udpEcho("127.0.0.1", port, 1)).toBeUndefined();
   });
 

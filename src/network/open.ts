@@ -13,6 +13,7 @@ import { FirewallWatch } from "./firewall/watch.ts";
 import { HostPorts } from "./host-ports.ts";
 import { findNetwork, inspectNetwork, listNetworks, toEndpoint } from "./inspect.ts";
 import { publishPorts, unpublishPorts } from "./live-ports.ts";
+import { Nat } from "./nat.ts";
 import type { Networks } from "./network.ts";
 import { pruneNetworks } from "./prune.ts";
 import { recover, shutdown } from "./recover.ts";
@@ -21,7 +22,8 @@ import { networkReport } from "./report.ts";
 import { Spare } from "./spare.ts";
 import { endpointsOf, networkById, networkByName, networkIdByName, portPublished } from "./table.ts";
 
-export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts" | "spare" | "names" | "locks"> {
+export interface NetworksOptions
+  extends Omit<Context, "addresses" | "hostPorts" | "nat" | "spare" | "names" | "locks"> {
   /** For the resolver, which keeps one of them: at best of no lower priority than this thread. */
   readonly threads: Workers;
 }
@@ -33,11 +35,12 @@ export interface NetworksOptions extends Omit<Context, "addresses" | "hostPorts"
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
   checkConfig(options.config);
   const { db, host, log, config } = options;
-  const isOurs: ConstructorParameters<typeof HostPorts>[1] = (port) => db.read((q) => portPublished(q, port));
+  const locks = new KeyedLock();
   const context: Context = {
     ...options,
     addresses: new AddressPool(),
-    hostPorts: new HostPorts(host.net, isOurs),
+    hostPorts: new HostPorts(host.net, (port) => db.read((q) => portPublished(q, port))),
+    nat: new Nat({ db, host, log, tag: config.tag, locks }),
     spare: new Spare({ net: host.net, directory: netnsDirectory(config), log }),
     names: new Names({
       ...{ net: host.net, processes: host.processes, threads: options.threads, log },
@@ -45,7 +48,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       linkPrefix: `${kernelNames(config.tag).vethPrefix}n`,
       resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     }),
-    locks: new KeyedLock(),
+    locks,
   };
   await settleDefaults(context);
   const watch = new FirewallWatch({ net: host.net, processes: host.processes, log, own: tablePrefix });

@@ -3,7 +3,9 @@ import type { PortBinding, PortMap } from "../wire/mod.ts";
 import { formatAddress, parseAddress } from "./address.ts";
 import { formatAddress6, parseAddress6 } from "./address6.ts";
 
-export type Protocol = "tcp" | "udp";
+/** As IANA numbers them. */
+export const protocolNumbers = { tcp: 6, udp: 17 } as const;
+export type Protocol = keyof typeof protocolNumbers;
 
 /** One binding to make: the first port of the range that is free; 0 to 0 lets the kernel choose. */
 export interface PortWish {

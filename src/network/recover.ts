@@ -4,7 +4,6 @@ import { type Context, kernelNames, netnsDirectory, netnsPath } from "./context.
 import { placeDefault } from "./defaults.ts";
 import { closeSandbox, takeDown } from "./disconnect.ts";
 import { resolvesNames } from "./dns/names.ts";
-import { applyTable, passDockerd, removeTable, unpassDockerd } from "./nat.ts";
 import {
   allEndpoints,
   type EndpointRow,
@@ -25,8 +24,7 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   await context.spare.close();
   await ensureBridges(context, db.read(networks));
   await settleCollision(context);
-  await applyTable(context);
-  await passDockerd(context);
+  await context.nat.open();
   for (const endpoint of db.read(unreadyEndpoints)) await takeDown(context, endpoint);
   for (const holder of db.read(sandboxes)) if (!live.has(holder)) await closeSandbox(context, holder);
   sweepNamespaces(context);
@@ -43,12 +41,11 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
 export async function shutdown(context: Context): Promise<void> {
   await context.spare.close();
   await context.names.close();
+  await context.nat.release();
   sweepNamespaces(context);
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
-  await unpassDockerd(context);
-  await removeTable(context, "ip");
-  if (context.db.read(networks).some(({ bridge }) => bridge?.six)) await removeTable(context, "ip6");
+  await context.nat.close();
   await deleteLinks(context, [...(await ourLinks(context)), ...bridgeLinks(context)]);
   removeDirectory(netnsDirectory(context.config));
 }

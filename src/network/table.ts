@@ -211,7 +211,7 @@ export function allEndpoints(q: Query): EndpointRow[] {
   return endpointRows(q, "", []);
 }
 
-/** Those whose kernel side may be half made: the daemon ended in between. */
+/** Those whose kernel side may be half made, or half gone: the daemon ended in between. */
 export function unreadyEndpoints(q: Query): EndpointRow[] {
   return endpointRows(q, "WHERE ready = 0", []);
 }
@@ -250,6 +250,12 @@ export function insertPorts(tx: Tx, endpointId: string, ports: readonly Publishe
 export function deletePorts(tx: Tx, ports: readonly PublishedPort[]): void {
   const sql = "DELETE FROM ports WHERE protocol = ? AND host_port = ? AND host_address = ?";
   for (const { protocol, hostAddress, hostPort } of ports) tx.run(sql, [protocol, hostPort, hostAddress]);
+}
+
+/** All of an endpoint that is being taken down; should the daemon end meanwhile, the next one goes on with that. */
+export function withdrawPorts(tx: Tx, endpointId: string): void {
+  tx.run("UPDATE endpoints SET ready = 0 WHERE id = ?", [endpointId]);
+  tx.run("DELETE FROM ports WHERE endpoint_id = ?", [endpointId]);
 }
 
 export function markReady(tx: Tx, id: string): void {

@@ -1,10 +1,9 @@
 import { EngineError } from "../errors/mod.ts";
-import { formatAddress, parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
+import { parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
 import { parseSubnet6, type Subnet6 } from "./address6.ts";
 import type { Context } from "./context.ts";
-import type { EndpointRow } from "./table.ts";
 
-/** ip(8), nft(8) and conntrack(8), for what is too rare to be worth a netlink message of our own. */
+/** ip(8), for what is too rare to be worth a netlink message of our own. */
 export interface Link {
   readonly name: string;
   /** The bridge that it is a port of. */
@@ -59,44 +58,6 @@ export async function deleteLinks(context: Context, names: readonly string[]): P
     .filter((line) => line !== "" && !/Cannot find device|No such device|Command failed/.test(line));
   if (problems.length > 0)
     throw new EngineError("internal", `Delete links ${names.join(", ")}: ${problems.join("; ")}`);
-}
-
-export async function nft(context: Context, script: string): Promise<void> {
-  await run(context, ["nft", "-f", "-"], script);
-}
-
-/** Handles of the rules of a chain that carry the comment; undefined when there is no such chain. */
-export async function ruleHandles(context: Context, chain: string, comment: string): Promise<number[] | undefined> {
-  const { code, stdout } = await context.host.processes.run(["nft", "-a", "list", "chain", ...chain.split(" ")]);
-  if (code !== 0) return undefined;
-  const lines = stdout.split("\n").filter((line) => line.includes(`comment "${comment}"`));
-  return lines.flatMap((line) => {
-    const handle = /# handle (\d+)$/.exec(line)?.[1];
-    return handle === undefined ? [] : [Number(handle)];
-  });
-}
-
-/** Forgets UDP flows, which would go on to where they went before: those that match conntrack(8)'s filter, a port or an address. */
-export async function forgetUdp(context: Context, filter: readonly [flag: string, value: string]): Promise<void> {
-  const [flag, value] = filter;
-  const families = /^\d+$/.test(value) ? ["ipv4", "ipv6"] : [value.includes(":") ? "ipv6" : "ipv4"];
-  for (const family of families) await forgetOf(context, { family, flag, value });
-}
-
-/** The flows that lead to an endpoint. */
-export async function forgetUdpOf(
-  context: Context,
-  endpoint: Pick<EndpointRow, "address" | "address6">,
-): Promise<void> {
-  await forgetUdp(context, ["--reply-src", formatAddress(endpoint.address)]);
-  if (endpoint.address6 !== undefined) await forgetUdp(context, ["--reply-src", endpoint.address6]);
-}
-
-async function forgetOf(context: Context, at: { family: string; flag: string; value: string }): Promise<void> {
-  const filter = ["-f", at.family, "-p", "udp", at.flag, at.value];
-  const { code, stderr } = await context.host.processes.run(["conntrack", "-D", ...filter]);
-  const nothing = /\b0 flow entries have been deleted/.test(stderr);
-  if (code !== 0 && !nothing) throw new EngineError("internal", `conntrack -D ${filter.join(" ")}: ${stderr.trim()}`);
 }
 
 async function json<T>(context: Context, argv: readonly string[]): Promise<T> {

@@ -118,11 +118,7 @@ const rows: readonly Row[] = [
   ["conntrack full", { kernel: { conntrack: { count: 1000, most: 1000 } } }, "problem connections"],
   ["AppArmor without a profile", { kernel: { apparmor: { enabled: true } } }, "warning AppArmor"],
   ["conmon is missing", { programs: { versions: without("conmon") } }, "problem conmon"],
-  [
-    "conntrack is missing",
-    { programs: { versions: without("conntrack") } },
-    "warning conntrack: not in the daemon's PATH: UDP",
-  ],
+  ["git is missing", { programs: { versions: without("git") } }, "warning git: not in the daemon's PATH: builds"],
   ["no init", { programs: { versions: without("docker-init", "tini-static", "catatonit", "tini") } }, "warning init"],
   ["no OCI runtime", { programs: { versions: without("crun", "runc") } }, "problem OCI runtime"],
   ["no forwarding", { networking: { forwarding: false } }, "problem forwarding"],

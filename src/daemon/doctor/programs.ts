@@ -19,7 +19,6 @@ export const programs: readonly Program[] = [
   { name: "ip", argument: "-V", package: "iproute2" },
   { name: "unshare", argument: "--version", package: "util-linux" },
   { name: "nsenter", argument: "--version", package: "util-linux" },
-  { name: "conntrack", argument: "--version", package: "conntrack", lacks: "UDP ports cannot be published" },
   { name: "ps", argument: "--version", package: "procps", lacks: "berth top fails" },
   { name: "xz", argument: "--version", package: "xz-utils", lacks: "archives compressed with xz cannot be read" },
   { name: "bzip2", argument: "--help", package: "bzip2", lacks: "archives compressed with bzip2 cannot be read" },

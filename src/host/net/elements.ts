@@ -1,6 +1,6 @@
 import { EngineError } from "../../errors/mod.ts";
-import { attribute, type Message, Netlink, NetlinkError, NLM, nest, protocols } from "./netlink.ts";
-import { AF_INET, AF_INET6 } from "./syscalls.ts";
+import { netfilter, netfilterHeader, nftables } from "./netfilter.ts";
+import { attribute, type Message, NetlinkError, NLM, nest } from "./netlink.ts";
 
 /** One element of an nft map; key and value as the kernel has them: each part of a concatenation padded to four bytes, in network order. */
 export interface ElementChange {
@@ -12,21 +12,14 @@ export interface ElementChange {
 }
 
 /** linux/netfilter/nfnetlink.h and nf_tables.h. */
-const NFNL_SUBSYS_NFTABLES = 10;
 const messageType = {
   batchBegin: 0x10,
   batchEnd: 0x11,
-  add: (NFNL_SUBSYS_NFTABLES << 8) | 12,
-  delete: (NFNL_SUBSYS_NFTABLES << 8) | 14,
+  add: (nftables << 8) | 12,
+  delete: (nftables << 8) | 14,
 } as const;
 /** An attribute's length has 16 bits; an element takes some 60 bytes. */
 const perMessage = 512;
-
-/**
- * The socket is never closed: closing one waits for what was deleted to be freed, 5 to 20 ms
- * (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
- */
-let socket: Netlink | undefined;
 
 export interface NftTable {
   readonly family: "ip" | "ip6";
@@ -36,10 +29,8 @@ export interface NftTable {
 export function changeElements(at: NftTable, changes: readonly ElementChange[]): void {
   const messages = groups(changes).map((group) => elementsMessage(at, group));
   if (messages.length === 0) return;
-  socket ??= new Netlink(protocols.netfilter).withLargeSends();
-  const netlink = socket;
   try {
-    netlink.request([batch(messageType.batchBegin), ...messages, batch(messageType.batchEnd)]);
+    netfilter().request([batch(messageType.batchBegin), ...messages, batch(messageType.batchEnd)]);
   } catch (err) {
     if (!(err instanceof NetlinkError)) throw err;
     const kind = err.errno === "ENOENT" ? "not-found" : err.errno === "EEXIST" ? "conflict" : "internal";
@@ -68,7 +59,7 @@ function elementsMessage({ family, table }: NftTable, group: readonly ElementCha
   return {
     type: adding ? messageType.add : messageType.delete,
     flags: NLM.ack | (adding ? NLM.create : 0),
-    body: Buffer.concat([header(family === "ip" ? AF_INET : AF_INET6, 0), ...attributes]),
+    body: Buffer.concat([netfilterHeader(family), ...attributes]),
   };
 }
 
@@ -81,10 +72,5 @@ function element(change: ElementChange): Buffer {
 
 /** The subsystem of a batch travels in the resource id. */
 function batch(type: number): Message {
-  return { type, flags: 0, body: header(0, NFNL_SUBSYS_NFTABLES) };
-}
-
-/** struct nfgenmsg; the resource id is big-endian. */
-function header(family: number, resource: number): Buffer {
-  return Buffer.from([family, 0, resource >> 8, resource & 0xff]);
+  return { type, flags: 0, body: netfilterHeader(undefined, nftables) };
 }

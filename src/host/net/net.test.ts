@@ -187,6 +187,71 @@ test("the rules of the host have a generation, and chains that are hooked", asyn
   }
 });
 
+describe("the ruleset", () => {
+  const at = { family: "ip", table: `berth_net_${unique}` } as const;
+  const table = `ip ${at.table}`;
+  const nft = (script: string) => run(["nft", "-f", "-"], script);
+  afterEach(() => nft(`table ${table}\ndelete table ${table}\n`));
+
+  test("is read as far as it tells who touched it", async () => {
+    const make = `table ${table} {\n chain a {\n drop comment "mine"\n accept\n }\n chain b {\n drop\n }\n}\n`;
+    expect(net.nftRules(at)).toBeUndefined();
+    await nft(make);
+    const first = net.nftRules(at);
+    expect(first?.rules.map(({ comment }) => comment)).toEqual(["mine", "", ""]);
+    expect(net.nftRules(at, "b")?.rules).toEqual(first?.rules.slice(2) ?? []);
+    expect(net.nftRules(at, "c")).toBeUndefined();
+    await nft(`flush chain ${table} b\n`);
+    expect(net.nftRules(at)?.rules).toEqual(first?.rules.slice(0, 2) ?? []);
+    await nft(`delete table ${table}\n${make}`);
+    expect(net.nftRules(at)?.handle).not.toBe(first?.handle);
+  });
+
+  test("tells of changes, once each however much they change, until nobody listens", async () => {
+    const told = Promise.withResolvers<void>();
+    let count = 0;
+    let ended = false;
+    const watch = await net.watchRuleset({
+      changed: () => {
+        if (++count === 1) told.resolve();
+      },
+      ended: () => {
+        ended = true;
+      },
+    });
+    const elements = Array.from({ length: 5000 }, (_, index) => index + 1).join(", ");
+    await nft(`table ${table} {\n set s {\n type inet_service\n elements = { ${elements} }\n }\n}\n`);
+    await told.promise;
+    expect(ended).toBe(false); // thousands of messages would have been more than a socket takes
+    watch[Symbol.dispose]();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const before = count;
+    await nft(`flush set ${table} s\n`);
+    expect([count, ended]).toEqual([before, true]);
+  });
+
+  test("flows are forgotten by port and by who answers", async () => {
+    await nft(`table ${table} {\n chain track {\n type filter hook output priority 0\n ct state new accept\n }\n}\n`);
+    const answering = await Bun.udpSocket({ hostname: "127.0.0.1", socket: { data: () => undefined } });
+    const asking = await Bun.udpSocket({ hostname: "127.0.0.1" });
+    const here = { family: "ip", protocol: 17, ports: new Set([answering.port]) } as const;
+    const flow = () => void asking.send("hello", answering.port, "127.0.0.1");
+    try {
+      flow();
+      expect(await net.forgetFlows({ ...here, answeredBy: "127.0.0.2" })).toBe(0);
+      expect(await net.forgetFlows({ ...here, protocol: 132 })).toBe(0);
+      expect(await net.forgetFlows({ ...here, ports: new Set([answering.port ^ 1]) })).toBe(0);
+      expect(await net.forgetFlows({ ...here, answeredBy: "127.0.0.1" })).toBe(1);
+      expect(await net.forgetFlows(here)).toBe(0);
+      flow();
+      expect(await Promise.all([net.forgetFlows(here), net.forgetFlows(here)])).toEqual([1, 0]);
+    } finally {
+      answering.close();
+      asking.close();
+    }
+  });
+});
+
 describe("ports", () => {
   test.each(["tcp", "udp"] as const)("of %s are held until released", (protocol) => {
     const first = net.reservePort({ protocol, address: "127.0.0.1", port: 0 });

@@ -1,9 +1,12 @@
 import { removeNamespace } from "../namespace-files.ts";
 import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
+import { type FlowFilter, forgetFlows } from "./flows.ts";
 import { addDefaultRoute, createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
 import { type PortRequest, type Reservation, reservePort } from "./port.ts";
+import { type NftRules, nftRules } from "./rules.ts";
 import { type HookedChain, hookedChains, rulesetGeneration } from "./ruleset.ts";
 import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
+import { type RulesetWatcher, watchRuleset } from "./watch.ts";
 
 /**
  * The kernel's part of every container start: namespaces, veths, nft map elements and host ports. What can be said from
@@ -35,6 +38,12 @@ export interface Net {
   rulesetGeneration(): number;
   /** The chains that the kernel asks about packets, of all tables. Throws "unavailable" where the kernel has no nf_tables, as {@link Net.rulesetGeneration} does. */
   hookedChains(): HookedChain[];
+  /** The rules of a table, or of one of its chains; undefined when there is none. Elements of sets are not in it. */
+  nftRules(at: NftTable, chain?: string): NftRules | undefined;
+  /** Tells of every change of the ruleset, whoever makes it, until it is disposed. */
+  watchRuleset(watcher: RulesetWatcher): Promise<Disposable>;
+  /** Makes the kernel forget flows; gives how many. */
+  forgetFlows(filter: FlowFilter): Promise<number>;
   /** Throws {@link PortError}. */
   reservePort(request: PortRequest): Reservation;
 }
@@ -52,6 +61,9 @@ export function createNet(runner: Runner): Net {
     changeElements,
     rulesetGeneration,
     hookedChains,
+    nftRules,
+    watchRuleset,
+    forgetFlows,
     reservePort,
   };
 }

@@ -5,9 +5,11 @@ import { errno, libc } from "../libc.ts";
 import { SOCK_CLOEXEC, socketCalls } from "./syscalls.ts";
 
 /** linux/netlink.h, "struct nlmsghdr" and the attributes after it; all fields in the machine's (little-endian) order. */
-export const NLM = { request: 1, ack: 4, excl: 0x200, create: 0x400 } as const;
+export const NLM = { request: 1, ack: 4, interrupted: 0x10, dump: 0x300, excl: 0x200, create: 0x400 } as const;
 export const protocols = { route: 0, netfilter: 12 } as const;
+export const AF_NETLINK = 16;
 const nested = 0x8000;
+const typeMask = 0x3fff;
 const answerLimit = 32768;
 
 export interface Message {
@@ -53,16 +55,33 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
-/** A netlink socket of this process's network namespace. */
+/** The attributes of a body or of a nest, whose own header has so many bytes, by type; of a type that comes twice the last. */
+export function attributesOf(bytes: Buffer, headerLength = 0): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = headerLength; at + 4 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) throw new EngineError("internal", "Truncated netlink attribute");
+    found.set(bytes.readUInt16LE(at + 2) & typeMask, bytes.subarray(at + 4, at + length));
+    at += (length + 3) & ~3;
+  }
+  return found;
+}
+
+/** The descriptor of a netlink socket of this process's network namespace. */
+export function openNetlink(protocol: number, flags = 0): number {
+  const SOCK_RAW = 3;
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, protocol);
+  if (fd < 0) throw systemError("Open a netlink socket", errno());
+  return fd;
+}
+
+/** A netlink socket, for requests and their answers. */
 export class Netlink implements Disposable {
   readonly #fd: number;
   #sequence = 0;
 
   constructor(protocol: number) {
-    const AF_NETLINK = 16;
-    const SOCK_RAW = 3;
-    this.#fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-    if (this.#fd < 0) throw systemError("Open a netlink socket", errno());
+    this.#fd = openNetlink(protocol);
   }
 
   /** Room for one datagram with some hundred thousand elements. */
@@ -80,32 +99,41 @@ export class Netlink implements Disposable {
    * of the answers. Throws {@link NetlinkError} for the first that failed; those before and after it may have taken effect.
    */
   request(messages: readonly Message[]): Buffer[] {
+    const base = this.#send(messages);
+    const waiting = new Set(messages.flatMap((message, index) => (message.flags & NLM.ack ? [index] : [])));
+    return this.#collect(base, waiting);
+  }
+
+  /**
+   * Asks for a listing and gives the bodies of its entries, as many at a time as the kernel hands out (some 30 KB). The
+   * socket is nobody else's until the end. Throws {@link NetlinkError}, with EINTR when what is listed was changed meanwhile,
+   * so that entries may be missing or there twice.
+   */
+  *dump(message: Message): Generator<Buffer[]> {
+    const EINTR = 4;
+    const sequence = this.#send([{ ...message, flags: message.flags | NLM.dump }]);
+    let changed = false;
+    for (;;) {
+      const received = this.#receive().filter((one) => one.sequence === sequence);
+      changed ||= received.some(({ flags }) => (flags & NLM.interrupted) !== 0);
+      const failed = received.find(({ type, body }) => type === errorType && body.readInt32LE(0) !== 0);
+      if (failed) throw new NetlinkError(-failed.body.readInt32LE(0), 0);
+      const isLast = received.some(({ type }) => type === doneType);
+      yield received.filter(({ type }) => type > doneType).map(({ body }) => body);
+      if (isLast && changed) throw new NetlinkError(EINTR, 0);
+      if (isLast) return;
+    }
+  }
+
+  /** Gives the sequence number of the first. */
+  #send(messages: readonly Message[]): number {
     const base = this.#sequence;
     this.#sequence = (base + messages.length) >>> 0;
     const datagram = Buffer.concat(messages.map((message, index) => encode(message, (base + index) >>> 0)));
     if (socketCalls.send(this.#fd, ptr(datagram), datagram.length, 0) < 0) {
       throw systemError("Send to netlink", errno());
     }
-    const waiting = new Set(messages.flatMap((message, index) => (message.flags & NLM.ack ? [index] : [])));
-    return this.#collect(base, waiting);
-  }
-
-  /** Asks for all objects of a kind, and returns the body of each. Throws {@link NetlinkError}. */
-  dump(message: Message): Buffer[] {
-    const sequence = this.#sequence++ >>> 0;
-    const datagram = encode({ ...message, flags: message.flags | dumpFlag }, sequence);
-    if (socketCalls.send(this.#fd, ptr(datagram), datagram.length, 0) < 0) {
-      throw systemError("Send to netlink", errno());
-    }
-    const found: Buffer[] = [];
-    for (;;) {
-      for (const { type, body, ...received } of this.#receive()) {
-        if (received.sequence !== sequence) continue;
-        if (type === doneType) return found;
-        if (type === errorType && body.readInt32LE(0) !== 0) throw new NetlinkError(-body.readInt32LE(0), 0);
-        found.push(body);
-      }
-    }
+    return base;
   }
 
   /** What an earlier request that failed left unread has other sequence numbers, and is passed over. */
@@ -142,13 +170,14 @@ export class Netlink implements Disposable {
 
 interface Received {
   readonly type: number;
+  readonly flags: number;
   readonly sequence: number;
   readonly body: Buffer;
 }
 
 const headerLength = 16;
-const [errorType, doneType] = [2, 3];
-const dumpFlag = 0x300;
+const errorType = 2;
+const doneType = 3;
 
 function encode(message: Message, sequence: number): Buffer {
   const header = Buffer.alloc(headerLength);
@@ -167,6 +196,7 @@ function decode(bytes: Buffer): Received[] {
       throw new EngineError("internal", "Truncated netlink answer");
     found.push({
       type: bytes.readUInt16LE(at + 4),
+      flags: bytes.readUInt16LE(at + 6),
       sequence: bytes.readUInt32LE(at + 8),
       body: bytes.subarray(at + headerLength, at + length),
     });

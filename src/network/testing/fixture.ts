@@ -7,7 +7,7 @@ import { storedEvents } from "../../events/testing/stored.ts";
 import { createNet, createProcesses, createWorkers, type Net } from "../../host/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { EventMessage } from "../../wire/mod.ts";
-import type { NetworkConfig } from "../context.ts";
+import type { NetworkConfig, NetworkHost } from "../context.ts";
 import { type Networks, networkMigrations, openNetworks } from "../mod.ts";
 import { Mortal } from "./mortal.ts";
 
@@ -35,8 +35,6 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const full = { tag, bridge: `bt${tag}0`, execRoot: directory, ...config };
   const db = openDb(join(directory, "db"), [...eventsMigrations, ...networkMigrations]);
   const events = createEvents(db);
-  const processes = createProcesses();
-  const host = { processes, net: createNet(processes) };
   let threads = createWorkers({ size: 1, niceness: 0 });
   let held: (() => void)[] = [];
   let life = new AbortController();
@@ -44,24 +42,15 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   const errors: string[] = [];
   const open = () => {
     life = new AbortController();
-    const net = { ...tracking, createNamespace: creating(life.signal) };
     return openNetworks({
       db,
-      host: { ...host, net },
+      host: mortalHost({ alive: life.signal, hold: (release) => held.push(release), making }),
       events,
       log: { ...nullLog, error: (message) => void errors.push(message) },
       config: full,
       threads: mortal.over(threads),
     });
   };
-  /** A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
-  const creating = (alive: AbortSignal) => async (path: string, owner?: string) => {
-    alive.throwIfAborted();
-    const made = host.net.createNamespace(path, owner).finally(() => making.delete(made));
-    making.add(made);
-    await made;
-  };
-  const tracking = tracked(host.net, (release) => held.push(release));
   const mortal = new Mortal(`names ${directory}/netns/+names`);
   const networks = await open().catch((err) => {
     db[Symbol.dispose]();
@@ -74,9 +63,9 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
     config: full,
     errors,
     restart: async (live) => {
+      life.abort();
       for (const release of held) release();
       held = [];
-      life.abort();
       await Promise.allSettled(making);
       await threads[Symbol.asyncDispose]();
       threads = createWorkers({ size: 1, niceness: 0 });
@@ -97,21 +86,47 @@ export async function openMachine(config: Partial<NetworkConfig> = {}): Promise<
   return machine;
 }
 
-/** The kernel's part, with whose ports a test can do as the end of the process would. */
-function tracked(net: Net, hold: (release: () => void) => void): Net {
-  return {
-    ...net,
-    reservePort(request) {
-      const reservation = net.reservePort(request);
-      let done = false;
-      const release = () => {
-        if (!done) reservation.release();
-        done = true;
-      };
-      hold(release);
-      return { port: reservation.port, release };
-    },
+interface Life {
+  readonly alive: AbortSignal;
+  /** Is told how to end what ends with a process. */
+  readonly hold: (release: () => void) => void;
+  /** What was begun. */
+  readonly making: Set<Promise<void>>;
+}
+
+/** The kernel's part. A daemon that was killed makes nothing more; what it began is awaited, since its process ends before the next starts. */
+function mortalHost({ alive, hold, making }: Life): NetworkHost {
+  const processes = createProcesses();
+  const net = createNet(processes);
+  const held = <T extends Disposable>(thing: T): T => {
+    hold(() => thing[Symbol.dispose]());
+    return thing;
   };
+  const run: typeof processes.run = async (argv, options) => {
+    alive.throwIfAborted();
+    return await processes.run(argv, options);
+  };
+  const createNamespace = async (path: string, owner?: string) => {
+    alive.throwIfAborted();
+    const made = net.createNamespace(path, owner).finally(() => making.delete(made));
+    making.add(made);
+    await made;
+  };
+  const watchRuleset: Net["watchRuleset"] = async (watcher) => {
+    alive.throwIfAborted();
+    return held(await net.watchRuleset(watcher));
+  };
+  const reservePort: Net["reservePort"] = (request) => {
+    const reservation = net.reservePort(request);
+    let done = false;
+    const release = () => {
+      if (!done) reservation.release();
+      done = true;
+    };
+    hold(release);
+    return { port: reservation.port, release };
+  };
+  return { processes: { run }, net: { ...net, createNamespace, watchRuleset, reservePort } };
 }
 
 export async function run(

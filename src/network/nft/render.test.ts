@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createProcesses } from "../host/mod.ts";
-import { parseSubnet, type Subnet } from "./address.ts";
-import { type NftNetwork, type NftPort, portElement, renderNftTable } from "./render.ts";
+import { createProcesses } from "../../host/mod.ts";
+import { parseSubnet, type Subnet } from "../address.ts";
+import { networkScript } from "./network-elements.ts";
+import { portElement } from "./port-elements.ts";
+import { renderNftTable } from "./render.ts";
+import type { NftNetwork, NftPort } from "./state.ts";
 
 const network = (bridge: string, subnet: string, more: Partial<NftNetwork> = {}): NftNetwork => ({
   bridge,
@@ -55,13 +58,39 @@ const cases = {
 
 for (const [name, state] of Object.entries(cases)) {
   test(`the table "${name}" is as its golden file says, and nft takes it`, async () => {
-    const table = `berth_render_${process.pid}`;
     const text = renderNftTable({ table: "berth_golden", ...state });
-    const golden = new URL(`testdata/${name}.nft`, import.meta.url);
-    if (process.env["UPDATE_GOLDEN"]) writeFileSync(golden, text);
-    expect(text).toBe(readFileSync(golden, "utf8"));
-    const stdin = text.replaceAll("berth_golden", table);
-    expect(await createProcesses().run(["nft", "-c", "-f", "-"], { stdin })).toMatchObject({ code: 0, stderr: "" });
+    expectGolden(name, text);
+    await expectTaken(text);
+  });
+}
+
+function expectGolden(name: string, text: string): void {
+  const golden = new URL(`testdata/${name}.nft`, import.meta.url);
+  if (process.env["UPDATE_GOLDEN"]) writeFileSync(golden, text);
+  expect(text).toBe(readFileSync(golden, "utf8"));
+}
+
+async function expectTaken(text: string): Promise<void> {
+  const stdin = text.replaceAll("berth_golden", `berth_render_${process.pid}`);
+  expect(await createProcesses().run(["nft", "-c", "-f", "-"], { stdin })).toMatchObject({ code: 0, stderr: "" });
+}
+
+const transactions = {
+  plain: network("brx-1", "10.214.0.0/16"),
+  internal: network("brx-1", "10.214.0.0/16", { internal: true }),
+  routed: network("brx-1", "10.214.0.0/16", { masquerade: false }),
+  dual: network("brx-1", "10.214.0.0/16", { subnet6: { base: "fd00:1::", prefixLength: 64 } }),
+} as const;
+
+for (const [name, entry] of Object.entries(transactions)) {
+  test(`the network "${name}" comes and goes as its golden file says, and nft takes it`, async () => {
+    const [add, remove] = (["add", "delete"] as const).map((change) => networkScript(change, "berth_golden", entry));
+    expectGolden(`network-${name}`, `${add}\n${remove}`);
+    const others = [
+      network("berth0", "10.213.0.0/24", entry.subnet6 && { subnet6: { base: "fd00:2::", prefixLength: 64 } }),
+    ];
+    const stdin = `${renderNftTable({ table: "berth_golden", networks: others, ports: [] })}${add}${remove}`;
+    await expectTaken(stdin);
   });
 }
 
