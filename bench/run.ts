@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEngine } from "../test/support/engine.ts";
 import { lookUps } from "./names.ts";
+import { publishing } from "./ports.ts";
 import { responsiveness } from "./responsive.ts";
 import { throughput } from "./throughput.ts";
 
@@ -26,6 +27,7 @@ try {
     process.stdout.write(`${await responsiveness(engine.host)}\n`);
     process.stdout.write(`${await throughput(engine)}\n`);
     process.stdout.write(`${await lookUps(engine)}\n`);
+    process.stdout.write(`${await publishing(engine)}\n`);
   }
 } finally {
   await engine[Symbol.asyncDispose]();

@@ -32,7 +32,7 @@ export { createMounts } from "./mounts.ts";
 export type { ElementChange, NftTable } from "./net/elements.ts";
 export { insideNamespace } from "./net/namespace.ts";
 export { createNet, type Net } from "./net/net.ts";
-export { PortError, type PortRequest, type Reservation, widenReceiveBuffer } from "./net/port.ts";
+export { PortError, type PortGroup, type PortRequest, widenReceiveBuffer } from "./net/port.ts";
 export type { VethPlan } from "./net/veth.ts";
 export { openProcessRoot, type ProcessRoot } from "./process-root.ts";
 export { createProcesses } from "./processes.ts";

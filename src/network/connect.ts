@@ -37,7 +37,7 @@ export async function connect(context: Context, idOrName: string, request: Endpo
   return await context.locks.run(`holder:${request.holder}`, async () => {
     await using undo = new AsyncDisposableStack();
     // Only until there is a row, which keeps the network from being removed: many plug into one network at a time.
-    const claimed = await context.locks.run(`network:${id}`, async () => claim(context, { id, request, undo }));
+    const claimed = await context.locks.run(`network:${id}`, () => claim(context, { id, request, undo }));
     const { network, row, ports } = claimed;
     await plug(context, network, row);
     undo.defer(() => deleteLinks(context, [row.veth]));
@@ -50,7 +50,7 @@ export async function connect(context: Context, idOrName: string, request: Endpo
   });
 }
 
-function claim(
+async function claim(
   context: Context,
   { id, request, undo }: { id: string; request: EndpointRequest; undo: AsyncDisposableStack },
 ) {
@@ -59,7 +59,7 @@ function claim(
   const address6 = wantedAddress6(network, request.config ?? {});
   const wishes = wantedPorts(network, request);
   const endpointId = randomBytes(32).toString("hex");
-  const ports = reservePorts(context, { id: endpointId, name: request.name }, wishes);
+  const ports = await reservePorts(context, { id: endpointId, name: request.name }, wishes);
   undo.defer(() => context.hostPorts.release(endpointId));
   const row = insert(context, { endpointId, network, request, address, address6, ports });
   undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));

@@ -9,7 +9,7 @@ import type { EndpointRow } from "./table.ts";
  * before for as long as the client keeps sending: it has to be forgotten when that has changed. A TCP client learns from
  * a reset.
  */
-const lasting = ["udp"] as const;
+const lasting = ["udp", "sctp"] as const;
 const families = ["ip", "ip6"] as const;
 
 /** Those of clients that sent before these ports were published. */

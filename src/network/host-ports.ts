@@ -1,65 +1,73 @@
+import { setImmediate } from "node:timers/promises";
 import { EngineError } from "../errors/mod.ts";
-import { type Net, PortError, type Reservation } from "../host/mod.ts";
-import type { PortWish, Protocol, PublishedPort } from "./ports.ts";
-
-type IsOurs = (port: { protocol: Protocol; hostAddress: string; hostPort: number }) => boolean;
+import { type Net, PortError, type PortGroup } from "../host/mod.ts";
+import { type HostSide, hostSideKey, OwnPorts } from "./own-ports.ts";
+import type { PortWish, PublishedPort } from "./ports.ts";
 
 /** How often the kernel may choose a port that turns out not to be free on both kinds of addresses. */
 const choices = 16;
+/** Ports tried, some 10 µs each, until others get their turn. */
+const turn = 100;
 
 interface Held {
-  readonly reservation: Reservation;
-  readonly port: PublishedPort;
+  readonly group: PortGroup;
+  readonly ports: Map<string, PublishedPort>;
 }
 
 /**
  * The host's ports that this daemon holds for containers, so that no other program on the host takes one and no other
- * container gets it. They are sockets of this process, so nothing of them outlives it.
+ * container gets it. They are sockets of this process, so nothing of them outlives it. A kernel without SCTP has no
+ * program that could take such a port, and no sockets to hold it with: there our own table keeps containers apart.
  */
 export class HostPorts {
-  readonly #net: Pick<Net, "reservePort">;
-  readonly #isOurs: IsOurs;
-  readonly #held = new Map<string, Held[]>();
+  readonly #net: Pick<Net, "portGroup">;
+  readonly #isOurs: (port: HostSide) => boolean;
+  /** By endpoint. */
+  readonly #held = new Map<string, Held>();
+  readonly #own = new OwnPorts();
+  #tried = 0;
 
-  constructor(net: Pick<Net, "reservePort">, isOurs: IsOurs) {
+  /** `isOurs` knows also what could not be reserved again. */
+  constructor(net: Pick<Net, "portGroup">, isOurs: (port: HostSide) => boolean) {
     this.#net = net;
     this.#isOurs = isOurs;
   }
 
   /** All or none, in the name of an endpoint, besides what it has. Throws "internal" with Docker's words for the port that was in the way. */
-  reserve(endpointId: string, wishes: readonly PortWish[]): PublishedPort[] {
-    const fresh: Held[] = [];
+  async reserve(endpointId: string, wishes: readonly PortWish[]): Promise<PublishedPort[]> {
+    const fresh: PublishedPort[] = [];
     try {
-      for (const wish of wishes) fresh.push(...this.#first(wish));
+      for (const wish of wishes) fresh.push(...(await this.#first(endpointId, wish)));
     } catch (err) {
-      for (const { reservation } of fresh) reservation.release();
+      this.release(endpointId, fresh);
       throw err;
     }
-    this.#held.set(endpointId, [...(this.#held.get(endpointId) ?? []), ...fresh]);
-    return fresh.map(({ port }) => port);
+    return fresh;
   }
 
   /** All that the endpoint has, or these ports alone. */
   release(endpointId: string, ports?: readonly PublishedPort[]): void {
-    const held = this.#held.get(endpointId) ?? [];
-    const goes = (one: PublishedPort) => !ports || ports.some((port) => isSamePort(port, one));
-    for (const { reservation, port } of held) if (goes(port)) reservation.release();
-    const left = held.filter(({ port }) => !goes(port));
-    if (left.length > 0) this.#held.set(endpointId, left);
-    else this.#held.delete(endpointId);
+    const held = this.#held.get(endpointId);
+    if (!held) return;
+    const going = (ports ?? [...held.ports.values()]).filter((port) => held.ports.delete(hostSideKey(port)));
+    for (const port of going) this.#own.delete(port);
+    if (held.ports.size > 0) held.group.release(going.map(requestOf));
+    else {
+      held.group[Symbol.dispose]();
+      this.#held.delete(endpointId);
+    }
   }
 
   releaseAll(): void {
     for (const endpointId of [...this.#held.keys()]) this.release(endpointId);
   }
 
-  #first(wish: PortWish): Held[] {
+  async #first(endpointId: string, wish: PortWish): Promise<PublishedPort[]> {
     let failure: unknown;
-    // A port that the kernel chose for one kind of address may be taken for the other: then it chooses again.
-    const last = wish.first === 0 ? choices : wish.last;
-    for (let port = wish.first; port <= last; port++) {
+    for (const port of candidates(wish)) {
+      if (++this.#tried % turn === 0) await setImmediate();
       try {
-        return this.#both(wish, wish.first === 0 ? 0 : port);
+        return this.#both(endpointId, { wish, port });
       } catch (err) {
         failure ??= err;
       }
@@ -67,43 +75,74 @@ export class HostPorts {
     throw failure;
   }
 
-  #both({ also, ...wish }: PortWish, port: number): Held[] {
-    const one = this.#one(wish, port);
-    if (also === undefined) return [one];
+  #both(endpointId: string, { wish, port }: { wish: PortWish; port: number }): PublishedPort[] {
+    const one = this.#one(endpointId, { wish, port });
+    if (wish.also === undefined) return [one];
     try {
-      return [one, this.#one({ ...wish, hostAddress: also }, one.port.hostPort)];
+      return [one, this.#one(endpointId, { wish: { ...wish, hostAddress: wish.also }, port: one.hostPort })];
     } catch (err) {
-      one.reservation.release();
+      this.release(endpointId, [one]);
       throw err;
     }
   }
 
-  #one(wish: PortWish, port: number): Held {
+  #one(endpointId: string, { wish, port }: { wish: PortWish; port: number }): PublishedPort {
     const { protocol, containerPort, hostAddress } = wish;
+    const side = { protocol, hostAddress, hostPort: port };
+    if (this.#own.conflicts(side)) throw allocated(side);
+    const held = this.#held.get(endpointId) ?? { group: this.#net.portGroup(), ports: new Map() };
+    const made = { ...side, hostPort: this.#bind(held.group, side), containerPort };
+    this.#held.set(endpointId, held);
+    held.ports.set(hostSideKey(made), made);
+    this.#own.add(made);
+    return made;
+  }
+
+  #bind(group: PortGroup, side: HostSide): number {
     try {
-      const reservation = this.#net.reservePort({ protocol, address: hostAddress, port });
-      return { reservation, port: { protocol, containerPort, hostAddress, hostPort: reservation.port } };
+      return group.reserve(requestOf(side));
     } catch (err) {
-      throw this.#refusal(err, wish, port);
+      if (!(err instanceof PortError)) throw err;
+      if (err.code === "EPROTONOSUPPORT" && side.protocol === "sctp") return this.#without(side);
+      if (err.code === "EADDRINUSE" && this.#isOurs(side)) throw allocated(side, err);
+      throw refused(side, err);
     }
   }
 
-  #refusal(err: unknown, wish: PortWish, port: number): unknown {
-    if (!(err instanceof PortError)) return err;
-    const six = wish.hostAddress.includes(":");
-    const at = `${six ? `[${wish.hostAddress}]` : wish.hostAddress}:${port}`;
-    const ours = this.#isOurs({ ...wish, hostPort: port });
-    if (err.code === "EADDRINUSE" && ours) {
-      return new EngineError("internal", `Bind for ${at} failed: port is already allocated`, { cause: err });
-    }
-    const call = `listen ${wish.protocol}${six ? 6 : 4} ${at}: bind: ${reasons[err.code] ?? err.code}`;
-    return new EngineError("internal", `failed to bind port ${at}/${wish.protocol}: ${call}`, { cause: err });
+  /** Where the kernel has no sockets of the kind. */
+  #without(side: HostSide): number {
+    const port = side.hostPort === 0 ? this.#own.free(side) : side.hostPort;
+    if (port === undefined) throw new EngineError("internal", `no free ${side.protocol} port on ${side.hostAddress}`);
+    return port;
   }
 }
 
-/** On the host's side. */
-export function isSamePort(one: PublishedPort, other: PublishedPort): boolean {
-  return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostAddress === other.hostAddress;
+function* candidates({ first, last }: PortWish): Generator<number> {
+  // A port that the kernel chose for one kind of address may be taken for the other: then it chooses again.
+  if (first === 0) for (let choice = 0; choice < choices; choice++) yield 0;
+  else for (let port = first; port <= last; port++) yield port;
+}
+
+function requestOf({ protocol, hostAddress, hostPort }: HostSide) {
+  return { protocol, address: hostAddress, port: hostPort };
+}
+
+function allocated(side: HostSide, cause?: Error): EngineError {
+  return new EngineError("internal", `Bind for ${placeOf(side)} failed: port is already allocated`, { cause });
+}
+
+function refused(side: HostSide, cause: PortError): EngineError {
+  const at = placeOf(side);
+  const call = `listen ${side.protocol}${isSix(side) ? 6 : 4} ${at}: bind: ${reasons[cause.code] ?? cause.code}`;
+  return new EngineError("internal", `failed to bind port ${at}/${side.protocol}: ${call}`, { cause });
+}
+
+function placeOf(side: HostSide): string {
+  return `${isSix(side) ? `[${side.hostAddress}]` : side.hostAddress}:${side.hostPort}`;
+}
+
+function isSix({ hostAddress }: HostSide): boolean {
+  return hostAddress.includes(":");
 }
 
 /** As Go words them. */

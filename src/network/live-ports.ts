@@ -11,7 +11,7 @@ export async function publishPorts(context: Context, holder: string, ports: Port
   return await context.locks.run(`holder:${holder}`, async () => {
     await using undo = new AsyncDisposableStack();
     const { endpoint, bridge } = publishingEndpoint(context, holder);
-    const fresh = reservePorts(context, endpoint, portWishes(ports, bridge));
+    const fresh = await reservePorts(context, endpoint, portWishes(ports, bridge));
     undo.defer(() => context.hostPorts.release(endpoint.id, fresh));
     context.db.write((tx) => insertPorts(tx, endpoint.id, fresh));
     undo.defer(() => withdraw(context, endpoint, fresh));
@@ -52,13 +52,13 @@ function publishingEndpoint(context: Context, holder: string): { endpoint: Endpo
 }
 
 /** All or none, besides what the endpoint has; Docker's words for the endpoint stand before what was in the way. */
-export function reservePorts(
+export async function reservePorts(
   context: Context,
   { id, name }: Pick<EndpointRow, "id" | "name">,
   wishes: readonly PortWish[],
-): PublishedPort[] {
+): Promise<PublishedPort[]> {
   try {
-    return context.hostPorts.reserve(id, wishes);
+    return await context.hostPorts.reserve(id, wishes);
   } catch (err) {
     throw wrap(err, `driver failed programming external connectivity on endpoint ${name} (${id})`);
   }

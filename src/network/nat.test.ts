@@ -121,7 +121,26 @@ describe("what others do to the tables is undone", () => {
   });
 });
 
-describe("flows", () => {
+describe("ports that are not TCP's", () => {
+  test("of SCTP are published, shown and taken like others", async () => {
+    const port = 30000 + (process.pid % 2000);
+    const a = await start("a", { ...published("9999/sctp", String(port)), ...published("9998/sctp") });
+    expect(a.ports["9999/sctp"]).toEqual([{ HostIp: "0.0.0.0", HostPort: String(port) }]);
+    const map = async () => (await run(["nft", "list", "map", "ip", tableOf(machine), "any4"])).stdout;
+    expect(await map()).toContain(`sctp . ${port} : ${a.address} . 9999`);
+    expect(await map()).toContain(`sctp . ${a.ports["9998/sctp"]?.[0]?.HostPort} : ${a.address} . 9998`);
+    await machine.restart(["a"]);
+    expect(await map()).toContain(`sctp . ${port} : ${a.address} . 9999`);
+    const text = `Bind for 0.0.0.0:${port} failed: port is already allocated`;
+    await expect(start("b", published("1/sctp", String(port)))).rejects.toThrow(text);
+    await machine.networks.closeSandbox("a");
+    expect(await map()).not.toContain("sctp");
+    await machine.networks.connect("bridge", {
+      ...{ holder: "b", name: "b" },
+      ports: published("1/sctp", String(port)),
+    });
+  });
+
   test("of UDP are forgotten one by one", async () => {
     const [gone, stays] = [32000 + (process.pid % 300), 32400 + (process.pid % 300)];
     const ports = { "53/udp": [gone, stays].map((port) => ({ HostIp: "", HostPort: String(port) })) };

@@ -4,7 +4,7 @@ import { formatAddress, parseAddress } from "./address.ts";
 import { formatAddress6, parseAddress6 } from "./address6.ts";
 
 /** As IANA numbers them. */
-export const protocolNumbers = { tcp: 6, udp: 17 } as const;
+export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
 export type Protocol = keyof typeof protocolNumbers;
 
 /** One binding to make: the first port of the range that is free; 0 to 0 lets the kernel choose. */
@@ -29,8 +29,7 @@ export interface PublishedPort {
 
 /**
  * What a PortBindings object asks for. Fixed ports come first, so that a range or a chosen port of the same container
- * cannot take one away. Throws "invalid" for malformed ports and for IPv6 host addresses of a container that has no IPv6,
- * "not-implemented" for SCTP.
+ * cannot take one away. Throws "invalid" for malformed ports and for IPv6 host addresses of a container that has no IPv6.
  */
 export function portWishes(
   ports: PortMap,
@@ -65,10 +64,12 @@ function containerPort(key: string): { protocol: Protocol; containerPort: number
   if (number === undefined || number === 0 || rest.length > 0) {
     throw new EngineError("invalid", `invalid port specification: "${key}"`);
   }
-  if (protocol === "sctp")
-    throw new EngineError("not-implemented", `publishing sctp ports (${key}) is not implemented`);
-  if (protocol !== "tcp" && protocol !== "udp") throw new EngineError("invalid", `invalid proto: ${protocol}`);
+  if (!isProtocol(protocol)) throw new EngineError("invalid", `invalid proto: ${protocol}`);
   return { protocol, containerPort: number };
+}
+
+function isProtocol(text: string): text is Protocol {
+  return Object.hasOwn(protocolNumbers, text);
 }
 
 function hostSide({ HostIp, HostPort }: PortBinding, network: { hostAddress: string; six?: object }) {

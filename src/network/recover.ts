@@ -31,7 +31,7 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   await sweepLinks(context);
   await replug(context);
   for (const endpoint of db.read(allEndpoints)) {
-    reserveAgain(context, endpoint);
+    await reserveAgain(context, endpoint);
     await resolveAgain(context, endpoint);
   }
   context.spare.prepare();
@@ -95,14 +95,15 @@ async function replug(context: Context): Promise<void> {
 }
 
 /** A port that another program took while the daemon was away goes on leading to the container: nft comes first. */
-function reserveAgain(context: Context, endpoint: EndpointRow): void {
-  const ports = context.db.read((q) => portsOf(q, endpoint.id));
-  try {
-    const wishes = ports.map((port) => ({ ...port, first: port.hostPort, last: port.hostPort }));
-    context.hostPorts.reserve(endpoint.id, wishes);
-  } catch (error) {
-    context.log.warn("Reserve a published port again", { container: endpoint.holder, error });
+async function reserveAgain(context: Context, endpoint: EndpointRow): Promise<void> {
+  const refused: unknown[] = [];
+  for (const port of context.db.read((q) => portsOf(q, endpoint.id))) {
+    const wish = { ...port, first: port.hostPort, last: port.hostPort };
+    await context.hostPorts.reserve(endpoint.id, [wish]).catch((err: unknown) => void refused.push(err));
   }
+  const [error] = refused;
+  if (error)
+    context.log.warn("Reserve published ports again", { container: endpoint.holder, count: refused.length, error });
 }
 
 /** The container leads its questions to the resolver still; this one has to learn whose they are. */

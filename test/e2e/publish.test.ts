@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { connectHosts, type Host, makeHost } from "../support/netns.ts";
@@ -44,6 +45,7 @@ const ask = async (from: Host, address: string, port: number | string) => {
 };
 const answers = (port: number | string) =>
   until(`port ${port} answers`, async () => (await ask(host, "127.0.0.1", port)) !== "");
+const inspected = (format: string, name: string) => engine.ok("inspect", "-f", format, name);
 
 describe("a published port", () => {
   test("shows who asks: a client outside with its own address, on both kinds of addresses", async () => {
@@ -71,6 +73,24 @@ describe("a published port", () => {
     await engine.ok("network", "rm", "other");
   });
 
+  test("of SCTP is published and shown by both CLIs, and taken", async () => {
+    await serve("web", ["-p", "9999:9999/sctp", "-p", "127.0.0.1::38412/sctp"]);
+    const chosen = await inspected('{{(index (index .NetworkSettings.Ports "38412/sctp") 0).HostPort}}', "web");
+    const lines = [`38412/sctp -> 127.0.0.1:${chosen}`, "9999/sctp -> 0.0.0.0:9999"];
+    for (const { stdout } of [await engine.docker("port", "web"), await engine.berth("port", "web")])
+      expect(stdout.trim().split("\n").toSorted()).toEqual(lines);
+    expect(await engine.ok("ps", "--format", "{{.Ports}}")).toContain("0.0.0.0:9999->9999/sctp");
+    expect(await engine.ok("ps", "-q", "--filter", "publish=9999/sctp")).not.toBe("");
+    const address = await inspected("{{.NetworkSettings.IPAddress}}", "web");
+    const rules = await host.run("nft", "list", "map", "ip", `berth_${await engine.tag()}`, "any4");
+    expect(rules).toContain(`sctp . 9999 : ${address} . 9999`);
+    const again = await engine.docker("run", "-d", "-p", "9999:1/sctp", "busybox", "true");
+    expect([again.code, again.stderr]).toEqual([
+      125,
+      expect.stringContaining("Bind for 0.0.0.0:9999 failed: port is already allocated"),
+    ]);
+  });
+
   test("is back within moments after somebody has flushed the whole ruleset", async () => {
     await serve("web", ["-p", "8080:80"]);
     await answers(8080);
@@ -80,4 +100,46 @@ describe("a published port", () => {
     await answers(8080);
     expect(await ask(outside, "192.0.2.1", 8080)).toBe("192.0.2.2");
   });
+});
+
+describe("host ports that the engine chooses", () => {
+  const ports = (name: string) => engine.ok("port", name);
+
+  test("of a range are the first that is free, until none is", async () => {
+    const run = (name: string) =>
+      engine.docker("run", "-d", "--name", name, "-p", "8000-8001:80", "busybox", "sleep", "1000");
+    expect([(await run("first")).stderr, (await run("second")).stderr]).toEqual(["", ""]);
+    expect([await ports("first"), await ports("second")]).toEqual(["80/tcp -> 0.0.0.0:8000", "80/tcp -> 0.0.0.0:8001"]);
+    expect((await run("third")).stderr).toContain("Bind for 0.0.0.0:8000 failed: port is already allocated");
+  });
+});
+
+test("ten thousand ports take no process and few descriptors, work at both ends, and are all given back", async () => {
+  const openFiles = () => readdirSync(`/proc/${engine.pid}/fd`).length;
+  const children = async () =>
+    (await Bun.file(`/proc/${engine.pid}/task/${engine.pid}/children`).text()).split(" ").length;
+  await serve("few", ["-p", "8080:80"]);
+  const [before, processes] = [openFiles(), await children()];
+  await serve("web", ["-p", "20000-29999:20000-29999"], "29999");
+  await answers(29999);
+  expect(await ask(outside, "192.0.2.1", 29999)).toBe("192.0.2.2");
+  expect(openFiles() - before).toBeLessThan(400);
+  expect(await children()).toBeLessThanOrEqual(processes + 1);
+  expect(await engine.ok("ps", "--filter", "name=web", "--format", "{{.Ports}}")).toBe(
+    "0.0.0.0:20000-29999->20000-29999/tcp",
+  );
+  const { Ports } = JSON.parse(await inspected("{{json .NetworkSettings}}", "web"));
+  expect(Object.keys(Ports)).toHaveLength(10_000);
+  expect(Ports["25000/tcp"]).toEqual([{ HostIp: "0.0.0.0", HostPort: "25000" }]);
+  const taken = await engine.docker("run", "-d", "-p", "127.0.0.1:25000:80", "busybox", "true");
+  expect(taken.stderr).toContain("Bind for 127.0.0.1:25000 failed: port is already allocated");
+  const program = Bun.spawn([...host.enter, "busybox", "timeout", "2", "busybox", "nc", "-l", "-p", "25000"], {
+    stderr: "pipe",
+  });
+  expect(await new Response(program.stderr).text()).toContain("Address already in use");
+  await engine.ok("rm", "-f", "web");
+  expect(openFiles() - before).toBeLessThan(50);
+  expect(await ask(host, "127.0.0.1", 29999)).toBe("");
+  await serve("other", ["-p", "20000:80", "-p", "29999:80"]);
+  await answers(29999);
 });

@@ -254,12 +254,43 @@ describe("the ruleset", () => {
 
 describe("ports", () => {
   test.each(["tcp", "udp"] as const)("of %s are held until released", (protocol) => {
-    const first = net.reservePort({ protocol, address: "127.0.0.1", port: 0 });
-    expect(first.port).toBeGreaterThan(0);
-    const again = () => net.reservePort({ protocol, address: "0.0.0.0", port: first.port });
+    using group = net.portGroup();
+    const here = { protocol, address: "127.0.0.1" };
+    const port = group.reserve({ ...here, port: 0 });
+    expect(port).toBeGreaterThan(0);
+    using other = net.portGroup();
+    const again = () => other.reserve({ protocol, address: "0.0.0.0", port });
     expect(again).toThrow(new PortError("EADDRINUSE"));
-    first.release();
-    again().release();
-    expect(() => net.reservePort({ protocol, address: "192.0.2.99", port: 0 })).toThrow(new PortError("EADDRNOTAVAIL"));
+    group.release([{ ...here, port }]);
+    group.release([{ ...here, port }]);
+    expect(again()).toBe(port);
+    expect(() => other.reserve({ protocol, address: "192.0.2.99", port: 0 })).toThrow(new PortError("EADDRNOTAVAIL"));
+  });
+
+  test("of SCTP are held where the kernel has such sockets, else that is said", () => {
+    using group = net.portGroup();
+    const request = { protocol: "sctp", address: "127.0.0.1", port: 0 } as const;
+    if (existsSync("/proc/net/sctp")) expect(group.reserve(request)).toBeGreaterThan(0);
+    else expect(() => group.reserve(request)).toThrow(new PortError("EPROTONOSUPPORT"));
+  });
+
+  test("by the thousand take few descriptors, and each can be released alone", () => {
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    const before = descriptors();
+    const here = { protocol: "tcp", address: "127.0.0.1" } as const;
+    {
+      using group = net.portGroup();
+      const ports = Array.from({ length: 1000 }, () => group.reserve({ ...here, port: 0 }));
+      expect(descriptors() - before).toBeLessThan(100);
+      using other = net.portGroup();
+      const take = (port: number) => other.reserve({ ...here, port });
+      const some = ports.filter((_, index) => index % 37 === 0);
+      for (const port of some) expect(() => take(port)).toThrow(new PortError("EADDRINUSE"));
+      group.release(some.map((port) => ({ ...here, port })));
+      for (const port of some) expect(take(port)).toBe(port);
+      for (const port of ports) if (!some.includes(port)) expect(() => take(port)).toThrow(new PortError("EADDRINUSE"));
+      expect(descriptors() - before).toBeLessThan(130);
+    }
+    expect(descriptors()).toBe(before);
   });
 });

@@ -2,7 +2,8 @@ import { removeNamespace } from "../namespace-files.ts";
 import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
 import { type FlowFilter, forgetFlows } from "./flows.ts";
 import { addDefaultRoute, createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
-import { type PortRequest, type Reservation, reservePort } from "./port.ts";
+import type { PortGroup } from "./port.ts";
+import { createPortGroup } from "./port-group.ts";
 import { type NftRules, nftRules } from "./rules.ts";
 import { type HookedChain, hookedChains, rulesetGeneration } from "./ruleset.ts";
 import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
@@ -44,8 +45,8 @@ export interface Net {
   watchRuleset(watcher: RulesetWatcher): Promise<Disposable>;
   /** Makes the kernel forget flows; gives how many. */
   forgetFlows(filter: FlowFilter): Promise<number>;
-  /** Throws {@link PortError}. */
-  reservePort(request: PortRequest): Reservation;
+  /** A group without ports. */
+  portGroup(): PortGroup;
 }
 
 export function createNet(runner: Runner): Net {
@@ -64,6 +65,6 @@ export function createNet(runner: Runner): Net {
     nftRules,
     watchRuleset,
     forgetFlows,
-    reservePort,
+    portGroup: createPortGroup,
   };
 }

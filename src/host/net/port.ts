@@ -3,21 +3,17 @@ import { errnoName } from "../errno.ts";
 import { errno, libc } from "../libc.ts";
 import { AF_INET, AF_INET6, ipv4Bytes, ipv6Bytes, SOCK_CLOEXEC, socketCalls } from "./syscalls.ts";
 
+const IPPROTO_SCTP = 132;
+
 export interface PortRequest {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: "tcp" | "udp" | "sctp";
   /** IPv4 or IPv6; "0.0.0.0" and "::" are all of their kind. */
   readonly address: string;
   /** 0 asks the kernel for a free one. */
   readonly port: number;
 }
 
-/** A port that no other program can take until it is released, or this process ends. */
-export interface Reservation {
-  readonly port: number;
-  release(): void;
-}
-
-/** `code` is errno's name: EADDRINUSE, EADDRNOTAVAIL, EACCES … */
+/** `code` is errno's name: EADDRINUSE, EADDRNOTAVAIL, EACCES …; EPROTONOSUPPORT for SCTP where the kernel has no such sockets. */
 export class PortError extends Error {
   readonly code: string;
 
@@ -28,22 +24,42 @@ export class PortError extends Error {
 }
 
 /**
- * Binds a socket, and for TCP listens: a bound one alone could be shared by whoever sets SO_REUSEADDR, and without
- * SO_REUSEADDR the remains of old connections (TIME_WAIT) would refuse a port that is free. Nobody reads it: nft turns
- * packets away before they reach a socket.
+ * Ports of the host that no other program can take until they are released, or this process ends. Each is a socket; so
+ * that ten thousand of them do not use up the descriptors that this process may have, all but the last few lie in
+ * parcels of 64. A few are descriptors of this process, which `ss -p` names as the holder.
  */
-export function reservePort({ protocol, address, port }: PortRequest): Reservation {
+export interface PortGroup extends Disposable {
+  /** The port, which the kernel has chosen where 0 was asked for. Throws {@link PortError}. */
+  reserve(request: PortRequest): number;
+  /** No error for one that is not the group's. */
+  release(ports: readonly PortRequest[]): void;
+}
+
+/** An open socket, which has the port until it is closed. */
+export interface BoundPort {
+  readonly fd: number;
+  readonly port: number;
+}
+
+/**
+ * Binds a socket, and listens where there are connections: a bound one alone could be shared by whoever sets
+ * SO_REUSEADDR, and without SO_REUSEADDR the remains of old connections (TIME_WAIT) would refuse a port that is free.
+ * Nobody reads it: nft turns packets away before they reach a socket. Throws {@link PortError}.
+ */
+export function bindPort({ protocol, address, port }: PortRequest): BoundPort {
   const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
   const six = address.includes(":");
-  const fd = libc.socket(six ? AF_INET6 : AF_INET, (protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+  const connects = protocol !== "udp";
+  const type = (connects ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
+  const fd = libc.socket(six ? AF_INET6 : AF_INET, type, protocol === "sctp" ? IPPROTO_SCTP : 0);
   if (fd < 0) throw new PortError(errnoName(errno()));
   try {
-    if (protocol === "tcp") reuseAddress(fd);
+    if (connects) reuseAddress(fd);
     if (six) keepToSix(fd);
     const where = six ? socketAddress6(address, port) : socketAddress(address, port);
     check(socketCalls.bind(fd, ptr(where), where.length));
-    if (protocol === "tcp") check(socketCalls.listen(fd, 0));
-    return { port: port === 0 ? boundPort(fd) : port, release: () => libc.close(fd) };
+    if (connects) check(socketCalls.listen(fd, protocol === "sctp" ? 1 : 0)); // 0 makes an SCTP socket stop listening
+    return { fd, port: port === 0 ? portOf(fd) : port };
   } catch (err) {
     libc.close(fd);
     throw err;
@@ -97,7 +113,7 @@ function socketAddress(address: string, port: number): Buffer {
   return bytes;
 }
 
-function boundPort(fd: number): number {
+function portOf(fd: number): number {
   const bytes = Buffer.alloc(28);
   const length = new Uint32Array([28]);
   check(socketCalls.getsockname(fd, ptr(bytes), ptr(length)));

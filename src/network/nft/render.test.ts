@@ -30,6 +30,7 @@ const cases = {
     ports: [
       port(18080),
       port(18053, { protocol: "udp", containerPort: 53 }),
+      port(18054, { protocol: "sctp", containerPort: 54 }),
       port(18081, { hostAddress: "127.0.0.1" }),
       port(18081, { hostAddress: "192.0.2.2", address: "10.213.0.3", containerPort: 8080 }),
     ],
@@ -99,6 +100,7 @@ test("an element has each part in network order, padded to four bytes", () => {
   expect(any.set).toBe("any4");
   expect([...any.key]).toEqual([6, 0, 0, 0, 0x12, 0x34, 0, 0]);
   expect([...(any.value ?? [])]).toEqual([10, 213, 0, 2, 0, 80, 0, 0]);
+  expect([...portElement("add", port(7, { protocol: "sctp" })).key]).toEqual([132, 0, 0, 0, 0, 7, 0, 0]);
   const one = portElement("delete", port(53, { protocol: "udp", hostAddress: "127.0.0.1" }));
   expect(one.set).toBe("addr4");
   expect([...one.key]).toEqual([127, 0, 0, 1, 17, 0, 0, 0, 0, 53, 0, 0]);

@@ -116,17 +116,8 @@ function mortalHost({ alive, hold, making }: Life): NetworkHost {
     alive.throwIfAborted();
     return held(await net.watchRuleset(watcher));
   };
-  const reservePort: Net["reservePort"] = (request) => {
-    const reservation = net.reservePort(request);
-    let done = false;
-    const release = () => {
-      if (!done) reservation.release();
-      done = true;
-    };
-    hold(release);
-    return { port: reservation.port, release };
-  };
-  return { processes: { run }, net: { ...net, createNamespace, watchRuleset, reservePort } };
+  const portGroup = () => held(net.portGroup());
+  return { processes: { run }, net: { ...net, createNamespace, watchRuleset, portGroup } };
 }
 
 export async function run(
