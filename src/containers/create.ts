@@ -141,6 +141,7 @@ function newRow(ctx: Context, { request, name, image }: { request: CreateContain
     finished: "",
     restartCount: 0,
     stoppedByUser: false,
+    chosenPorts: {},
   };
 }
 

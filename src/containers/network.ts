@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import { isKind } from "../errors/mod.ts";
-import type { EndpointRequest } from "../network/mod.ts";
+import { chosenPorts, type EndpointRequest } from "../network/mod.ts";
 import { extraHostLines, hostsFile, resolvConfFile, stubbed } from "../rootfs/mod.ts";
 import { type EndpointConfig, fullPort, type PortBinding, type PortMap } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
@@ -103,7 +104,7 @@ export function endpointRequest(
     upstreams: filled(row.hostConfig.Dns) ?? dns,
     config,
     ...(macAddress && { macAddress }),
-    ...(first && { ports: wantedPorts(row) }),
+    ...(first && { ports: wantedPorts(row), portsBefore: row.chosenPorts }),
   };
 }
 
@@ -127,9 +128,16 @@ export async function firewallWarnings(ctx: Context, row: Row, ports = wantedPor
 async function connectAll(ctx: Context, row: Row): Promise<void> {
   let first = true;
   for (const [network, config] of wantedNetworks(row)) {
-    await ctx.networks.connect(network, endpointRequest(row, config, { first, dns: ctx.config.defaults?.dns }));
+    const request = endpointRequest(row, config, { first, dns: ctx.config.defaults?.dns });
+    const { ports } = await ctx.networks.connect(network, request);
+    if (first) rememberPorts(ctx, row, ports);
     first = false;
   }
+}
+
+function rememberPorts(ctx: Context, row: Row, made: PortMap): void {
+  const chosen = chosenPorts(wantedPorts(row), made);
+  if (!isDeepStrictEqual(chosen, row.chosenPorts)) ctx.table.update(row.id, { chosenPorts: chosen });
 }
 
 /** What is to be in its /etc/resolv.conf: the resolver of the first of its networks that has one, or the host's. */

@@ -195,6 +195,7 @@ test("restart policies", () => {
       hostConfig: { RestartPolicy: { Name, MaximumRetryCount: 2 } },
       restartCount: 0,
       stoppedByUser: false,
+      chosenPorts: {},
       ...over,
     }) as Row;
   expect(shouldRestart(row("no"), 1)).toBe(false);

@@ -2,7 +2,7 @@ import type { Db, Migration, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { Roots } from "../gc/mod.ts";
 import type { Digest } from "../oci/mod.ts";
-import type { ContainerConfig, EndpointConfig, HostConfig } from "../wire/mod.ts";
+import type { ContainerConfig, EndpointConfig, HostConfig, PortMap } from "../wire/mod.ts";
 import type { MountEntry } from "./mount-entry.ts";
 import type { Phase } from "./transition.ts";
 
@@ -29,6 +29,8 @@ export interface Row {
   readonly restartCount: number;
   /** A user stopped or killed it since it last started: "unless-stopped" leaves it alone at daemon start. */
   readonly stoppedByUser: boolean;
+  /** The host's ports that the engine chose at the last start, where bindings leave it open; the next start prefers them. */
+  readonly chosenPorts: PortMap;
 }
 
 export type RowPatch = Partial<Omit<Row, "id" | "created">>;
@@ -43,6 +45,11 @@ export const tableMigrations: readonly Migration[] = [
       phase TEXT NOT NULL, pid INTEGER NOT NULL, exitCode INTEGER NOT NULL, error TEXT NOT NULL,
       oomKilled INTEGER NOT NULL, started TEXT NOT NULL, finished TEXT NOT NULL,
       restartCount INTEGER NOT NULL, stoppedByUser INTEGER NOT NULL) STRICT`,
+  },
+  {
+    module: "containers",
+    version: 2,
+    sql: `ALTER TABLE containers ADD COLUMN chosenPorts TEXT NOT NULL DEFAULT '{}'`,
   },
 ];
 
@@ -70,8 +77,9 @@ const columns = [
   "finished",
   "restartCount",
   "stoppedByUser",
+  "chosenPorts",
 ] as const satisfies readonly (keyof Row)[];
-const json = new Set<string>(["config", "hostConfig", "endpoints", "mounts"]);
+const json = new Set<string>(["config", "hostConfig", "endpoints", "mounts", "chosenPorts"]);
 const flags = new Set<string>(["oomKilled", "stoppedByUser"]);
 
 /**

@@ -119,7 +119,7 @@ function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
 }
 
 function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish[] {
-  const wishes = portWishes(request.ports ?? {}, network.bridge);
+  const wishes = portWishes(request.ports ?? {}, network.bridge, request.portsBefore);
   if (wishes.length > 0 && network.internal) {
     throw new EngineError("invalid", `ports cannot be published on internal network ${network.name}`);
   }

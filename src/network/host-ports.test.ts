@@ -69,11 +69,11 @@ describe("host ports", () => {
     expect(ports.reserve("a", [wish(80)])).rejects.toThrow(text);
   });
 
-  test("of a range are the first that is free", async () => {
+  test("of a range are the one from before, else the first that is free", async () => {
     const { ports } = kernel();
-    const range = { last: 8010 };
+    const range = { last: 8010, before: 8005 };
     const port = async (id: string) => (await ports.reserve(id, [wish(8000, range)]))[0]?.hostPort;
-    expect([await port("a"), await port("b"), await port("c")]).toEqual([8000, 8001, 8002]);
+    expect([await port("a"), await port("b"), await port("c")]).toEqual([8005, 8000, 8001]);
   });
 
   test("that the kernel chose are chosen again when the other kind of address has them", async () => {

@@ -117,7 +117,8 @@ export class HostPorts {
   }
 }
 
-function* candidates({ first, last }: PortWish): Generator<number> {
+function* candidates({ first, last, before }: PortWish): Generator<number> {
+  if (before !== undefined) yield before;
   // A port that the kernel chose for one kind of address may be taken for the other: then it chooses again.
   if (first === 0) for (let choice = 0; choice < choices; choice++) yield 0;
   else for (let port = first; port <= last; port++) yield port;

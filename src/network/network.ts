@@ -72,6 +72,8 @@ export interface EndpointRequest {
   readonly macAddress?: string;
   /** Ports to publish on this endpoint, as HostConfig.PortBindings has them, ranges not yet resolved ("8000-8010", "" for an ephemeral one). */
   readonly ports?: PortMap;
+  /** What was chosen for them the last time ({@link chosenPorts}): chosen again where it is free. */
+  readonly portsBefore?: PortMap;
 }
 
 export interface Endpoint {

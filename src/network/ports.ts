@@ -16,6 +16,8 @@ export interface PortWish {
   readonly also?: string;
   readonly first: number;
   readonly last: number;
+  /** Taken instead of the first one when it is free: what the container had before. */
+  readonly before?: number;
 }
 
 /** A published port as it is. */
@@ -29,17 +31,41 @@ export interface PublishedPort {
 
 /**
  * What a PortBindings object asks for. Fixed ports come first, so that a range or a chosen port of the same container
- * cannot take one away. Throws "invalid" for malformed ports and for IPv6 host addresses of a container that has no IPv6.
+ * cannot take one away; then those that the container had before (`before`, as {@link toPortMap} gave them). Throws "invalid" for
+ * malformed ports and for IPv6 host addresses of a container that has no IPv6.
  */
 export function portWishes(
   ports: PortMap,
   network: { readonly hostAddress: string; readonly six?: object },
+  before: PortMap = {},
 ): PortWish[] {
   const wishes = Object.entries(ports).flatMap(([key, bindings]) => {
     const target = containerPort(key);
-    return (bindings ?? []).map((binding) => ({ ...target, ...hostSide(binding, network) }));
+    const old = [...(before[`${target.containerPort}/${target.protocol}`] ?? [])];
+    return (bindings ?? []).map((binding) => withBefore({ ...target, ...hostSide(binding, network) }, old));
   });
-  return wishes.sort((a, b) => Number(isChoice(a)) - Number(isChoice(b)));
+  return wishes.sort((a, b) => freedom(a) - freedom(b));
+}
+
+/** The first of the old ports that the wish would take, too, is used up. */
+function withBefore(wish: PortWish, old: PortBinding[]): PortWish {
+  if (!isChoice(wish)) return wish;
+  const fits = ({ HostIp, HostPort }: PortBinding) =>
+    HostIp === wish.hostAddress &&
+    (wish.first === 0 || (wish.first <= Number(HostPort) && Number(HostPort) <= wish.last));
+  const at = old.findIndex(fits);
+  const [found] = at < 0 ? [] : old.splice(at, 1);
+  return found ? { ...wish, before: Number(found.HostPort) } : wish;
+}
+
+/** Of the ports of a map those that were chosen for what `asked` leaves open, for {@link portWishes} of the next time. */
+export function chosenPorts(asked: PortMap, made: PortMap): PortMap {
+  const open = Object.entries(asked).flatMap(([key, bindings]) => {
+    const fixed = new Set((bindings ?? []).map(({ HostPort }) => HostPort));
+    const chosen = (made[key] ?? []).filter(({ HostPort }) => !fixed.has(HostPort));
+    return chosen.length > 0 ? [[key, chosen] as const] : [];
+  });
+  return Object.fromEntries(open);
 }
 
 /** Docker's PortMap of what is published. */
@@ -52,6 +78,10 @@ export function toPortMap(ports: readonly PublishedPort[]): PortMap {
     map[key] = bindings;
   }
   return map;
+}
+
+function freedom(wish: PortWish): number {
+  return !isChoice(wish) ? 0 : wish.before !== undefined ? 1 : 2;
 }
 
 function isChoice(wish: PortWish): boolean {

@@ -13,7 +13,7 @@ import {
 } from "./address.ts";
 import { kernelNames } from "./context.ts";
 import { defaultPools, pickSubnet } from "./pools.ts";
-import { portWishes, toPortMap } from "./ports.ts";
+import { chosenPorts, portWishes, toPortMap } from "./ports.ts";
 
 const subnet = (text: string) => parseSubnet(text) as Subnet;
 
@@ -103,6 +103,34 @@ describe("port bindings", () => {
     ["80/tcp", "", "http", "invalid port range"],
   ])("%s on %s:%s are refused", (key, HostIp, HostPort, message) => {
     expect(() => wishes({ [key]: [{ HostIp, HostPort }] })).toThrow(message);
+  });
+
+  test("take what they had before, where that is left open, and the others after that", () => {
+    const asked: PortMap = {
+      "80": [
+        { HostIp: "", HostPort: "" },
+        { HostIp: "", HostPort: "9000" },
+        { HostIp: "", HostPort: "" },
+        { HostIp: "127.0.0.1", HostPort: "8000-8010" },
+        { HostIp: "", HostPort: "8000-8010" },
+      ],
+    };
+    const made = [
+      ...["9000", "32768", "32769", "8003"].map((HostPort) => ({ HostIp: "0.0.0.0", HostPort })),
+      { HostIp: "127.0.0.1", HostPort: "8004" },
+    ];
+    const before = chosenPorts({ "80/tcp": asked["80"] ?? [] }, { "80/tcp": made, "81/tcp": made });
+    expect(before).toEqual({ "80/tcp": made.slice(1) });
+    const found = portWishes(asked, { hostAddress: "0.0.0.0" }, before);
+    expect(found.map((wish) => `${wish.hostAddress}:${wish.first}-${wish.last} ${wish.before}`)).toEqual([
+      "0.0.0.0:9000-9000 undefined",
+      "0.0.0.0:0-0 32768",
+      "0.0.0.0:0-0 32769",
+      "127.0.0.1:8000-8010 8004",
+      "0.0.0.0:8000-8010 8003",
+    ]);
+    const other = portWishes({ "80/tcp": [{ HostIp: "", HostPort: "7000-7001" }] }, { hostAddress: "0.0.0.0" }, before);
+    expect(other[0]?.before).toBeUndefined();
   });
 
   test("are shown as Docker does", () => {

@@ -105,6 +105,23 @@ describe("a published port", () => {
 describe("host ports that the engine chooses", () => {
   const ports = (name: string) => engine.ok("port", name);
 
+  test("stay over restarts of the container and of the daemon, and move on only when they are taken", async () => {
+    await serve("web", ["-p", "80", "-p", "8000-8010:81", "-P", "--expose", "82"]);
+    const before = await ports("web");
+    expect(before.split("\n")).toHaveLength(3);
+    await engine.ok("restart", "-t", "0", "web");
+    expect(await ports("web")).toBe(before);
+    await engine.stop("SIGKILL");
+    await engine.start();
+    expect(await ports("web")).toBe(before);
+    await engine.ok("restart", "-t", "0", "web");
+    expect(await ports("web")).toBe(before);
+    await engine.ok("stop", "-t", "0", "web");
+    await engine.ok("run", "-d", "--name", "thief", "-p", "8000:80", "busybox", "sleep", "1000");
+    await engine.ok("start", "web");
+    expect(await ports("web")).toBe(before.replace(":8000", ":8001"));
+  });
+
   test("of a range are the first that is free, until none is", async () => {
     const run = (name: string) =>
       engine.docker("run", "-d", "--name", name, "-p", "8000-8001:80", "busybox", "sleep", "1000");
