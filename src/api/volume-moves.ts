@@ -2,16 +2,16 @@ import type { Containers } from "../containers/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
-import { decodeVolumeCreate, queryFlag, queryText } from "../wire/mod.ts";
+import { decodeVolumeCreate, decodeVolumeUpdate, queryFlag, queryText } from "../wire/mod.ts";
 import { progressReply } from "./progress.ts";
 import { empty, json, param, stream } from "./reply.ts";
 
 export interface VolumeMovers {
-  readonly volumes: Pick<Volumes, "clone">;
+  readonly volumes: Pick<Volumes, "clone" | "get" | "resize" | "relabel">;
   readonly containers: Pick<Containers, "renameVolume" | "exportVolume" | "importVolume">;
 }
 
-/** Berth's own: volumes renamed, exported, imported and cloned (docs/api.md). */
+/** Berth's own: volumes renamed, exported, imported, cloned, resized and labelled (docs/api.md). */
 export function volumeMoveRoutes({ volumes, containers }: VolumeMovers): Route[] {
   return [
     {
@@ -40,6 +40,7 @@ export function volumeMoveRoutes({ volumes, containers }: VolumeMovers): Route[]
       },
     },
     { method: "POST", path: "/volumes/{name}/clone", handle: (request) => clone(volumes, request) },
+    { method: "POST", path: "/volumes/{name}/update", handle: (request) => update(volumes, request) },
   ];
 }
 
@@ -64,4 +65,11 @@ async function clone(volumes: VolumeMovers["volumes"], request: HttpRequest): Pr
       progress({ id: body.Name || from, status: "Copying", progressDetail: { current } });
     progress({ aux: await volumes.clone(from, body, { signal: request.signal, onBytes }) });
   });
+}
+
+/** The size first: it may be refused. */
+async function update(volumes: VolumeMovers["volumes"], request: HttpRequest): Promise<Reply> {
+  const [name, { Size, Labels }] = [param(request, "name"), decodeVolumeUpdate(await request.json())];
+  if (Size !== undefined) await volumes.resize(name, Size);
+  return json(Object.keys(Labels).length > 0 ? volumes.relabel(name, Labels) : volumes.get(name));
 }

@@ -107,7 +107,6 @@ test.skipIf(Bun.which("bash") === null)("bash completes with it", async () => {
 const left = new Set([
   ...["cp", "stats", "login", "logout", "search"],
   ...["checkpoint", "context", "manifest", "plugin", "trust", "config", "node", "secret", "service", "stack", "swarm"],
-  "volume update",
   ...["help", "cluster", "checkpoint-dir", "cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"],
   ...["gpus", "isolation", "disable-content-trust", "use-api-socket", "kernel-memory", "ingress", "compress", "tree"],
   ...[

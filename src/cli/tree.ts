@@ -30,6 +30,7 @@ import { prune as systemPrune } from "./system/prune.ts";
 import { daemonHelp, registryHelp } from "./system/roles.ts";
 import { version } from "./system/version.ts";
 import * as volumeMove from "./volume/move.ts";
+import * as volumeUpdate from "./volume/update.ts";
 import * as volume from "./volume/volume.ts";
 
 /** Every command, under the names that docker gives them. */
@@ -69,6 +70,7 @@ const groups: readonly Group[] = [
   group("volume", "Manage volumes", [
     ...[volume.create, volume.inspect, volume.prune],
     ...[volumeMove.clone, volumeMove.exportVolume, volumeMove.importVolume, volumeMove.rename],
+    ...[volumeUpdate.resize, volumeUpdate.update],
     aliased(volume.ls, "list"),
     aliased(volume.rm, "remove"),
   ]),

@@ -47,7 +47,8 @@ const { symbols: libc } = dlopen("libc.so.6", {
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  /** Variadic in C, but every argument is an integer or a pointer, which the 64-bit ABIs pass alike. */
+  /** These two are variadic in C, but every argument is an integer or a pointer, which the 64-bit ABIs pass alike. */
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   syscall: {
     args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
     returns: FFIType.i64,

@@ -1,3 +1,4 @@
+export { diskSpace, limitDisk, mountDisk } from "./aside/disk.ts";
 export { createCgroups } from "./cgroups.ts";
 export { changeDirectory, confined, withFileIds } from "./confined.ts";
 export { createHost, type HostOptions } from "./create.ts";
@@ -33,7 +34,6 @@ export type { ElementChange, NftTable } from "./net/elements.ts";
 export { insideNamespace } from "./net/namespace.ts";
 export { createNet, type Net } from "./net/net.ts";
 export { PortError, type PortGroup, type PortRequest, widenReceiveBuffer } from "./net/port.ts";
-export type { VethPlan } from "./net/veth.ts";
 export { openProcessRoot, type ProcessRoot } from "./process-root.ts";
 export { createProcesses } from "./processes.ts";
 export { openBelow, RegularFiles, rooted } from "./rooted.ts";

@@ -8,6 +8,7 @@ const packages: Readonly<Record<string, string>> = {
   git: "git",
   ip: "iproute2",
   "mkfs.erofs": "erofs-utils",
+  "mkfs.ext4": "e2fsprogs",
   nft: "nftables",
   nsenter: "util-linux",
   runc: "runc",

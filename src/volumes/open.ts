@@ -6,18 +6,32 @@ import { KeyedLock } from "../async/mod.ts";
 import type { Db, Tx } from "../db/mod.ts";
 import { EngineError, isKind, wrap } from "../errors/mod.ts";
 import type { Events } from "../events/mod.ts";
-import { copyTree, createMounts, type MountInfo, removeTree, usageOf, type Workers } from "../host/mod.ts";
+import {
+  copyTree,
+  createMounts,
+  createProcesses,
+  type MountInfo,
+  type Processes,
+  removeTree,
+  usageOf,
+  type Workers,
+} from "../host/mod.ts";
 import type { Filters, VolumeCreateBody, VolumeInspect } from "../wire/mod.ts";
 import { type FillPaths, fill, fillMounted, fillPaths, finish } from "./fill.ts";
 import { listFilter, pruneFilter } from "./filter.ts";
+import { inspectVolume, requireSame } from "./inspect.ts";
 import { VolumeMounts } from "./mounts/mounts.ts";
-import { isMounted } from "./mounts/options.ts";
+import { isMounted, needsMount } from "./mounts/options.ts";
+import { cloneRow } from "./moving/clone-row.ts";
 import { dropUnfinished, makeFilled } from "./moving/fill-new.ts";
-import { type ImportOptions, importInto, importMounted } from "./moving/import.ts";
+import { type ImportOptions, importHeld } from "./moving/import.ts";
 import { type AlsoRename, finishRename, renameLocked } from "./moving/rename.ts";
 import { finishReplacing, replacePaths } from "./moving/replace.ts";
 import type { VolumeParts } from "./parts.ts";
-import { volumeRow } from "./request.ts";
+import { relabel, volumeRow } from "./request.ts";
+import { diskUsage, makeDisk } from "./sized/disk.ts";
+import { resizeLocked, restoreLimit } from "./sized/resize.ts";
+import { limitOf } from "./sized/size.ts";
 import {
   addHolder,
   deleteVolume,
@@ -44,6 +58,8 @@ export interface VolumesOptions {
   readonly mounters?: Workers;
   /** Default: this host's mounts. */
   readonly mounted?: () => MountInfo[];
+  /** Runs mkfs.ext4; default: this host's. */
+  readonly processes?: Pick<Processes, "run">;
   readonly events: Pick<Events, "publish">;
 }
 
@@ -78,12 +94,13 @@ class LocalVolumes implements Volumes {
     this.#root = directory;
     this.#workers = workers;
     this.#mounters = mounters;
-    const list = options.mounted ?? createMounts().list;
+    const { mounted: list = createMounts().list, processes = createProcesses() } = options;
     this.#mounts = new VolumeMounts({ root: directory, workers: mounters, list });
     this.#events = events;
     this.#parts = {
-      ...{ db, root: directory, workers, mounters, mounts: this.#mounts, events, lock: this.#lock, making: new Set() },
-      makeDirectory: (name) => this.#makeDirectory(name),
+      ...{ db, root: directory, workers, mounters, mounts: this.#mounts, processes, events, lock: this.#lock },
+      making: new Set(),
+      makeDirectory: (row) => this.#makeDirectory(row),
     };
   }
 
@@ -94,9 +111,9 @@ class LocalVolumes implements Volumes {
       if (existing) return this.#inspect(requireSame(existing, row));
       this.#db.write((tx) => insertVolume(tx, row));
       try {
-        await this.#makeDirectory(row.name);
+        await this.#makeDirectory(row);
       } catch (err) {
-        this.#db.write((tx) => deleteVolume(tx, row.name));
+        await dropUnfinished(this.#parts, row.name);
         throw err;
       }
       this.#publish("create", row);
@@ -104,11 +121,13 @@ class LocalVolumes implements Volumes {
     });
   }
 
-  async #makeDirectory(name: string): Promise<void> {
+  async #makeDirectory({ name, options }: Pick<VolumeRow, "name" | "options">): Promise<void> {
+    const [home, limit] = [join(this.#root, name), limitOf(options)];
     const { data } = this.#paths(name);
-    await mkdir(join(this.#root, name), { recursive: true, mode: 0o700 });
+    await mkdir(home, { recursive: true, mode: 0o700 });
     // One that is there keeps the mode that its users gave it.
     if ((await mkdir(data, { recursive: true })) !== undefined) await chmod(data, 0o755);
+    if (limit > 0) await makeDisk(home, limit, { processes: this.#parts.processes, workers: this.#mounters });
   }
 
   get(name: string): VolumeInspect {
@@ -139,7 +158,7 @@ class LocalVolumes implements Volumes {
     });
     const removed = join(this.#root, `${removedPrefix}${randomBytes(8).toString("hex")}`);
     const directory = join(this.#root, name);
-    if (isMounted(row.options)) await this.#mounts.clear(name);
+    if (needsMount(row.options)) await this.#mounts.clear(name);
     const there = existsSync(directory); // not if somebody deleted it by hand
     if (there) await rename(directory, removed);
     this.#publish("destroy", row);
@@ -162,7 +181,7 @@ class LocalVolumes implements Volumes {
 
   async #lease({ name, options }: VolumeRow): Promise<VolumeLease> {
     const paths = this.#paths(name);
-    if (isMounted(options)) return { directory: paths.data, empty: true };
+    if (needsMount(options)) return { directory: paths.data, empty: true };
     await finish(paths, this.#workers);
     return { directory: paths.data, empty: (await readdir(paths.data)).length === 0 };
   }
@@ -195,6 +214,9 @@ class LocalVolumes implements Volumes {
 
   async recoverMounts(live: ReadonlyMap<string, readonly string[]>): Promise<void> {
     await this.#mounts.recover(live);
+    for (const row of this.#db.read(listReady).filter(({ name }) => this.#mounts.isMounted(name))) {
+      await this.#lock.run(row.name, () => restoreLimit(this.#parts, row));
+    }
   }
 
   holders(name: string): string[] {
@@ -204,7 +226,7 @@ class LocalVolumes implements Volumes {
   async copyUp(name: string, source: string): Promise<void> {
     const row = this.#db.read((q) => requireVolume(q, name));
     await this.#lock.run(name, () =>
-      isMounted(row.options) ? this.#fillMounted(row, source) : fill(this.#paths(name), source, this.#workers),
+      needsMount(row.options) ? this.#fillMounted(row, source) : fill(this.#paths(name), source, this.#workers),
     );
   }
 
@@ -262,7 +284,10 @@ class LocalVolumes implements Volumes {
   }
 
   async clone(from: string, request: VolumeCreateBody, options: CloneOptions = {}): Promise<VolumeInspect> {
-    const row = volumeRow(request);
+    const row = cloneRow(
+      this.#db.read((q) => requireVolume(q, from)),
+      request,
+    );
     await using source = await this.hold(from);
     await makeFilled(this.#parts, row, async (data) => {
       const { onBytes, signal } = options;
@@ -288,12 +313,20 @@ class LocalVolumes implements Volumes {
     const holder = `${jobHolder}${randomBytes(8).toString("hex")}`;
     await this.acquire(name, holder);
     try {
-      if (isMounted(existing.options)) await importMounted(await this.mount(name, holder), name, options);
-      else await importInto(this.#parts, existing, options);
+      await importHeld(this.#parts, existing, { ...options, mount: () => this.mount(name, holder) });
     } finally {
       await this.release(name, holder);
     }
     return this.get(name);
+  }
+
+  async resize(name: string, size: string): Promise<VolumeInspect> {
+    await this.#lock.run(name, () => resizeLocked(this.#parts, name, size));
+    return this.get(name);
+  }
+
+  relabel(name: string, labels: Readonly<Record<string, string | null>>): VolumeInspect {
+    return this.#inspect(this.#db.write((tx) => relabel(tx, name, labels)));
   }
 
   /** Directories are listed first and each is looked up under its lock, so this is safe at any time. */
@@ -326,19 +359,21 @@ class LocalVolumes implements Volumes {
       return;
     }
     if (isMounted(row.options)) return; // its server may not answer now
+    await this.#mounts.clearBeside(name);
     await finishReplacing(replacePaths(join(this.#root, name)), this.#workers);
-    await this.#makeDirectory(name);
-    await finish(this.#paths(name), this.#workers);
+    await this.#makeDirectory(row);
+    if (!needsMount(row.options)) await finish(this.#paths(name), this.#workers);
   }
 
   async #sweepRow(name: string): Promise<void> {
     const row = this.#db.read((q) => findVolume(q, name));
-    if (row?.state === "ready") await this.#makeDirectory(name);
+    if (row?.state === "ready") await this.#makeDirectory(row);
     else if (row && !this.#parts.making.has(name)) await dropUnfinished(this.#parts, name);
   }
 
   async usage(name: string): Promise<number> {
-    this.#db.read((q) => requireVolume(q, name));
+    const { options } = this.#db.read((q) => requireVolume(q, name));
+    if (limitOf(options) > 0) return await diskUsage(join(this.#root, name));
     return (await this.#workers.run(usageOf, { path: this.#paths(name).data })).bytes;
   }
 
@@ -347,32 +382,12 @@ class LocalVolumes implements Volumes {
   }
 
   #inspect(row: VolumeRow): VolumeInspect {
-    return {
-      Name: row.name,
-      Driver: row.driver,
-      Mountpoint: this.#paths(row.name).data,
-      CreatedAt: new Date(row.created).toISOString().replace(/\.\d+Z$/, "Z"),
-      Labels: Object.keys(row.labels).length > 0 ? row.labels : null,
-      Scope: "local",
-      Options: Object.keys(row.options).length > 0 ? row.options : null,
-    };
+    return inspectVolume(row, this.#paths(row.name).data);
   }
 
   #publish(action: "create" | "destroy", row: VolumeRow): void {
     this.#events.publish({ type: "volume", action, id: row.name, attributes: { driver: row.driver } });
   }
-}
-
-/** Docker returns what is there whatever was asked for; options that would be ignored are refused. */
-function requireSame(existing: VolumeRow, asked: VolumeRow): VolumeRow {
-  if (existing.state === "making") {
-    throw new EngineError("conflict", `create ${asked.name}: conflict: a volume of that name is being made`);
-  }
-  const keys = Object.keys({ ...existing.options, ...asked.options });
-  const other = keys.find((key) => existing.options[key] !== asked.options[key]);
-  if (Object.keys(asked.options).length === 0 || other === undefined) return existing;
-  const there = `it exists with ${other}=${existing.options[other] ?? ""}, not ${asked.options[other] ?? ""}`;
-  throw new EngineError("conflict", `create ${asked.name}: conflict: volume name must be unique: ${there}`);
 }
 
 function requireUnheld(tx: Tx, name: string): void {

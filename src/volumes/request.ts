@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import type { Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { VolumeCreateBody } from "../wire/mod.ts";
 import { checkOptions } from "./mounts/options.ts";
-import type { VolumeRow } from "./table.ts";
+import { requireVolume, setLabels, type VolumeRow } from "./table.ts";
 
 /** What Docker puts on volumes without a name; tools find them by it, and so does `prune` those that a container named. */
 const anonymousLabel = "com.docker.volume.anonymous";
@@ -29,6 +30,17 @@ export function volumeRow(request: VolumeCreateBody): VolumeRow {
     state: "ready",
     movedFrom: "",
   };
+}
+
+/** Sets labels, or takes away those that are null. Throws "not-found". */
+export function relabel(tx: Tx, name: string, changes: Readonly<Record<string, string | null>>): VolumeRow {
+  const row = requireVolume(tx, name);
+  const labels = Object.fromEntries(
+    Object.entries({ ...row.labels, ...changes }).filter((pair): pair is [string, string] => pair[1] !== null),
+  );
+  const changed = { ...row, labels, anonymous: Object.hasOwn(labels, anonymousLabel) };
+  setLabels(tx, changed);
+  return changed;
 }
 
 /** The row once somebody has given it a name, which `prune` then leaves alone. */

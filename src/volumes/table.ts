@@ -97,6 +97,14 @@ export function markReady(tx: Tx, name: string): void {
   tx.run("UPDATE volumes SET state = 'ready', movedFrom = '' WHERE name = ?", [name]);
 }
 
+export function setOptions(tx: Tx, name: string, options: VolumeRow["options"]): void {
+  tx.run("UPDATE volumes SET options = ? WHERE name = ?", [JSON.stringify(options), name]);
+}
+
+export function setLabels(tx: Tx, { name, labels, anonymous }: VolumeRow): void {
+  tx.run("UPDATE volumes SET labels = ?, anonymous = ? WHERE name = ?", [JSON.stringify(labels), anonymous, name]);
+}
+
 /** Its holders come along. */
 export function renameVolume(tx: Tx, row: VolumeRow, name: string): void {
   insertVolume(tx, { ...row, name, movedFrom: row.name });

@@ -6,6 +6,7 @@ import type { AlsoRename } from "./moving/rename.ts";
  * Named directories that outlive containers, and who holds them. A volume with a holder is never removed. The row comes
  * before the directory and goes before it. Anonymous volumes have a 64-digit name and the label that Docker gives them.
  * A volume with the local driver's options (type, device, o) is a mount on its directory, there while somebody uses it.
+ * One with a size is an ext4 file system in a file with holes (`disk`), mounted there just so.
  * Files: `DIR/NAME/_data`; beside it `copy` and `ready` while an image's files come in.
  */
 export interface Volumes {
@@ -51,6 +52,13 @@ export interface Volumes {
    * place. Throws "conflict" while a container runs with it.
    */
   import(name: string, options: ImportOptions): Promise<VolumeInspect>;
+  /**
+   * Changes the limit of a volume that has one, for those who use it, too. Throws "invalid" (size, a volume without a limit, no
+   * room), "conflict" (more is in use), "not-found". A crash leaves the old limit or the new one.
+   */
+  resize(name: string, size: string): Promise<VolumeInspect>;
+  /** Sets labels, or takes away those that are null. Throws "not-found". */
+  relabel(name: string, labels: Readonly<Record<string, string | null>>): VolumeInspect;
   /** Removes volumes that nobody holds (anonymous only, unless `all`). */
   prune(filter: Filters): Promise<{ deleted: string[]; reclaimed: number }>;
   /** Deletes directories without a row and completes what a crash interrupted; done when opened. */

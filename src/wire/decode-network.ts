@@ -1,6 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
 import type { EndpointConfig } from "./container.ts";
-import { boolean, type Decode, Fields, integer, list, record, string } from "./decode.ts";
+import { boolean, type Decode, Fields, integer, list, nullable, record, string } from "./decode.ts";
 import type {
   Ipam,
   IpamPool,
@@ -8,6 +8,7 @@ import type {
   NetworkCreateBody,
   NetworkDisconnectBody,
   VolumeCreateBody,
+  VolumeUpdateBody,
 } from "./network.ts";
 
 /** What a container wants of one network. */
@@ -103,4 +104,10 @@ export const decodeVolumeCreate: Decode<VolumeCreateBody> = (json, path) => {
     DriverOpts: fields.get("DriverOpts", record(string), {}),
     Labels: fields.get("Labels", record(string), {}),
   };
+};
+
+/** `POST /volumes/{name}/update`. */
+export const decodeVolumeUpdate: Decode<VolumeUpdateBody> = (json, path) => {
+  const fields = new Fields(json ?? {}, path);
+  return { ...fields.maybe("Size", string), Labels: fields.get("Labels", record(nullable(string)), {}) };
 };

@@ -18,6 +18,7 @@ export {
   decodeNetworkCreate,
   decodeNetworkDisconnect,
   decodeVolumeCreate,
+  decodeVolumeUpdate,
 } from "./decode-network.ts";
 export type * from "./doctor.ts";
 export type * from "./event.ts";

@@ -64,6 +64,8 @@ export interface VolumeInspect {
   readonly Labels: Readonly<Record<string, string>> | null;
   readonly Scope: string;
   readonly Options: Readonly<Record<string, string>> | null;
+  /** What the driver has to tell; here of a volume with a size. */
+  readonly Status?: Readonly<Record<string, unknown>>;
   readonly UsageData?: { readonly Size: number; readonly RefCount: number };
 }
 
@@ -72,6 +74,14 @@ export interface VolumeCreateBody {
   readonly Driver: string;
   readonly DriverOpts: Readonly<Record<string, string>>;
   readonly Labels: Readonly<Record<string, string>>;
+}
+
+/** Berth's own. */
+export interface VolumeUpdateBody {
+  /** A new limit, such as `2g`, for a volume that has one. */
+  readonly Size?: string;
+  /** Labels to set, and those to take away as null. */
+  readonly Labels: Readonly<Record<string, string | null>>;
 }
 
 export interface NetworkConnectBody {

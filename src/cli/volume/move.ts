@@ -90,11 +90,15 @@ export const clone = command({
   name: "clone",
   summary: "Make a volume with the same files as another",
   usage: "[OPTIONS] VOLUME NEW_VOLUME",
-  examples: ["berth volume clone data data-copy"],
-  flags: { label: list("Set metadata for the new volume", { placeholder: "KEY=VALUE" }) },
+  examples: ["berth volume clone data data-copy", "berth volume clone --size 100g data larger"],
+  flags: {
+    label: list("Set metadata for the new volume", { placeholder: "KEY=VALUE" }),
+    size: text("The most that the new volume's files may have (default: as the source)"),
+  },
   args: { min: 2, max: 2 },
   async run({ flags, args: [from = "", Name = ""], client }, io) {
-    const body = { Name, Labels: pairs(flags.label) };
+    const DriverOpts = flags.size ? { size: flags.size } : {};
+    const body = { Name, Labels: pairs(flags.label), DriverOpts };
     const lines = client.lines<ProgressMessage>({ method: "POST", path: volumePath(from, "/clone"), body });
     await showProgress(io.stderr.isTTY ? lines : withoutProgress(lines), io.stderr);
     await print(io, `${Name}\n`);

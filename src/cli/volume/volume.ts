@@ -20,6 +20,10 @@ const columns: readonly Column<VolumeInspect>[] = [
   { name: "Scope", heading: "SCOPE", value: (row) => row.Scope },
   { name: "Labels", heading: "LABELS", value: (row) => labelsText(row.Labels) },
   { name: "Size", heading: "SIZE", value: ({ UsageData: use }) => (use ? decimalSize(use.Size) : "N/A") },
+  // Of cluster volumes, which are none of ours.
+  { name: "Availability", heading: "AVAILABILITY", value: () => "N/A" },
+  { name: "Group", heading: "GROUP", value: () => "N/A" },
+  { name: "Status", heading: "STATUS", value: () => "N/A" },
   { name: "Links", heading: "LINKS", value: ({ UsageData: use }) => String(use?.RefCount ?? "N/A") },
 ];
 
@@ -54,12 +58,13 @@ export const create = command({
   name: "create",
   summary: "Create a volume",
   usage: "[OPTIONS] [VOLUME]",
-  examples: ["berth volume create data"],
+  examples: ["berth volume create data", "berth volume create --size 10g data"],
   flags: {
     driver: text("Specify volume driver name", { short: "d", initial: "local" }),
     label: list("Set metadata for a volume", { placeholder: "KEY=VALUE" }),
     name: text("The same as the argument"),
     opt: list("Set driver specific options", { short: "o", placeholder: "KEY=VALUE" }),
+    size: text("The most that its files may have, such as 10g (the same as --opt size=10g)"),
   },
   args: { min: 0, max: 1 },
   async run({ flags, args: [name], client }, io) {
@@ -71,7 +76,7 @@ export const create = command({
     const body = {
       Name: name ?? flags.name,
       Driver: flags.driver,
-      DriverOpts: pairs(flags.opt),
+      DriverOpts: withSize(pairs(flags.opt), flags.size),
       Labels: pairs(flags.label),
     };
     const { Name } = await client.json<VolumeInspect>({ method: "POST", path: "/volumes/create", body });
@@ -79,6 +84,13 @@ export const create = command({
     return 0;
   },
 });
+
+/** The options of a volume's driver with those of `--size`. */
+function withSize(options: Readonly<Record<string, string>>, size: string): Readonly<Record<string, string>> {
+  if (size === "") return options;
+  if (options["size"] === undefined) return { ...options, size };
+  throw new EngineError("invalid", "conflicting options: --size and --opt size");
+}
 
 export const inspect = command({
   name: "inspect",

@@ -2,9 +2,18 @@ import { lookup } from "node:dns/promises";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { type MountInfo, type MountRefusal, mountAside, unmountAside, type Workers } from "../../host/mod.ts";
+import {
+  type MountInfo,
+  type MountRefusal,
+  mountAside,
+  mountDisk,
+  unmountAside,
+  type Workers,
+} from "../../host/mod.ts";
+import { diskPaths } from "../sized/disk.ts";
+import { limitOf } from "../sized/size.ts";
 import type { VolumeRow } from "../table.ts";
-import { type DriverOptions, hostToResolve, isMounted } from "./options.ts";
+import { type DriverOptions, hostToResolve, needsMount } from "./options.ts";
 
 export interface VolumeMountsOptions {
   /** Where the volumes' directories are. */
@@ -39,16 +48,16 @@ export class VolumeMounts {
 
   /** Throws "internal" in Docker's words when it cannot be mounted. */
   async use({ name, options }: Pick<VolumeRow, "name" | "options">, user: string): Promise<void> {
-    const users = this.#users.get(name);
-    if (users) {
-      users.add(user);
-      return;
-    }
-    if (isMounted(options)) {
-      await this.#mount(this.#target(name), options);
+    if (needsMount(options) && !this.#mounted.has(name)) {
+      await (limitOf(options) > 0 ? this.#mountDisk({ name, options }) : this.#mount(this.#target(name), options));
       this.#mounted.add(name);
     }
-    this.#users.set(name, new Set([user]));
+    this.#users.set(name, new Set([...this.usersOf(name), user]));
+  }
+
+  /** Whether something is mounted for those who use it. */
+  isMounted(name: string): boolean {
+    return this.#mounted.has(name);
   }
 
   /** Nothing happens when it is no user. */
@@ -66,9 +75,16 @@ export class VolumeMounts {
     for (const [name, users] of live) if (users.length > 0) this.#users.set(name, new Set(users));
     for (const target of this.#found("")) {
       const [name = ""] = target.slice(this.#options.root.length + 1).split("/");
-      if (this.#users.has(name)) this.#mounted.add(name);
-      else await this.#unmount(target);
+      const data = this.#target(name);
+      if (!this.#users.has(name) || !isWithin(target, data)) await this.#unmount(target);
+      else if (target === data) this.#mounted.add(name);
     }
+  }
+
+  /** Takes down what an operation that a crash interrupted has mounted in a volume's directory, beside its files. */
+  async clearBeside(name: string): Promise<void> {
+    const data = this.#target(name);
+    for (const target of this.#found(name)) if (!isWithin(target, data)) await this.#unmount(target);
   }
 
   /** Before a directory is deleted: whatever is mounted on or in it goes, so that none of it is deleted. */
@@ -96,6 +112,11 @@ export class VolumeMounts {
     await this.#options.workers.run(unmountAside, { target }, { waits: true });
   }
 
+  async #mountDisk({ name, options }: Pick<VolumeRow, "name" | "options">): Promise<void> {
+    const { disk: image, data: target } = diskPaths(join(this.#options.root, name));
+    await this.#options.workers.run(mountDisk, { image, target, limit: limitOf(options) }, { waits: true });
+  }
+
   async #mount(target: string, given: DriverOptions): Promise<void> {
     const { type = "", device = "", o = "" } = await resolved(given);
     const input = { source: device, target, type, options: o };
@@ -103,6 +124,10 @@ export class VolumeMounts {
     if (refusal)
       throw new EngineError("internal", `failed to mount local volume: ${text(refusal, { device, target })}`);
   }
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
 }
 
 async function resolved(options: DriverOptions): Promise<DriverOptions> {

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { EngineError } from "../../errors/mod.ts";
+import { limitOf, parseLimit } from "../sized/size.ts";
 
 export type DriverOptions = Readonly<Record<string, string>>;
 
@@ -17,9 +18,7 @@ export function checkOptions(volume: string, options: DriverOptions): void {
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(needs, name)) throw refuse(`invalid option: ${JSON.stringify(name)}`);
   }
-  const size = options["size"];
-  if (size !== undefined && !isSize(size)) throw refuse(`invalid size: '${size}'`);
-  if (size !== undefined && !/^0*[a-z]*$/i.test(size)) throw refuse("quota size requested but no quota support");
+  checkSize(volume, options);
   for (const [name, others] of Object.entries(needs)) {
     const missing = name in options ? others.find((other) => !(other in options)) : undefined;
     if (missing !== undefined) throw refuse(`missing required option: ${JSON.stringify(missing)}`);
@@ -30,14 +29,24 @@ export function checkOptions(volume: string, options: DriverOptions): void {
   }
 }
 
-/** What units.RAMInBytes of Docker takes. */
-function isSize(text: string): boolean {
-  return /^\d+(\.\d+)?\s?([kmgtp]i?)?b?$/i.test(text);
+/** What somebody else has made has its own limits: those of a tmpfs are its options'. */
+function checkSize(volume: string, { size, type, device }: DriverOptions): void {
+  if (size === undefined) return;
+  const limit = parseLimit(`create ${volume}`, size);
+  if (limit === 0 || (!type && !device)) return;
+  const why =
+    "quota size requested but no quota support: a volume with a type and a device has the size that these say";
+  throw new EngineError("invalid", `create ${volume}: ${why}`);
 }
 
-/** True when the volume's files are not in its directory but on what is to be mounted there. */
+/** True when the volume's files are not in its directory but on what is to be mounted there, which is not the engine's. */
 export function isMounted(options: DriverOptions): boolean {
   return Boolean(options["type"]) || Boolean(options["device"]);
+}
+
+/** True when something is to be mounted before the volume can be used: what its options lead to, or a disk of the engine's. */
+export function needsMount(options: DriverOptions): boolean {
+  return isMounted(options) || limitOf(options) > 0;
 }
 
 /** What network file systems have to be told by number, for the kernel knows no names. */
