@@ -15,15 +15,8 @@ import { settleLinks } from "./links/settle.ts";
 import { settleLogConfig } from "./logs/options.ts";
 import { networkModeOf } from "./modes.ts";
 import { planMounts } from "./mount-plan.ts";
-import {
-  acquireVolumes,
-  checkBindSources,
-  copyUp,
-  inheritedMounts,
-  mountRootfs,
-  settleMounts,
-  unmountRootfs,
-} from "./mounts.ts";
+import { checkBindSources, sourceWarnings } from "./mounts/bind-source.ts";
+import { acquireVolumes, copyUp, inheritedMounts, mountRootfs, settleMounts, unmountRootfs } from "./mounts.ts";
 import { checkName, madeUpName } from "./names.ts";
 import { firewallWarnings, networkName, settleEndpoints } from "./network.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
@@ -51,7 +44,8 @@ export async function create(ctx: Context, request: CreateContainer): Promise<Co
     firewallWarnings(ctx, row), // beside the rest, which takes longer
     ctx.locks.run(row.id, () => build(ctx, { row, image })),
   ]);
-  return { Id: row.id, Warnings: [...warnings, ...healthWarnings(row.config.Healthcheck), ...portsSaid] };
+  const later = [...healthWarnings(row.config.Healthcheck), ...portsSaid, ...(await sourceWarnings(row))];
+  return { Id: row.id, Warnings: [...warnings, ...later] };
 }
 
 async function build(ctx: Context, { row, image }: { row: Row; image: Image }): Promise<void> {

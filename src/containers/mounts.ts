@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
-import { chown, mkdir, rmdir, stat } from "node:fs/promises";
+import { mkdir, rmdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
-import { EngineError, messageOf } from "../errors/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import type { Graft, IdMap } from "../host/mod.ts";
 import { rootOf, type StagedMount } from "../userns/mod.ts";
 import type { Context } from "./context.ts";
 import { containerIn, joined } from "./modes.ts";
 import type { MountEntry } from "./mount-entry.ts";
 import { parseVolumesFrom } from "./mount-plan.ts";
+import { checkBindSources, createSource } from "./mounts/bind-source.ts";
 import { propagationOf, settlePropagation } from "./mounts/propagation.ts";
 import { sourceOf, unmountSources } from "./mounts/sources.ts";
 import { pathsOf, snapshotKey } from "./paths.ts";
@@ -96,16 +97,6 @@ export async function unmountRootfs(ctx: Context, id: string): Promise<void> {
   }
 }
 
-/** Throws "invalid" in Docker's words for a bind of `--mount` whose source is missing. */
-export async function checkBindSources(mounts: readonly MountEntry[]): Promise<void> {
-  for (const { type, source, createSource } of mounts) {
-    if (type !== "bind" || createSource) continue;
-    if (await exists(source)) continue;
-    const why = `bind source path does not exist: ${source}`;
-    throw new EngineError("invalid", `invalid mount config for type "bind": ${why}`);
-  }
-}
-
 /**
  * What the runtime is to mount, parents before what lies in them: the engine's files, unless the user has his own there.
  * `map` is of the container's user namespace.
@@ -174,21 +165,6 @@ async function readOnlyWord(source: string, { readOnlyAlone }: MountEntry): Prom
   return (await stat(source)).isDirectory() ? "rro" : "ro";
 }
 
-/** What is made for the container belongs to its root. */
-async function createSource(path: string, map?: IdMap): Promise<void> {
-  if (await exists(path)) return;
-  try {
-    const first = await mkdir(path, { recursive: true, mode: 0o755 });
-    if (first === undefined || !map) return;
-    const { uid, gid } = rootOf(map);
-    for (let at = path; at.length >= first.length; at = posix.dirname(at)) await chown(at, uid, gid);
-  } catch (err) {
-    const why = /^[A-Z]+: (.*?),/.exec(messageOf(err))?.[1] ?? messageOf(err);
-    const text = `error while creating mount source path '${path}': mkdir ${path}: ${why}`;
-    throw new EngineError("internal", text, { cause: err });
-  }
-}
-
 /** File systems of other machines, whose kernels know nothing of our maps. */
 const remote = /^(nfs4?|cifs|smb3|9p|ceph|fuse.*)$/;
 
@@ -241,11 +217,4 @@ async function shmMounts(ctx: Context, row: Row, map?: IdMap): Promise<SpecMount
   const options = ["nosuid", "nodev", "noexec", "mode=1777", size, `uid=${uid}`, `gid=${gid}`];
   ctx.host.mounts.mount({ type: "tmpfs", source: "shm", options }, shm);
   return bind(shm);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -31,7 +31,6 @@ const said: readonly (readonly [string, number, string])[] = [
     127,
     'exec: "/x": no such file or directory',
   ],
-  ["mount `/tmp` to `bin/busybox`: Not a directory", 127, "mount `/tmp` to `bin/busybox`: not a directory"],
   [
     "write file `/proc/thread-self/attr/exec`: No such file or directory",
     127,
@@ -62,6 +61,16 @@ test("both runtimes' words become Docker's, with the exit code they stand for", 
     expect(err.kind).toBe(exitCode === 128 ? "internal" : "invalid");
     expect(startError({ said: text, program: "prog", kind: "exec" }).message).toBe(`${inExec}${words}: unknown`);
   }
+});
+
+test("a directory on a file is asked about, as Docker does", () => {
+  const said = "mount `/tmp` to `bin/busybox`: Not a directory";
+  const { kind, message } = startError({ said, program: "prog", kind: "container" });
+  const words =
+    'error during container init: error mounting "/tmp" to rootfs at "/bin/busybox": not a directory: unknown';
+  const question = "Are you trying to mount a directory onto a file (or vice-versa)?";
+  expect([kind, message]).toEqual(["invalid", expect.stringContaining(`${lead}${words}: ${question}`)]);
+  expect(createFailure(startError({ said, program: "prog", kind: "container" }))?.exitCode).toBe(127);
 });
 
 test("another error is no failure to start", () => {

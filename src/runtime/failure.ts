@@ -25,7 +25,8 @@ const prefixes = {
  * for "executable file not found in $PATH", "no such file or directory" and "permission denied" in it.
  */
 export function startError(failed: Failed): EngineError {
-  const message = `${prefixes[failed.kind]}${inRuncsWords(failed)}: unknown`;
+  const words = `${prefixes[failed.kind]}${inRuncsWords(failed)}: unknown`;
+  const message = failed.kind === "container" && /not a directory/.test(words) ? words + mismatch : words;
   return new EngineError(codeOf(message) === 128 ? "internal" : "invalid", message);
 }
 
@@ -36,6 +37,10 @@ export function createFailure(err: unknown): CreateFailure | undefined {
   return { exitCode: codeOf(message), message };
 }
 
+/** What moby adds where a file was to be mounted on a directory, or a directory on a file. */
+const mismatch =
+  ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
+
 /** crun's words and runc's for the same; `$1`, `$2` are the parts of the match, `%` the program. */
 const crunWords: readonly (readonly [RegExp, string])[] = [
   [/executable file `([^`]*\/[^`]*)` not found in \$PATH.*/s, 'exec: "$1": stat $1: no such file or directory'],
@@ -45,6 +50,10 @@ const crunWords: readonly (readonly [RegExp, string])[] = [
   [
     /write (?:to |file )?`\/proc\/[^`]*\/attr\/(?:apparmor\/)?exec`/,
     "error during container init: unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec",
+  ],
+  [
+    /^mount `([^`]*)` to `\/?([^`]*)`: (.*)/s,
+    'error during container init: error mounting "$1" to rootfs at "/$2": $3',
   ],
   [/exec(?: container process)?(?: \([^)]*\))? `([^`]*)`: (.*)/, 'exec: "$1": $2'],
 ];

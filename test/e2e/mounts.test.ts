@@ -200,6 +200,51 @@ test("a missing source is made as root's for -v and bind-create-src, and where i
   );
 });
 
+test("a source of -v that is missing is a warning, unless it was asked for", async () => {
+  const create = async (hostConfig: object) =>
+    (await call(engine, "POST /containers/create", { Image: "busybox", HostConfig: hostConfig })).json;
+  const missing = `${engine.directory}/typo`;
+  const warned = await create({ Binds: [`${missing}:/d`, `${made("there")}:/e`] });
+  expect(warned.Warnings).toEqual([expect.stringContaining(`bind source path does not exist: ${missing}:`)]);
+  expect(existsSync(missing)).toBe(false);
+  const Mounts = [{ Type: "bind", Source: missing, Target: "/d", BindOptions: { CreateMountpoint: true } }];
+  const asked = await create({ Mounts });
+  expect(asked.Warnings).toEqual([]);
+  const { stderr, code } = await run("-v", `${missing}:/d`, "busybox", "true");
+  expect([code, stderr]).toEqual([0, expect.stringContaining(`WARNING: bind source path does not exist: ${missing}`)]);
+  await engine.ok("rm", warned.Id, asked.Id);
+});
+
+test.each(["crun", "runc"])(
+  "%s: a file on a directory, and the reverse, name both and leave nothing",
+  async (runtime) => {
+    const directory = made("mismatch");
+    writeFileSync(`${directory}/file`, "x");
+    const refused = (source: string, target: string) =>
+      run("--runtime", runtime, "-v", `${source}:${target}`, "busybox", "true");
+    for (const [source, target] of [
+      [`${directory}/file`, "/etc"],
+      [directory, "/etc/passwd"],
+    ] as const) {
+      const { code, stderr } = await refused(source, target);
+      expect(code).toBe(125);
+      expect(stderr).toContain(`error mounting "${source}" to rootfs at "${target}"`);
+      expect(stderr).toContain("Are you trying to mount a directory onto a file (or vice-versa)?");
+    }
+    expect(await engine.ok("ps", "-aq")).toBe("");
+    expect(mountsOfEngine()).toEqual([]);
+  },
+);
+
+test("the options of a tmpfs, by the API and by berth", async () => {
+  const look = ["busybox", "sh", "-c", "stat -c '%u %g %a' /t; grep -c ' /t .*noexec' /proc/mounts"];
+  const mount = "type=tmpfs,dst=/t,tmpfs-opt=uid=7,tmpfs-opt=gid=8,tmpfs-opt=exec,tmpfs-mode=0700";
+  const { stdout } = await engine.berth("run", "--rm", "--mount", mount, ...look);
+  expect(stdout).toBe("7 8 700\n0\n");
+  const wrong = await engine.berth("run", "--rm", "--mount", "type=tmpfs,dst=/t,tmpfs-opt=upperdir=/", "busybox");
+  expect(wrong.stderr).toContain('invalid tmpfs option ["upperdir" "/"]');
+});
+
 test("--volumes-from of a stopped container, with its own and given access", async () => {
   const bind = made("from");
   const id = await engine.ok("create", "-v", "shared:/s:ro", "-v", `${bind}:/b`, "busybox");

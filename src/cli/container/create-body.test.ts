@@ -113,6 +113,7 @@ const refused: readonly (readonly string[])[] = [
   ["-p", "1.2.3.4.5:80:80", "x"],
   ["-p", "80-81:80-82", "x"],
   ["--expose", "80:80", "x"],
+  ["-v", "", "x"],
   ["--mount", "foo", "x"],
   ["--mount", "type=bind,src=/a", "x"],
   ["--mount", "type=bind,src=/a,dst=/b,nope=1", "x"],

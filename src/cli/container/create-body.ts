@@ -80,7 +80,7 @@ function hostPart({ flags, given }: CreateInput, io: CliIo): Record<string, unkn
   if (flags.rm && restart.Name !== "" && restart.Name !== "no")
     throw invalid("conflicting options: cannot specify both --restart and --rm");
   return {
-    Binds: flags.volume.filter((one) => one.includes(":")).map((one) => bindOf(one, io.cwd)),
+    Binds: flags.volume.map((one) => bindOf(one, io.cwd)).filter((one) => one.includes(":")),
     Mounts: flags.mount.map((one) => withAbsoluteSource(one, io.cwd)),
     Tmpfs: Object.fromEntries(
       flags.tmpfs.map((one) => splitOnce(one, ":")).map(([path, options]) => [path, options ?? ""]),

@@ -80,7 +80,7 @@ export async function createContainer(
   if (flags.pull === "always") await pull();
   const make = (name: string) =>
     send(name).catch(async (err) => {
-      if (flags.pull === "never" || !isKind(err, "not-found") || !/no such image/i.test(messageOf(err))) throw err;
+      if (flags.pull === "never" || !isKind(err, "not-found") || !lacks(messageOf(err), { image, flags })) throw err;
       if (!flags.quiet) await tell(io, `Unable to find image '${taggedName(image)}' locally\n`);
       await pull();
       return send(name);
@@ -94,6 +94,13 @@ export async function createContainer(
   for (const warning of answer.Warnings ?? []) await tell(io, `WARNING: ${warning}\n`);
   if (cidfile) writeFileSync(cidfile, answer.Id, { flag: "wx" });
   return { id: answer.Id, ...(replaced !== undefined && { replaced }) };
+}
+
+/** Whether it is the container's image that is missing, not one that is to be mounted, which nobody has asked to pull. */
+function lacks(message: string, { image, flags }: { image: string; flags: Call<ContainerFlags>["flags"] }): boolean {
+  const missing = /no such image: (\S+)/i.exec(message)?.[1];
+  const mounted = flags.mount.filter(({ Type }) => Type === "image").map(({ Source = "" }) => taggedName(Source));
+  return /no such image/i.test(message) && (missing === taggedName(image) || !mounted.includes(missing ?? ""));
 }
 
 function taggedName(image: string): string {

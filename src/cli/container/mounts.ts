@@ -7,6 +7,7 @@ import { csv, invalid, parseBoolean, splitOnce } from "./values.ts";
 
 /** `-v`: a relative source (`.`, `./x`, `~/x`) becomes absolute here, since the daemon does not know where we are. */
 export function bindOf(given: string, cwd: string): string {
+  if (given === "") throw invalid("invalid empty volume spec");
   const [source, rest] = splitOnce(given, ":");
   if (rest === undefined) return given;
   if (source === "~" || source.startsWith("~/")) return `${homedir()}${source.slice(1)}:${rest}`;
@@ -78,6 +79,11 @@ const setters: Readonly<Record<string, Setter>> = {
   },
   "tmpfs-size": (mount, text) => {
     mount.TmpfsOptions = { ...mount.TmpfsOptions, SizeBytes: parseBytes(text) };
+  },
+  "tmpfs-opt": (mount, text) => {
+    const [key, option] = splitOnce(text, "=");
+    const words = option === undefined ? [key] : [key, option];
+    mount.TmpfsOptions = { ...mount.TmpfsOptions, Options: [...(mount.TmpfsOptions?.Options ?? []), words] };
   },
   "tmpfs-mode": (mount, text, key) => {
     if (!/^[0-7]+$/.test(text)) throw invalid(`invalid value for ${key}: ${text}`);

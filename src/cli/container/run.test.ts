@@ -163,6 +163,13 @@ test("errors that are the user's own exit with 1", async () => {
   expect(await cli(["run", "-a", "all", "x"])).toMatchObject({ status: 125 });
 });
 
+test("an image that is to be mounted is not pulled in the container's place", async () => {
+  const answers = { "POST /containers/create": refusing("not-found", "No such image: other:1") };
+  const ran = await cli(["run", "--mount", "type=image,src=other:1,dst=/i", "x"], { answers });
+  expect(ran).toMatchObject({ status: 125, asked: ["POST /containers/create"] });
+  expect(ran.err).toContain("No such image: other:1");
+});
+
 test("a missing image is pulled once, unless that is not wanted", async () => {
   const missing = refusing("not-found", "No such image: x:latest");
   let pulled = false;
