@@ -9,6 +9,8 @@ export interface Bind {
   readonly readOnly: boolean;
   readonly propagation?: string;
   readonly noCopy: boolean;
+  /** What follows `idmap=`; "owner" for `idmap` alone. */
+  readonly idmap?: string;
 }
 
 const propagations = new Set(["shared", "rshared", "slave", "rslave", "private", "rprivate"]);
@@ -46,21 +48,29 @@ function isMode(text: string): boolean {
 }
 
 function isWord(word: string): boolean {
-  return word === "ro" || word === "rw" || word === "nocopy" || propagations.has(word) || harmless.has(word);
+  const plain = word === "ro" || word === "rw" || word === "nocopy" || propagations.has(word) || harmless.has(word);
+  return plain || isIdmap(word);
 }
 
-function parseMode(mode: string): Pick<Bind, "mode" | "readOnly" | "noCopy" | "propagation"> {
+/** Berth's own. */
+function isIdmap(word: string): boolean {
+  return word === "idmap" || word.startsWith("idmap=");
+}
+
+function parseMode(mode: string): Omit<Bind, "source" | "destination"> {
   const words = mode === "" ? [] : mode.split(",");
   const found = words.filter((word) => propagations.has(word));
-  if (!words.every(isWord) || kinds.some((kind) => words.filter((word) => kind.has(word)).length > 1)) {
-    throw badMode(mode);
-  }
+  const maps = words.filter(isIdmap);
+  const twice = kinds.some((kind) => words.filter((word) => kind.has(word)).length > 1) || maps.length > 1;
+  if (!words.every(isWord) || twice) throw badMode(mode);
   const [propagation] = found;
+  const [map] = maps;
   return {
     mode,
     readOnly: words.includes("ro"),
     noCopy: words.includes("nocopy"),
     ...(propagation && { propagation }),
+    ...(map && { idmap: map === "idmap" ? "owner" : map.slice("idmap=".length) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Digest } from "../oci/mod.ts";
+import type { Idmap } from "./mounts/idmap.ts";
 
 /** One mount of a container, resolved at creation: what its row keeps, what `inspect` shows, what `start` mounts. */
 export interface MountEntry {
@@ -23,6 +24,8 @@ export interface MountEntry {
   readonly tmpfs?: readonly string[];
   /** Read-only leaves what is mounted below the source as it is; otherwise it goes for all of that. */
   readonly readOnlyAlone?: boolean;
+  /** Its files belong to others in the container than on disk. */
+  readonly idmap?: Idmap;
   /** A directory or file inside the volume or image. */
   readonly subpath?: string;
   /** Named by the engine, so `rm -v` of the last container that has it removes it. */

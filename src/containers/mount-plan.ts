@@ -4,6 +4,7 @@ import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
 import type { ContainerConfig, HostConfig, MountRequest } from "../wire/mod.ts";
 import { type Bind, isPropagation, parseBind } from "./bind.ts";
 import type { MountEntry } from "./mount-entry.ts";
+import { parseIdmap } from "./mounts/idmap.ts";
 
 export interface MountWishes {
   readonly hostConfig: HostConfig;
@@ -78,14 +79,14 @@ function fromSpec(spec: string): MountEntry {
 
 function fromBind(bind: Bind): MountEntry {
   const destination = cleanDestination(bind.destination);
-  const common = { destination, rw: !bind.readOnly, mode: bind.mode };
+  const { propagation = "", idmap } = bind;
+  const common = { destination, rw: !bind.readOnly, mode: bind.mode, ...idmapOf(idmap, propagation) };
   if (bind.source?.startsWith("/")) {
     if (bind.noCopy) throw new EngineError("invalid", "field VolumeOptions must not be specified");
     const source = posix.normalize(bind.source).replace(/(.)\/$/, "$1");
-    const propagation = bind.propagation ?? "";
     return { ...bindMount(source), ...common, propagation, createSource: true };
   }
-  if (bind.propagation) throw new EngineError("invalid", "field BindOptions must not be specified");
+  if (propagation) throw new EngineError("invalid", "field BindOptions must not be specified");
   const name = bind.source ?? anonymousName();
   const made = volume({ destination, name, anonymous: bind.source === undefined });
   return { ...made, ...common, mode: bind.mode || "z", copyUp: !bind.noCopy };
@@ -133,10 +134,18 @@ function requestedBind(request: MountRequest, destination: string): MountEntry {
     destination,
     rw: !ReadOnly,
     propagation: Propagation,
+    ...idmapOf(request.IDMap, Propagation),
     ...(only && { readOnlyAlone: true }),
     recursive: !BindOptions.NonRecursive,
     createSource: BindOptions.CreateMountpoint ?? false,
   };
+}
+
+/** What shows other owners is a mount of its own, which nothing reaches that is mounted later. */
+function idmapOf(text: string | undefined, propagation: string): Pick<MountEntry, "idmap"> {
+  if (text === undefined) return {};
+  if (/^(r?private)?$/.test(propagation)) return { idmap: parseIdmap(text) };
+  throw new EngineError("invalid", `mount options conflict: idmap and propagation mode ${propagation}`);
 }
 
 function requestedVolume(request: MountRequest, destination: string): MountEntry {
@@ -156,6 +165,7 @@ function requestedVolume(request: MountRequest, destination: string): MountEntry
     mode: "z",
     copyUp: !options.NoCopy && !options.Subpath,
     ...(options.Subpath && { subpath: options.Subpath }),
+    ...idmapOf(request.IDMap, ""),
   };
 }
 
@@ -179,7 +189,9 @@ function checkSubpath(path: string, of: "volume" | "image"): void {
 const optionFields = ["BindOptions", "VolumeOptions", "ImageOptions", "TmpfsOptions"] as const;
 
 function refuseOthers(request: MountRequest, own: (typeof optionFields)[number]): void {
-  const other = optionFields.find((field) => field !== own && request[field]);
+  const mapped = own === "BindOptions" || own === "VolumeOptions";
+  const fields = mapped ? optionFields : ([...optionFields, "IDMap"] as const);
+  const other = fields.find((field) => field !== own && request[field]);
   if (other) throw new EngineError("invalid", `field ${other} must not be specified`);
 }
 

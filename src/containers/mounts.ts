@@ -156,7 +156,8 @@ async function fromEntry(ctx: Context, { row, entry, map }: Wanted): Promise<Spe
   const source = await sourceOf(ctx, { row, entry, map });
   const access = rw ? "rw" : await readOnlyWord(source, entry);
   const options = [entry.recursive ? "rbind" : "bind", access, propagationOf(entry, ctx.host.mounts.list)];
-  return { destination, type: "bind", source, options, owned: type === "volume" && isOwn(ctx, entry) };
+  const owned = type === "volume" && !entry.idmap && isOwn(ctx, entry);
+  return { destination, type: "bind", source, options, owned };
 }
 
 /** Nothing is mounted below a file, and crun 1.8 takes "rro" for directories only. */

@@ -42,6 +42,13 @@ export interface MountInfo {
   readonly peers: readonly string[];
 }
 
+export interface MappedBind {
+  /** The path of a user namespace, whose ids are those that the files have on disk. */
+  readonly userNamespace: string;
+  /** What is mounted below the source comes along, with the same map; without it, that is not there. */
+  readonly recursive?: boolean;
+}
+
 /** mount(2) and umount2(2) by FFI, well under a millisecond each, which is why they may be synchronous. */
 export interface Mounts {
   /** Options are mount(8)'s: known words become flags, the rest is data. Throws "internal" with errno's name. */
@@ -49,9 +56,9 @@ export interface Mounts {
   /**
    * Shows a file or directory at another place, with the owners that its files have for a user namespace, bound at a path:
    * what belongs to an id of the namespace belongs there to that id's counterpart outside, and what is made there is stored
-   * with the namespace's ids. Mounts below `source` are not there. Throws "unavailable" where the file system cannot do it.
+   * with the namespace's ids. Throws "unavailable" where the file system, or one below it that is to come along, cannot do it.
    */
-  bindMapped(source: string, target: string, userNamespace: string): void;
+  bindMapped(source: string, target: string, how: MappedBind): void;
   /** "detach" is MNT_DETACH. No error when nothing is mounted there. */
   unmount(target: string, mode?: "detach"): void;
   /** Binds files and directories of the host onto paths inside a root that somebody hostile wrote, one after the other, making their places for the owner; see graft.ts. What was bound before a failure stays. */

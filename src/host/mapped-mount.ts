@@ -1,33 +1,42 @@
 import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors/mod.ts";
 import { errnoName } from "./errno.ts";
+import type { MappedBind } from "./host.ts";
 import { errno } from "./libc.ts";
-import { MS_PRIVATE, moveMount, OPEN_TREE_CLONE, openTree, setMountAttributes } from "./mount-calls.ts";
+import { AT_RECURSIVE, MS_PRIVATE, moveMount, OPEN_TREE_CLONE, openTree, setMountAttributes } from "./mount-calls.ts";
 
 const MOUNT_ATTR_IDMAP = 0x100000;
 const errnos = { EINVAL: 22, ENOSYS: 38 } as const;
 
 /** As {@link import("./host.ts").Mounts.bindMapped}. A map can only be given to a mount that nobody has seen yet. */
-export function bindMapped(source: string, target: string, userNamespace: string): void {
+export function bindMapped(source: string, target: string, { userNamespace, recursive = false }: MappedBind): void {
   const what = `Show ${source} at ${target} with other owners`;
-  const tree = copyTree(source, what);
+  const depth = recursive ? AT_RECURSIVE : 0;
+  const tree = copyTree(source, { what, depth });
   try {
-    setMap(tree, userNamespace, what);
+    setMap(tree, userNamespace, { what, depth });
     attach(tree, target, what);
   } finally {
     closeSync(tree);
   }
 }
 
-function copyTree(source: string, what: string): number {
-  const fd = openTree(source, OPEN_TREE_CLONE);
+interface Step {
+  /** For messages. */
+  readonly what: string;
+  /** AT_RECURSIVE or 0. */
+  readonly depth: number;
+}
+
+function copyTree(source: string, { what, depth }: Step): number {
+  const fd = openTree(source, OPEN_TREE_CLONE | depth);
   if (fd < 0) throw new EngineError("internal", `${what}: open_tree: ${errnoName(errno())}`);
   return fd;
 }
 
-function setMap(tree: number, userNamespace: string, what: string): void {
+function setMap(tree: number, userNamespace: string, { what, depth }: Step): void {
   const namespace = openSync(userNamespace, "r");
-  const failed = setMountAttributes(tree, { words: [MOUNT_ATTR_IDMAP, 0, MS_PRIVATE, namespace] });
+  const failed = setMountAttributes(tree, { words: [MOUNT_ATTR_IDMAP, 0, MS_PRIVATE, namespace], flags: depth });
   const code = failed === 0 ? 0 : errno();
   closeSync(namespace);
   if (code === 0) return;

@@ -5,7 +5,7 @@ import { EngineError } from "../errors/mod.ts";
 import type { Host, IdMap, IdRange } from "../host/mod.ts";
 import { resolveRemap } from "./remap.ts";
 import { mountMapped, type StageParts, stage, unstage } from "./stage.ts";
-import type { MappedTree, StagedMount, UserNamespace, UserNamespaces } from "./userns.ts";
+import type { ExactMap, MappedTree, StagedMount, UserNamespace, UserNamespaces } from "./userns.ts";
 
 export interface UserNamespacesOptions {
   readonly host: Pick<Host, "mounts" | "processes" | "users">;
@@ -83,7 +83,18 @@ class Namespaces implements UserNamespaces {
   }
 
   async show(source: string, target: string, map: IdMap): Promise<void> {
-    this.#host.mounts.bindMapped(source, target, await this.#namespaceFor(map));
+    this.#host.mounts.bindMapped(source, target, { userNamespace: await this.#namespaceFor(map) });
+  }
+
+  /** The mount keeps the map; its namespace is not needed any longer. */
+  async showExactly(source: string, target: string, { map, recursive }: ExactMap): Promise<void> {
+    const path = join(this.#directory, `+${crypto.randomUUID()}`);
+    await this.#host.users.create(path, map);
+    try {
+      this.#host.mounts.bindMapped(source, target, { userNamespace: path, recursive });
+    } finally {
+      this.#host.users.remove(path);
+    }
   }
 
   /** Named after what is in it; a holder's name has no "+". */

@@ -22,6 +22,11 @@ export interface UserNamespaces {
   close(holder: string): void;
   /** Mounts a file or directory at another place, with the owners that its files have for processes of a namespace with this map. */
   show(source: string, target: string, map: IdMap): Promise<void>;
+  /**
+   * The same for files that are stored with ids of the host's: `map` says which id on disk (inside) is which of the host's
+   * (outside). Files of all others belong to nobody. Throws "unavailable" where a file system cannot do that.
+   */
+  showExactly(source: string, target: string, how: ExactMap): Promise<void>;
   /** Mounts layers that are kept in one directory, with the owners that they have for processes of a namespace. */
   mountMapped(tree: MappedTree): Promise<void>;
   /**
@@ -38,6 +43,12 @@ export interface UserNamespaces {
   recover(live: ReadonlySet<string>): void;
   /** The daemon goes; namespaces of those that live stay. */
   shutdown(): void;
+}
+
+export interface ExactMap {
+  readonly map: IdMap;
+  /** With what is mounted below the source. */
+  readonly recursive: boolean;
 }
 
 export interface MappedTree {

@@ -1,3 +1,5 @@
+import type { MountRequest } from "./mount.ts";
+
 /**
  * Docker's JSON shapes for containers, as `engine-api-v1.51.yaml` has them. They are also the engine's own words for
  * what a user asked for: rows keep `ContainerConfig` and `HostConfig` verbatim, so inspect gives back what was sent.
@@ -50,33 +52,6 @@ export interface PortBinding {
 
 /** Keyed by "80/tcp". */
 export type PortMap = Readonly<Record<string, readonly PortBinding[] | null>>;
-
-export interface MountRequest {
-  readonly Type: string;
-  readonly Source?: string;
-  readonly Target: string;
-  readonly ReadOnly?: boolean;
-  readonly Consistency?: string;
-  readonly BindOptions?: {
-    readonly Propagation?: string;
-    readonly NonRecursive?: boolean;
-    readonly CreateMountpoint?: boolean;
-    readonly ReadOnlyNonRecursive?: boolean;
-    readonly ReadOnlyForceRecursive?: boolean;
-  };
-  readonly VolumeOptions?: {
-    readonly NoCopy?: boolean;
-    readonly Labels?: Readonly<Record<string, string>>;
-    readonly DriverConfig?: { readonly Name?: string; readonly Options?: Readonly<Record<string, string>> };
-    readonly Subpath?: string;
-  };
-  readonly TmpfsOptions?: {
-    readonly SizeBytes?: number;
-    readonly Mode?: number;
-    readonly Options?: readonly (readonly string[])[];
-  };
-  readonly ImageOptions?: { readonly Subpath?: string };
-}
 
 export interface Ulimit {
   readonly Name: string;

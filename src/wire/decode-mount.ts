@@ -1,5 +1,5 @@
-import type { MountRequest } from "./container.ts";
 import { boolean, type Decode, Fields, integer, list, record, string } from "./decode.ts";
+import type { MountRequest } from "./mount.ts";
 
 /** One of `HostConfig.Mounts`. */
 export const decodeMount: Decode<MountRequest> = (json, path) => {
@@ -13,6 +13,7 @@ export const decodeMount: Decode<MountRequest> = (json, path) => {
     ...fields.maybe("BindOptions", bindOptions),
     ...fields.maybe("VolumeOptions", volumeOptions),
     ...fields.maybe("TmpfsOptions", tmpfsOptions),
+    ...fields.maybe("IDMap", string),
     ...fields.maybe("ImageOptions", (value, at) => new Fields(value, at).maybe("Subpath", string)),
   };
 };

@@ -25,6 +25,7 @@ export type * from "./event.ts";
 export { filterFlag, filterUntil, hasLabel, labelTest, requireFilters } from "./filters.ts";
 export { humanDuration } from "./human-duration.ts";
 export type * from "./image.ts";
+export type * from "./mount.ts";
 export type * from "./network.ts";
 export { decodeFilters, queryFlag, queryInteger, queryJson, queryText, requiredText } from "./query.ts";
 export type * from "./stats.ts";

@@ -74,6 +74,9 @@ const setters: Readonly<Record<string, Setter>> = {
     const before = mount.VolumeOptions?.DriverConfig;
     volume(mount, { DriverConfig: { ...before, Options: { ...before?.Options, [key]: option } } });
   },
+  idmap: (mount, text) => {
+    mount.IDMap = text === "true" ? "owner" : text;
+  },
   "image-subpath": (mount, text) => {
     mount.ImageOptions = { Subpath: text };
   },
@@ -92,7 +95,7 @@ const setters: Readonly<Record<string, Setter>> = {
 };
 
 /** Fields that may stand without a value, and then mean yes. */
-const switches = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"]);
+const switches = new Set(["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src", "idmap"]);
 
 /** `--mount type=…,src=…,dst=…`. */
 export function parseMount(given: string): MountRequest {
@@ -121,6 +124,8 @@ function setField(mount: Draft, field: string): void {
 /** Options of one type of mount mean nothing for another. */
 function checkOptions(mount: Draft): void {
   const wrong = (option: string) => invalid(`cannot mix '${option}-*' options with mount type '${mount.Type}'`);
+  if (mount.IDMap && mount.Type !== "bind" && mount.Type !== "volume")
+    throw invalid(`cannot use 'idmap' with mount type '${mount.Type}'`);
   if (mount.VolumeOptions && mount.Type !== "volume") throw wrong("volume");
   if (mount.ImageOptions && mount.Type !== "image") throw wrong("image");
   if (mount.BindOptions && mount.Type !== "bind") throw wrong("bind");

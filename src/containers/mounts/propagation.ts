@@ -46,7 +46,7 @@ export function propagationOf(entry: MountEntry, list: () => MountInfo[]): strin
 }
 
 /** What a path lies on: the last of the longest. */
-function mountOf(path: string, mounts: readonly MountInfo[]): MountInfo | undefined {
+export function mountOf(path: string, mounts: readonly MountInfo[]): MountInfo | undefined {
   let best: MountInfo | undefined;
   for (const mount of mounts) {
     const { target } = mount;

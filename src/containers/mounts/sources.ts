@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import type { MountEntry } from "../mount-entry.ts";
 import { pathsOf } from "../paths.ts";
 import type { Row } from "../table.ts";
+import { mountIdmapped } from "./idmapped.ts";
 
 /** Where layers lie with other owners until they are mounted. */
 const mapSuffix = "-map";
@@ -17,13 +18,20 @@ const mapSuffix = "-map";
  * Throws "invalid" in Docker's words for a part that is not there.
  */
 export async function sourceOf(ctx: Context, wanted: WantedSource): Promise<string> {
+  const { entry } = wanted;
+  const found = await foundSource(ctx, wanted);
+  if (entry.idmap === undefined) return found;
+  return await mountIdmapped(ctx, { ...wanted, idmap: entry.idmap, source: found, place: await placeOf(ctx, wanted) });
+}
+
+async function foundSource(ctx: Context, wanted: WantedSource): Promise<string> {
   const { row, entry } = wanted;
   if (entry.type === "bind") return entry.source;
   const whole = entry.type === "image" ? await mountImage(ctx, wanted) : await useVolume(ctx, wanted);
   return entry.subpath === undefined ? whole : await mountPart(ctx, { row, entry, whole });
 }
 
-interface WantedSource {
+export interface WantedSource {
   readonly row: Row;
   readonly entry: MountEntry;
   /** Of the container's user namespace: an image's files then have the owners that its processes see. */
@@ -60,7 +68,7 @@ async function useVolume(ctx: Context, { row, entry }: WantedSource): Promise<st
 async function mountImage(ctx: Context, { row, entry, map }: WantedSource): Promise<string> {
   const image = ctx.images.get(entry.imageId ?? entry.name ?? "");
   const layer = await ctx.images.rootfs(image);
-  const place = await placeOf(ctx, row, entry);
+  const place = await placeOf(ctx, { row, entry });
   const target = `${place}-image`;
   await mkdir(target);
   if (layer === undefined) return target;
@@ -77,7 +85,7 @@ async function mountPart(
   ctx: Context,
   { row, entry, whole }: { row: Row; entry: MountEntry; whole: string },
 ): Promise<string> {
-  const target = await placeOf(ctx, row, entry);
+  const target = await placeOf(ctx, { row, entry });
   // The volume may lie on a file server that does not answer.
   const input = { root: whole, path: `/${entry.subpath}`, target };
   if (await ctx.host.workers.run(bindInside, input, { waits: true })) return target;
@@ -85,7 +93,7 @@ async function mountPart(
   throw new EngineError("invalid", `cannot access path ${shown}: no such file or directory`);
 }
 
-async function placeOf(ctx: Context, row: Row, entry: MountEntry): Promise<string> {
+async function placeOf(ctx: Context, { row, entry }: Pick<WantedSource, "row" | "entry">): Promise<string> {
   const directory = pathsOf(ctx.config, row.id).sources;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return join(directory, String(row.mounts.indexOf(entry)));

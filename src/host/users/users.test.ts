@@ -105,7 +105,7 @@ describe("other owners", () => {
     for (const path of [source, target]) mkdirSync(path);
     writeFileSync(join(source, "file"), "x");
     chownSync(join(source, "file"), 5, 1001);
-    mounts.bindMapped(source, target, ns);
+    mounts.bindMapped(source, target, { userNamespace: ns });
     const shown = statSync(join(target, "file"));
     expect([shown.uid, shown.gid]).toEqual([100_005, 300_001]);
     expect((await within(ns, `cd ${target} && echo y > new && chown 7:8 new`)).stderr).toBe("");
@@ -117,6 +117,8 @@ describe("other owners", () => {
     const ns = join(directory, "ns");
     await users.create(ns, map);
     mkdirSync(join(directory, "at"));
-    expect(() => mounts.bindMapped("/proc", join(directory, "at"), ns)).toThrow("its file system cannot do that");
+    expect(() => mounts.bindMapped("/proc", join(directory, "at"), { userNamespace: ns })).toThrow(
+      "its file system cannot do that",
+    );
   });
 });
