@@ -21,28 +21,26 @@ import { type FillPaths, fill, fillMounted, fillPaths, finish } from "./fill.ts"
 import { listFilter, pruneFilter } from "./filter.ts";
 import { inspectVolume, requireSame } from "./inspect.ts";
 import { VolumeMounts } from "./mounts/mounts.ts";
-import { isMounted, needsMount } from "./mounts/options.ts";
+import { needsMount } from "./mounts/options.ts";
 import { cloneRow } from "./moving/clone-row.ts";
 import { dropUnfinished, makeFilled } from "./moving/fill-new.ts";
 import { type ImportOptions, importHeld } from "./moving/import.ts";
-import { type AlsoRename, finishRename, renameLocked } from "./moving/rename.ts";
-import { finishReplacing, replacePaths } from "./moving/replace.ts";
+import { type AlsoRename, renameLocked } from "./moving/rename.ts";
 import type { VolumeParts } from "./parts.ts";
 import { relabel, volumeRow } from "./request.ts";
 import { diskUsage, makeDisk } from "./sized/disk.ts";
 import { resizeLocked, restoreLimit } from "./sized/resize.ts";
 import { limitOf } from "./sized/size.ts";
+import { sweep } from "./sweep.ts";
 import {
   addHolder,
   deleteVolume,
-  dropJobHolders,
   findVolume,
   heldVolumes,
   holdersOf,
   insertVolume,
   jobHolder,
   listReady,
-  listVolumes,
   removeHolder,
   requireVolume,
   type VolumeRow,
@@ -329,46 +327,8 @@ class LocalVolumes implements Volumes {
     return this.#inspect(this.#db.write((tx) => relabel(tx, name, labels)));
   }
 
-  /** Directories are listed first and each is looked up under its lock, so this is safe at any time. */
   async sweep(): Promise<void> {
-    this.#db.write(dropJobHolders);
-    await this.#finishRenames();
-    const names = await readdir(this.#root);
-    for (const name of names) await this.#lock.run(name, () => this.#sweepDirectory(name));
-    const known = new Set(names);
-    const missing = this.#db.read(listVolumes).filter(({ name }) => !known.has(name));
-    for (const { name } of missing) await this.#lock.run(name, () => this.#sweepRow(name));
-  }
-
-  async #finishRenames(): Promise<void> {
-    for (const { name, movedFrom } of this.#db.read(listVolumes)) {
-      if (movedFrom !== "") await this.#lock.run(name, () => finishRename(this.#parts, { from: movedFrom, to: name }));
-    }
-  }
-
-  async #sweepDirectory(name: string): Promise<void> {
-    const row = this.#db.read((q) => findVolume(q, name));
-    if (!row) {
-      // What cannot be deleted now (an immutable file, say) is no reason not to start; it is tried again at the next sweep.
-      await this.#mounts.clear(name);
-      await this.#workers.run(removeTree, { path: join(this.#root, name) }).catch(() => undefined);
-      return;
-    }
-    if (row.state === "making") {
-      if (!this.#parts.making.has(name)) await dropUnfinished(this.#parts, name);
-      return;
-    }
-    if (isMounted(row.options)) return; // its server may not answer now
-    await this.#mounts.clearBeside(name);
-    await finishReplacing(replacePaths(join(this.#root, name)), this.#workers);
-    await this.#makeDirectory(row);
-    if (!needsMount(row.options)) await finish(this.#paths(name), this.#workers);
-  }
-
-  async #sweepRow(name: string): Promise<void> {
-    const row = this.#db.read((q) => findVolume(q, name));
-    if (row?.state === "ready") await this.#makeDirectory(row);
-    else if (row && !this.#parts.making.has(name)) await dropUnfinished(this.#parts, name);
+    await sweep(this.#parts);
   }
 
   async usage(name: string): Promise<number> {

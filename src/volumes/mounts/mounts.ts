@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import {
@@ -114,6 +114,9 @@ export class VolumeMounts {
 
   async #mountDisk({ name, options }: Pick<VolumeRow, "name" | "options">): Promise<void> {
     const { disk: image, data: target } = diskPaths(join(this.#options.root, name));
+    if (!existsSync(image)) {
+      throw new EngineError("unavailable", `${image} is missing: it is made when the daemon starts, if it can be`);
+    }
     await this.#options.workers.run(mountDisk, { image, target, limit: limitOf(options) }, { waits: true });
   }
 

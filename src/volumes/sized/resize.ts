@@ -50,10 +50,13 @@ async function requireRoom(parts: VolumeParts, { name }: VolumeRow, limit: numbe
   throw new EngineError("conflict", `resize ${name}: ${used} bytes are in use, more than ${limit}`);
 }
 
-/** After a restart: a crash may have come between the row and the kernel. */
+/**
+ * After a restart: a crash may have come between the row and the kernel. What has no such limit is something that somebody else
+ * has mounted there, and no reason not to start.
+ */
 export async function restoreLimit(parts: VolumeParts, { name, options }: VolumeRow): Promise<void> {
-  const limit = limitOf(options);
-  if (limit > 0) await parts.mounters.run(limitDisk, { target: dataOf(parts, name), limit }, { waits: true });
+  const [limit, target] = [limitOf(options), dataOf(parts, name)];
+  if (limit > 0) await parts.mounters.run(limitDisk, { target, limit }, { waits: true }).catch(() => undefined);
 }
 
 function dataOf(parts: VolumeParts, name: string): string {

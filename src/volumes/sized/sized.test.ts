@@ -67,6 +67,18 @@ test("one that a crash left half made is made again", async () => {
   expect(readdirSync(await volumes.mount("vv", "one"))).toEqual([]);
 });
 
+test("a disk that cannot be made again keeps nobody from starting", async () => {
+  await volumes.create(sized("vv"));
+  rmSync(join(home("vv"), "disk"));
+  const processes = { run: async () => Promise.reject(new Error("The program mkfs.ext4 is missing")) };
+  volumes = await open({ processes });
+  expect(await failure(volumes.mount("vv", "one"))).toMatch(
+    `error while mounting volume '${home("vv")}/_data': ${home("vv")}/disk is missing`,
+  );
+  volumes = await open();
+  expect(readdirSync(await volumes.mount("vv", "one"))).toEqual([]);
+});
+
 test("an import that a crash interrupted leaves what was there", async () => {
   await volumes.create(sized("vv"));
   writeFileSync(join(await volumes.mount("vv", "one"), "file"), "kept");
