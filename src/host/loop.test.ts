@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { until } from "../../test/support/until.ts";
 import { diskSpace, limitDisk, mountDisk } from "./aside/disk.ts";
 import type { JobContext } from "./host.ts";
 import { withLoop } from "./loop.ts";
@@ -57,14 +58,14 @@ const write = (bytes: number) => {
   return statSync(path).size;
 };
 
-test("a file has one device, which goes with its last user", () => {
+test("a file has one device, which goes with its last user", async () => {
   const outer = withLoop(image, (device) => {
     expect(backing(device)).toBe(image);
     withLoop(image, (again) => expect(again).toBe(device));
     expect(backing(device)).toBe(image);
     return device;
   });
-  expect(backing(outer)).not.toBe(image);
+  await until("the device is free", () => backing(outer) !== image);
 });
 
 test("a limit holds for root, can be moved both ways, and goes with the mount", async () => {
@@ -78,7 +79,7 @@ test("a limit holds for root, can be moved both ways, and goes with the mount", 
   expect(() => limitDisk.run({ target, limit: 65 * MiB }, context)).toThrow("it has room for");
   const { source } = mounts.list().find((one) => one.target === target) ?? { source: "" };
   mounts.unmount(target);
-  expect(backing(source)).not.toBe(image);
+  await until("the device is free", () => backing(source) !== image);
 });
 
 test("what is still mounted somewhere is mounted again, not a second time", async () => {

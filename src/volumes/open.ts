@@ -21,14 +21,15 @@ import { type FillPaths, fill, fillMounted, fillPaths, finish } from "./fill.ts"
 import { listFilter, pruneFilter } from "./filter.ts";
 import { inspectVolume, requireSame } from "./inspect.ts";
 import { VolumeMounts } from "./mounts/mounts.ts";
-import { needsMount } from "./mounts/options.ts";
+import { isMounted, needsMount } from "./mounts/options.ts";
 import { cloneRow } from "./moving/clone-row.ts";
 import { dropUnfinished, makeFilled } from "./moving/fill-new.ts";
-import { type ImportOptions, importHeld } from "./moving/import.ts";
+import { type ImportOptions, importInto, importMounted } from "./moving/import.ts";
 import { type AlsoRename, renameLocked } from "./moving/rename.ts";
 import type { VolumeParts } from "./parts.ts";
 import { relabel, volumeRow } from "./request.ts";
 import { diskUsage, makeDisk } from "./sized/disk.ts";
+import { fillDisk } from "./sized/fill-disk.ts";
 import { resizeLocked, restoreLimit } from "./sized/resize.ts";
 import { limitOf } from "./sized/size.ts";
 import { sweep } from "./sweep.ts";
@@ -223,6 +224,7 @@ class LocalVolumes implements Volumes {
 
   async copyUp(name: string, source: string): Promise<void> {
     const row = this.#db.read((q) => requireVolume(q, name));
+    if (limitOf(row.options) > 0 && (await fillDisk(this.#parts, row, source))) return;
     await this.#lock.run(name, () =>
       needsMount(row.options) ? this.#fillMounted(row, source) : fill(this.#paths(name), source, this.#workers),
     );
@@ -311,7 +313,8 @@ class LocalVolumes implements Volumes {
     const holder = `${jobHolder}${randomBytes(8).toString("hex")}`;
     await this.acquire(name, holder);
     try {
-      await importHeld(this.#parts, existing, { ...options, mount: () => this.mount(name, holder) });
+      if (isMounted(existing.options)) await importMounted(await this.mount(name, holder), name, options);
+      else await importInto(this.#parts, existing, options);
     } finally {
       await this.release(name, holder);
     }

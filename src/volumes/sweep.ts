@@ -41,7 +41,7 @@ async function sweepDirectory(parts: VolumeParts, name: string): Promise<void> {
     return;
   }
   if (isMounted(row.options)) return; // its server may not answer now
-  await parts.mounts.clearBeside(name);
+  if (needsMount(row.options)) await parts.mounts.clearBeside(name);
   await finishReplacing(replacePaths(home), parts.workers);
   await restoreDirectory(parts, row);
   if (!needsMount(row.options)) await finish(fillPaths(home), parts.workers);

@@ -137,7 +137,9 @@ async function resolved(options: DriverOptions): Promise<DriverOptions> {
   const named = hostToResolve(options);
   if (!named) return options;
   try {
-    return named.with((await lookup(named.host)).address);
+    // IPv4 first, as Go's resolver, which Docker asks.
+    const four = await lookup(named.host, { family: 4 }).catch(() => undefined);
+    return named.with((four ?? (await lookup(named.host))).address);
   } catch (err) {
     const why = `error resolving passed in network volume address: lookup ${named.host}: ${messageOf(err)}`;
     throw new EngineError("internal", why, { cause: err });

@@ -22,20 +22,10 @@ export interface ImportOptions {
 /** Looks into a disk before it is replaced; no container has such an id. */
 const importer = "import";
 
-/** Files for a volume that is there, held by the caller, who can also mount what its driver options lead to. */
-export async function importHeld(
-  parts: VolumeParts,
-  row: VolumeRow,
-  options: ImportOptions & { mount(): Promise<string> },
-): Promise<void> {
-  if (isMounted(row.options)) await importMounted(await options.mount(), row.name, options);
-  else await importInto(parts, row, options);
-}
-
 /**
- * The files are unpacked beside what the volume has, for as long as their sender takes, and then take its place at once.
+ * Files for a volume that is there, held by the caller. They are unpacked beside what the volume has, for as long as their sender takes, and then take its place at once.
  */
-async function importInto(parts: VolumeParts, row: VolumeRow, options: ImportOptions): Promise<void> {
+export async function importInto(parts: VolumeParts, row: VolumeRow, options: ImportOptions): Promise<void> {
   const paths = replacePaths(join(parts.root, row.name));
   await parts.lock.run(row.name, () => requireFree(parts, row, options));
   const staged = await stage(paths);
@@ -81,7 +71,7 @@ async function unpackToDisk(
 }
 
 /** The same where something of somebody else's is mounted: its files go where they stay, and only where nothing is yet. */
-async function importMounted(data: string, name: string, { unpack, force }: ImportOptions): Promise<void> {
+export async function importMounted(data: string, name: string, { unpack, force }: ImportOptions): Promise<void> {
   if ((await readdir(data)).some((entry) => entry !== "lost+found")) {
     const advice = force ? "; what has driver options is not emptied by --force" : "";
     throw new EngineError("conflict", `import ${name}: volume is not empty${advice}`);

@@ -109,6 +109,25 @@ test("an import takes effect at once, or not at all", async () => {
   expect([mounted(), readdirSync(home("vv")).sort()]).toEqual([[], ["_data", "disk"]]);
 });
 
+test("an image's files come in all at once, or not at all, and only into an empty one", async () => {
+  const image = join(directory, "image");
+  mkdirSync(image, { mode: 0o750 });
+  for (const name of ["a", "b"]) writeFileSync(join(image, name), "x".repeat(60_000));
+  await volumes.create(sized("tight", "80k"));
+  expect(await failure(volumes.copyUp("tight", image))).toMatch(/no space|ENOSPC/i);
+  expect(readdirSync(await volumes.mount("tight", "one"))).toEqual([]);
+  await volumes.create(sized("vv"));
+  await volumes.copyUp("vv", image);
+  const at = await volumes.mount("vv", "one");
+  expect([readdirSync(at).sort(), statSync(at).mode & 0o7777]).toEqual([["a", "b"], 0o750]);
+  rmSync(join(at, "a"));
+  await volumes.copyUp("vv", image);
+  expect(readdirSync(at)).toEqual(["b"]);
+  rmSync(join(at, "b"));
+  await volumes.copyUp("vv", image);
+  expect(readdirSync(at).sort()).toEqual(["a", "b"]);
+});
+
 test("a clone has the same limit, or its own, and no other options", async () => {
   await volumes.create(sized("vv"));
   writeFileSync(join(await volumes.mount("vv", "one"), "file"), "x".repeat(100_000));
