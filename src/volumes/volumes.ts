@@ -43,7 +43,7 @@ export interface Volumes {
   rename(from: string, to: string, also?: AlsoRename): Promise<void>;
   /**
    * A new volume with the same files: blocks are shared where the file system can (FICLONE by way of copy_file_range(2)),
-   * holes stay holes. It appears when it is complete. Throws "conflict" when the name is taken, "not-found", "invalid".
+   * holes stay holes. It has the source's size unless the request has one. It appears when it is complete. Throws "conflict" when the name is taken, "not-found", "invalid".
    */
   clone(from: string, request: VolumeCreateBody, options?: CloneOptions): Promise<VolumeInspect>;
   /**

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { chmod, open, rename, rm, rmdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
 import { mountDisk, type Processes, unmountAside, type Workers } from "../../host/mod.ts";
 import { blockSize, type DiskPlan, diskPlan, inodeSize } from "./size.ts";
 
@@ -50,6 +50,9 @@ async function format(path: string, plan: DiskPlan, processes: DiskMakers["proce
   const file = await open(path, "wx", 0o600);
   try {
     await file.truncate(plan.bytes);
+  } catch (err) {
+    const what = `a volume of this size needs a file of ${plan.bytes} bytes, which the host's file system cannot have`;
+    throw new EngineError("invalid", `${what}: ${messageOf(err)}`, { cause: err });
   } finally {
     await file.close();
   }

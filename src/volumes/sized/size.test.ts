@@ -22,6 +22,7 @@ test("sizes in Docker's words", () => {
     expect(() => parseLimit("create v1", wrong)).toThrow(`create v1: invalid size: '${wrong}'`);
   }
   expect(() => parseLimit("create v1", "4095")).toThrow("a volume has at least 4096 bytes");
+  expect(() => parseLimit("create v1", "65t")).toThrow("invalid size: '65t': a volume has at most 64 TiB");
   expect(() => checkOptions("v1", { size: "1m", type: "tmpfs", device: "tmpfs" })).toThrow(
     "create v1: quota size requested but no quota support",
   );

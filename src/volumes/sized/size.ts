@@ -6,6 +6,8 @@ const GiB = 2 ** 30;
 /** Of ext4 as we make it (mkfs.ext4 -b, -I). */
 export const blockSize = 4096;
 export const inodeSize = 256;
+/** The kernel keeps some 80 MB in memory for one, and mkfs.ext4 takes seconds. */
+const largest = 64 * 2 ** 40;
 const journalSizes = { smallest: 4, largest: 64 } as const;
 
 /** The most bytes that a volume's files may have, as its options say; 0 without a limit. */
@@ -15,16 +17,19 @@ export function limitOf({ size, type, device }: DriverOptions): number {
 
 /** A size that a volume can be limited to; 0 is no limit. Throws "invalid" in Docker's words. */
 export function parseLimit(what: string, text: string): number {
-  const bytes = parsed(what, text);
-  if (bytes === 0 || bytes >= blockSize) return bytes;
-  throw new EngineError("invalid", `${what}: invalid size: '${text}': a volume has at least ${blockSize} bytes`);
+  const refuse = (why: string, cause?: unknown) =>
+    new EngineError("invalid", `${what}: invalid size: '${text}'${why}`, { cause });
+  const bytes = parsed(text, (cause) => refuse("", cause));
+  if (bytes > largest) throw refuse(": a volume has at most 64 TiB");
+  if (bytes > 0 && bytes < blockSize) throw refuse(`: a volume has at least ${blockSize} bytes`);
+  return bytes;
 }
 
-function parsed(what: string, text: string): number {
+function parsed(text: string, refusal: (cause: unknown) => EngineError): number {
   try {
     return parseBytes(text);
   } catch (err) {
-    throw new EngineError("invalid", `${what}: invalid size: '${text}'`, { cause: err });
+    throw refusal(err);
   }
 }
 
