@@ -22,6 +22,7 @@ export const programs: readonly Program[] = [
   { name: "ps", argument: "--version", package: "procps", lacks: "berth top fails" },
   { name: "xz", argument: "--version", package: "xz-utils", lacks: "archives compressed with xz cannot be read" },
   { name: "bzip2", argument: "--help", package: "bzip2", lacks: "archives compressed with bzip2 cannot be read" },
+  { name: "mkfs.ext4", argument: "-V", package: "e2fsprogs", lacks: "volumes with a size cannot be made" },
   { name: "git", argument: "--version", package: "git", lacks: "builds cannot fetch from git" },
 ];
 
