@@ -71,15 +71,22 @@ test("a file has one device, which goes with its last user", async () => {
 test("a limit holds for root, can be moved both ways, and goes with the mount", async () => {
   mountEmpty(MiB);
   expect(write(2 * MiB)).toBeLessThan(MiB + 64 * KiB);
-  await limitDisk.run({ target, limit: 3 * MiB }, context);
+  await limitDisk.run({ image, target, limit: 3 * MiB }, context);
   expect(write(3 * MiB)).toBe(3 * MiB);
-  await limitDisk.run({ target, limit: MiB }, context);
+  await limitDisk.run({ image, target, limit: MiB }, context);
   expect((await diskSpace(target)).used).toBeGreaterThan(3 * MiB - 16 * KiB);
   expect(write(2 * MiB)).toBeLessThan(MiB + 64 * KiB);
-  expect(() => limitDisk.run({ target, limit: 65 * MiB }, context)).toThrow("it has room for");
+  expect(() => limitDisk.run({ image, target, limit: 65 * MiB }, context)).toThrow("it has room for");
   const { source } = mounts.list().find((one) => one.target === target) ?? { source: "" };
   mounts.unmount(target);
   await until("the device is free", () => backing(source) !== image);
+});
+
+test("a limit is for the file's own file system, whatever lies at its place", async () => {
+  mountEmpty(MiB);
+  mounts.unmount(target);
+  await until("it is unmounted", () => statSync(target).dev === statSync(directory).dev);
+  expect(() => limitDisk.run({ image, target, limit: MiB }, context)).toThrow("is not mounted there");
 });
 
 test("what is still mounted somewhere is mounted again, not a second time", async () => {

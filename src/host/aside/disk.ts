@@ -1,4 +1,4 @@
-import { readlinkSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import { statfsSync, statSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { basename } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
@@ -7,7 +7,6 @@ import type { Job } from "../host.ts";
 import { cString, libc } from "../libc.ts";
 import { withLoop } from "../loop.ts";
 import { rawMount } from "../mounts.ts";
-import { deviceParts } from "../tree/attributes.ts";
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
@@ -33,7 +32,7 @@ export const mountDisk: Job<DiskMount, void> = {
       const code = rawMount([device, target, "ext4", 0, "discard"]);
       if (code !== 0) throw new EngineError("internal", `Mount ${image} at ${target}: ${errnoText(code)}`);
       try {
-        setLimit(target, limit);
+        setLimit(device, { target, limit });
       } catch (err) {
         libc.umount2(cString(target), MNT_DETACH | UMOUNT_NOFOLLOW);
         throw err;
@@ -42,10 +41,13 @@ export const mountDisk: Job<DiskMount, void> = {
   },
 };
 
-/** Changes the limit of what {@link mountDisk} has mounted, while it is used. What is written already stays. */
-export const limitDisk: Job<Pick<DiskMount, "target" | "limit">, void> = {
+/**
+ * Changes the limit of what {@link mountDisk} has mounted, while it is used. What is written already stays. Throws "internal" when
+ * the file is not what is mounted there.
+ */
+export const limitDisk: Job<DiskMount, void> = {
   name: "limitDisk",
-  run: ({ target, limit }) => setLimit(target, limit),
+  run: ({ image, target, limit }) => withLoop(image, (device) => setLimit(device, { target, limit })),
 };
 
 /**
@@ -53,14 +55,18 @@ export const limitDisk: Job<Pick<DiskMount, "target" | "limit">, void> = {
  * attribute in sysfs since Linux 3.10; unlike the reserve for root of tune2fs -m). The file system itself is larger than it needs
  * to be, since making one larger while it is mounted takes CAP_SYS_RESOURCE, which a daemon need not have.
  */
-function setLimit(target: string, limit: number): void {
+function setLimit(device: string, { target, limit }: Pick<DiskMount, "target" | "limit">): void {
+  // Of anything else, the host's own file system say, a reserve would make it full for everybody.
+  if (statSync(target, { bigint: true }).dev !== statSync(device, { bigint: true }).rdev) {
+    throw new EngineError("internal", `Limit ${target} to ${limit} bytes: ${device} is not mounted there`);
+  }
   const { blocks, bsize } = statfsSync(target);
   const reserve = blocks - Math.ceil(limit / bsize) - spareBlocks;
   if (reserve < 0) {
     throw new EngineError("internal", `Limit ${target} to ${limit} bytes: it has room for ${blocks * bsize} only`);
   }
   try {
-    writeFileSync(`/sys/fs/ext4/${deviceOf(target)}/reserved_clusters`, String(reserve));
+    writeFileSync(`/sys/fs/ext4/${basename(device)}/reserved_clusters`, String(reserve));
   } catch (err) {
     throw new EngineError("internal", `Limit ${target} to ${limit} bytes: ${messageOf(err)}`, { cause: err });
   }
@@ -70,10 +76,4 @@ function setLimit(target: string, limit: number): void {
 export async function diskSpace(target: string): Promise<{ readonly room: number; readonly used: number }> {
   const { blocks, bfree, bsize } = await statfs(target);
   return { room: (blocks - spareBlocks) * bsize, used: Math.max(0, blocks - bfree - spareBlocks) * bsize };
-}
-
-/** The kernel's name of what a path lies on, such as "loop3". */
-function deviceOf(path: string): string {
-  const { major, minor } = deviceParts(statSync(path, { bigint: true }).dev);
-  return basename(readlinkSync(`/sys/dev/block/${major}:${minor}`));
 }

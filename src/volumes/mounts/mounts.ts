@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import {
@@ -48,11 +48,19 @@ export class VolumeMounts {
 
   /** Throws "internal" in Docker's words when it cannot be mounted. */
   async use({ name, options }: Pick<VolumeRow, "name" | "options">, user: string): Promise<void> {
+    const sized = limitOf(options) > 0;
+    if (sized && !this.#isThere(name)) this.#mounted.delete(name);
     if (needsMount(options) && !this.#mounted.has(name)) {
-      await (limitOf(options) > 0 ? this.#mountDisk({ name, options }) : this.#mount(this.#target(name), options));
+      await (sized ? this.#mountDisk({ name, options }) : this.#mount(this.#target(name), options));
       this.#mounted.add(name);
     }
     this.#users.set(name, new Set([...this.usersOf(name), user]));
+  }
+
+  /** Of a disk, which never keeps one waiting. Somebody may have unmounted it by hand: what is then written is soon hidden again. */
+  #isThere(name: string): boolean {
+    const target = this.#target(name);
+    return statSync(target).dev !== statSync(join(this.#options.root, name)).dev;
   }
 
   /** Whether something is mounted for those who use it. */

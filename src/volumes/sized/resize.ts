@@ -33,7 +33,7 @@ async function change(parts: VolumeParts, row: VolumeRow, { size, limit }: { siz
   const { name, options } = row;
   parts.db.write((tx) => setOptions(tx, name, { ...options, size }));
   try {
-    await parts.mounters.run(limitDisk, { target: dataOf(parts, name), limit }, { waits: true });
+    await limitTo(parts, name, limit);
   } catch (err) {
     parts.db.write((tx) => setOptions(tx, name, options));
     throw err;
@@ -55,8 +55,13 @@ async function requireRoom(parts: VolumeParts, { name }: VolumeRow, limit: numbe
  * has mounted there, and no reason not to start.
  */
 export async function restoreLimit(parts: VolumeParts, { name, options }: VolumeRow): Promise<void> {
-  const [limit, target] = [limitOf(options), dataOf(parts, name)];
-  if (limit > 0) await parts.mounters.run(limitDisk, { target, limit }, { waits: true }).catch(() => undefined);
+  const limit = limitOf(options);
+  if (limit > 0) await limitTo(parts, name, limit).catch(() => undefined);
+}
+
+async function limitTo(parts: VolumeParts, name: string, limit: number): Promise<void> {
+  const { disk: image, data: target } = diskPaths(join(parts.root, name));
+  await parts.mounters.run(limitDisk, { image, target, limit }, { waits: true });
 }
 
 function dataOf(parts: VolumeParts, name: string): string {

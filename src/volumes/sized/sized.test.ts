@@ -48,6 +48,17 @@ test("it is empty, and mounted while somebody uses it", async () => {
   expect(mounted()).toEqual([]);
 });
 
+test("one that was unmounted by hand is mounted for who comes next", async () => {
+  await volumes.create(sized("vv"));
+  const at = await volumes.mount("vv", "one");
+  mounts.unmount(at, "detach");
+  writeFileSync(join(await volumes.mount("vv", "two"), "file"), "x");
+  expect(mounted()).toHaveLength(1);
+  await volumes.unmountAll("one");
+  await volumes.unmountAll("two");
+  expect([mounted(), readdirSync(at)]).toEqual([[], []]);
+});
+
 test("of one that cannot be made nothing is left", async () => {
   const processes = { run: async () => ({ code: 1, stdout: "", stderr: "no space\n" }) };
   volumes = await open({ processes });
