@@ -37,6 +37,15 @@ test("a volume in memory, and a part of a volume, belong to root inside", async 
   await engine.ok("volume", "rm", "mem", "parts");
 });
 
+test("a volume with a size belongs to root inside, whose writes it stops", async () => {
+  await engine.ok("volume", "create", "-o", "size=1m", "sized");
+  const script = "dd if=/dev/zero of=/v/f bs=64k count=32 2>&1 | grep left; stat -c '%u %g' /v /v/f";
+  const expected = "dd: error writing '/v/f': No space left on device\n0 0\n0 0";
+  expect(await sh(script, "-v", "sized:/v")).toBe(expected);
+  expect(await sh("stat -c '%u %g' /v/f", "--userns", "host", "-v", "sized:/v")).toBe("0 0");
+  await engine.ok("volume", "rm", "sized");
+});
+
 test("a volume that is a directory of the host's belongs to the host", async () => {
   const directory = `${engine.directory}/hosts`;
   mkdirSync(directory, { mode: 0o755 });
