@@ -295,6 +295,19 @@ test("the end of a start that failed late is not taken for that of the next one"
   await engine.containers.remove(id, force);
 });
 
+test("an exit that cannot be written down at once, as on a full disk, is written down later", async () => {
+  const id = await makeAndStart(engine, script("sleep 0.3; exit 4"));
+  const { Pid } = await state(id);
+  const full = "BEFORE UPDATE ON containers BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+  engine.db.write((tx) => tx.run(`CREATE TRIGGER full ${full}`));
+  await until(() => !existsSync(`/proc/${Pid}`), "the process has ended");
+  await after(100);
+  expect(await state(id)).toMatchObject({ Running: true });
+  engine.db.write((tx) => tx.run("DROP TRIGGER full"));
+  expect(await engine.containers.wait(id, "not-running", never)).toMatchObject({ StatusCode: 4 });
+  expect(await state(id)).toMatchObject({ Status: "exited", ExitCode: 4 });
+});
+
 test("wait lasts until the restarts are over", async () => {
   const id = await make(engine, script("exit 9"), { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } });
   const waits = (["not-running", "next-exit"] as const).map((until) => engine.containers.wait(id, until, never));

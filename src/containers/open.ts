@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { KeyedLock } from "../async/mod.ts";
+import { aborted, after, KeyedLock } from "../async/mod.ts";
 import { messageOf } from "../errors/mod.ts";
 import type { ImageUser } from "../images/mod.ts";
 import type { Exit } from "../runtime/mod.ts";
@@ -139,14 +139,24 @@ function operations(ctx: Context): Containers {
 /** Each container's exit waits for that container's lock only. */
 async function hearExits(ctx: Context): Promise<void> {
   for await (const exit of ctx.runtime.exits(ctx.closing)) {
-    void dealWith(ctx, exit).catch((err: unknown) => {
-      ctx.log.error("could not deal with an exit", { [exit.kind]: exit.id, error: messageOf(err) });
-    });
+    void dealWith(ctx, exit);
   }
 }
 
-function dealWith(ctx: Context, exit: Exit): Promise<void> {
-  return exit.kind === "exec" ? execExited(ctx, exit) : exited(ctx, exit);
+/** Milliseconds before the second attempt, and between later ones at most. */
+const [firstPause, longestPause] = [500, 30_000];
+
+/** Until it is done: what keeps it from being written down, such as a full disk, passes. What was done is passed over. Never throws. */
+async function dealWith(ctx: Context, exit: Exit): Promise<void> {
+  for (let pause = firstPause; !ctx.closing.aborted; pause = Math.min(pause * 2, longestPause)) {
+    try {
+      return await (exit.kind === "exec" ? execExited(ctx, exit) : exited(ctx, exit));
+    } catch (err) {
+      const fields = { [exit.kind]: exit.id, error: messageOf(err), again: `in ${pause} ms` };
+      ctx.log.error("could not deal with an exit", fields);
+    }
+    await Promise.race([after(pause), aborted(ctx.closing)]);
+  }
 }
 
 function usersOf(ctx: Context, imageId: string): ImageUser[] {
