@@ -202,5 +202,6 @@ function memberOf(network: Resolving, row: EndpointRow): Member {
 }
 
 function gatewaysOf({ internal, bridge: { gateway, six } }: Resolving): string[] {
-  return internal ? [] : [formatAddress(gateway), ...(six ? [six.gateway] : [])];
+  if (internal) return [];
+  return [...(gateway === undefined ? [] : [formatAddress(gateway)]), ...(six?.gateway ? [six.gateway] : [])];
 }
