@@ -60,8 +60,10 @@ export async function openSandbox(context: Context, holder: string, owner?: stri
 
 export async function closeSandbox(context: Context, holder: string): Promise<void> {
   await context.locks.run(`holder:${holder}`, async () => {
-    for (const endpoint of context.db.read((q) => endpointsOf(q, holder))) await takeDown(context, endpoint);
+    const endpoints = context.db.read((q) => endpointsOf(q, holder));
+    for (const endpoint of endpoints) await takeDown(context, endpoint);
     context.host.net.removeNamespace(netnsPath(context.config, holder));
+    for (const { id } of endpoints) context.names.dropTie(id);
     context.db.write((tx) => deleteSandbox(tx, holder));
   });
 }
@@ -99,7 +101,8 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
 export async function unplug(context: Context, endpoint: EndpointRow): Promise<void> {
   const network = context.db.read((q) => networkById(q, endpoint.networkId));
   if (!network?.vlan) return await deleteLinks(context, [endpoint.veth]);
-  await context.host.net.unplugVlan({
+  await context.names.untie(endpoint.id);
+  await context.host.net.unplugInside({
     namespace: netnsPath(context.config, endpoint.holder),
     inside: endpoint.interface,
   });
@@ -123,7 +126,9 @@ async function moveDefaultRoutes(context: Context, holder: string): Promise<void
 /** Questions go out by another network from now on; the routes of the one that is left have gone with its veth. */
 async function moveResolver(context: Context, left: readonly EndpointRow[]): Promise<void> {
   for (const endpoint of left) {
-    if (!resolvesNames(context.db.read((q) => findNetwork(q, endpoint.networkId)))) continue;
+    const network = context.db.read((q) => findNetwork(q, endpoint.networkId));
+    if (!resolvesNames(network)) continue;
+    if (network.vlan) return await context.names.tie(endpoint);
     const routes = resolverRoutes(formatAddress(endpoint.address));
     const namespace = netnsPath(context.config, endpoint.holder);
     await context.host.net.setRoutes({ namespace, inside: endpoint.interface, routes });

@@ -3,7 +3,7 @@ import type { Workers } from "../host/mod.ts";
 import { formatAddress } from "./address.ts";
 import { AddressPool } from "./address-pool.ts";
 import { connect } from "./connect.ts";
-import { type Context, kernelNames, netnsDirectory, tablePrefix } from "./context.ts";
+import { type Context, kernelNames, netnsDirectory, netnsPath, tablePrefix } from "./context.ts";
 import { createNetwork, removeNetwork } from "./create.ts";
 import { checkConfig, settleDefaults } from "./defaults.ts";
 import { closeSandbox, disconnect, openSandbox } from "./disconnect.ts";
@@ -58,6 +58,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     names: new Names({
       ...{ net: host.net, processes: host.processes, threads: options.threads, log },
       namespace: `${netnsDirectory(config)}/+names`,
+      namespaceOf: (holder) => netnsPath(config, holder),
       linkPrefix: `${kernelNames(config.tag).vethPrefix}n`,
       resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     }),

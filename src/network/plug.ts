@@ -17,6 +17,10 @@ export async function plug(context: Context, network: Joinable, row: EndpointRow
   if (vlan) {
     const mac = row.mac === "" ? {} : { macAddress: row.mac };
     await net.plugVlan({ ...plan, ...mac, parent: vlan.parent, kind: vlan.kind });
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => net.unplugInside(plan));
+    if (asks) await context.names.tie(row);
+    undo.move();
   }
   if (!bridge) return;
   const routes = [...(plan.routes ?? []), ...(asks ? resolverRoutes(formatAddress(row.address)) : [])];

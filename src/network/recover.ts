@@ -5,6 +5,7 @@ import { placeDefault, routeElsewhere } from "./defaults.ts";
 import { closeSandbox, takeDown, unplug } from "./disconnect.ts";
 import { resolvesNames } from "./dns/names.ts";
 import { aliasOf, ensureParent } from "./drivers/parents.ts";
+import { legsIn } from "./plug.ts";
 import {
   allEndpoints,
   type EndpointRow,
@@ -113,11 +114,19 @@ async function reserveAgain(context: Context, endpoint: EndpointRow): Promise<vo
     context.log.warn("Reserve published ports again", { container: endpoint.holder, count: refused.length, error });
 }
 
-/** The container leads its questions to the resolver still; this one has to learn whose they are. */
+/**
+ * The container leads its questions to the resolver still; this one has to learn whose they are. Links to the one before
+ * have gone with it.
+ */
 async function resolveAgain(context: Context, endpoint: EndpointRow): Promise<void> {
   const network = context.db.read((q) => networkById(q, endpoint.networkId));
   if (!network || !resolvesNames(network)) return;
-  await context.names.join(network, endpoint).catch((error: unknown) => {
+  const again = async () => {
+    await context.names.join(network, endpoint);
+    const asking = legsIn(context, endpoint.holder).find((leg) => resolvesNames(leg.network));
+    if (network.vlan && asking?.row.id === endpoint.id) await context.names.tie(endpoint);
+  };
+  await again().catch((error: unknown) => {
     context.log.warn("Resolve names again", { container: endpoint.holder, error });
   });
 }

@@ -185,7 +185,7 @@ describe("macvlan and ipvlan", () => {
     }
     expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
     expect((await run(["ip", "-d", "link"])).stdout).not.toContain("macvlan mode private");
-    await net.unplugVlan({ namespace: path, inside: "eth0" });
+    await net.unplugInside({ namespace: path, inside: "eth0" });
     expect((await run(["nsenter", `--net=${path}`, "ip", "-br", "link"])).stdout.trim().split("\n")).toHaveLength(1);
   });
 

@@ -5,13 +5,14 @@ import { type HostRoute, hostRoutes, routeLink } from "./host-routes.ts";
 import { type InsidePlan, routeLine } from "./inside.ts";
 import { createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
 import { Netlink, protocols } from "./netlink.ts";
+import { type PairEnd, plugPair } from "./pair.ts";
 import type { PortGroup } from "./port.ts";
 import { createPortGroup } from "./port-group.ts";
 import { linkKind } from "./route.ts";
 import { type NftRules, nftRules } from "./rules.ts";
 import { type HookedChain, hookedChains, rulesetGeneration } from "./ruleset.ts";
 import { plugVeth, unplugVeth, type VethPlan } from "./veth.ts";
-import { plugVlan, unplugVlan, type VlanPlan } from "./vlan.ts";
+import { plugVlan, unplugInside, type VlanPlan } from "./vlan.ts";
 import { type RulesetWatcher, watchRuleset } from "./watch.ts";
 
 export type { HostRoute } from "./host-routes.ts";
@@ -40,7 +41,10 @@ export interface Net {
   unplugVeth(name: string): void;
   /** An interface inside the namespace on a link of the host. All or nothing. Throws "not-found" for a missing parent or namespace, "internal" when the kernel has no such interface or the parent cannot have this one. */
   plugVlan(plan: VlanPlan): Promise<void>;
-  unplugVlan(inside: Pick<VlanPlan, "namespace" | "inside">): Promise<void>;
+  /** Also for an end of a pair. */
+  unplugInside(inside: Pick<VlanPlan, "namespace" | "inside">): Promise<void>;
+  /** A veth between two namespaces. All or nothing. Throws "not-found" for a missing namespace. */
+  plugPair(ends: readonly [PairEnd, PairEnd]): Promise<void>;
   /** Sets routes as {@link InsidePlan} has them, of an interface that is there. */
   setRoutes(
     wanted: Pick<InsidePlan, "namespace" | "inside" | "routes"> & { readonly gateways?: readonly string[] },
@@ -75,7 +79,8 @@ export function createNet(runner: Runner): Net {
     plugVeth: (plan) => plugVeth(runner, plan),
     unplugVeth,
     plugVlan: (plan) => plugVlan(runner, plan),
-    unplugVlan: (inside) => unplugVlan(runner, inside),
+    plugPair: (ends) => plugPair(runner, ends),
+    unplugInside: (inside) => unplugInside(runner, inside),
     setRoutes: (wanted) => setRoutes(runner, wanted),
     linkKind: (name) => {
       using netlink = new Netlink(protocols.route);

@@ -36,12 +36,12 @@ export async function plugVlan(runner: Runner, plan: VlanPlan): Promise<void> {
   try {
     await furnishInside(runner, plan);
   } catch (err) {
-    await unplugVlan(runner, plan);
+    await unplugInside(runner, plan);
     throw wrap(err, `Make ${plan.kind.type} ${plan.inside} on ${plan.parent}`);
   }
 }
 
-export async function unplugVlan(
+export async function unplugInside(
   runner: Runner,
   { namespace, inside }: Pick<InsidePlan, "namespace" | "inside">,
 ): Promise<void> {

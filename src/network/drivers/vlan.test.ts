@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { NetworkCreateBody } from "../../wire/mod.ts";
-import { inside, kernelHas, leftovers, type Machine, nobodysLink, openMachine, run } from "../testing/fixture.ts";
+import {
+  inside,
+  kernelHas,
+  leftovers,
+  type Machine,
+  nobodysLink,
+  openMachine,
+  run,
+  until,
+} from "../testing/fixture.ts";
 
 let machine: Machine;
 /** A link of the host that is nobody's. */
@@ -108,6 +117,30 @@ describe("macvlan", () => {
   ])("refuses the parent %s, and leaves nothing", async (name, words) => {
     await expect(create("bad", { parent: name })).rejects.toMatchObject({ kind: "invalid", message: words });
     expect(() => machine.networks.get("bad")).toThrow("not found");
+  });
+
+  test("has names, by a link to the resolver that nobody else is on, also with another resolver and another daemon", async () => {
+    await create("one", { parent });
+    await create("two", {});
+    const a = await join("a", "one", { config: { Aliases: ["web"] } });
+    await join("b", "one");
+    const asks = async (holder: string, name: string) =>
+      (await inside(machine, holder, "nslookup", name, "127.0.0.11")).stdout.includes(a.address);
+    const known = async () => [await asks("b", "web"), await asks("a", "a"), await asks("b", "nobody")];
+    expect(await known()).toEqual([true, true, false]);
+    expect((await inside(machine, "b", "ip", "-4", "-o", "addr")).stdout).not.toContain("names");
+    await machine.crashResolver();
+    await until(() => asks("b", "web"));
+    await machine.restart(["a", "b"]);
+    expect(await known()).toEqual([true, true, false]);
+    await machine.networks.connect("two", { holder: "b", name: "b" });
+    await machine.networks.disconnect("one", "b");
+    expect((await inside(machine, "b", "ip", "-o", "link")).stdout.match(/names/g)).toHaveLength(1);
+    await machine.networks.connect("two", { holder: "a", name: "a", config: { Aliases: ["other"] } });
+    expect((await inside(machine, "b", "nslookup", "other", "127.0.0.11")).code).toBe(0);
+    expect(await asks("b", "web")).toBe(false);
+    await machine.networks.disconnect("two", "b");
+    expect((await inside(machine, "b", "ip", "-o", "link")).stdout).not.toMatch(/names|eth/);
   });
 
   test("survives the daemon's kill, and what was half made goes with its restart", async () => {
