@@ -58,6 +58,29 @@ describe("a bridge", () => {
     expect(a.gateway).toBe("");
   });
 
+  test("is open to all who route to it, or to those behind a trusted link, and to nobody else", async () => {
+    const outside = await openMachine();
+    try {
+      await outside.networks.openSandbox("stranger");
+      await outside.networks.connect("bridge", { holder: "stranger", name: "stranger" });
+      await create("plain");
+      await create("open", { Options: option("gateway_mode_ipv4", "nat-unprotected") });
+      await create("trusting", { Options: option("trusted_host_interfaces", `absent0:${outside.config.bridge}`) });
+      const reached: boolean[] = [];
+      for (const network of ["plain", "open", "trusting"]) {
+        const { address } = await join(network, network);
+        const ask = await inside(outside, "stranger", "ping", "-c1", "-W1", address);
+        reached.push(ask.code === 0);
+      }
+      expect(reached).toEqual([false, true, true]);
+      await machine.restart(["plain", "open", "trusting"]);
+      const [{ address } = { address: "" }] = machine.networks.endpoints("open");
+      expect((await inside(outside, "stranger", "ping", "-c1", "-W1", address)).code).toBe(0);
+    } finally {
+      await outside.end();
+    }
+  });
+
   test("of a subnet of two has an address and leaves one, of one leaves none", async () => {
     await create("two", { IPAM: { Config: [{ Subnet: "10.236.1.6/31" }] } });
     expect(await join("a", "two")).toMatchObject({ address: "10.236.1.7", gateway: "10.236.1.6", prefixLength: 31 });

@@ -58,13 +58,18 @@ export interface BridgeSettings extends LegSettings {
   readonly hostAddress: string;
   /** The bridge has no IPv4 address; a router elsewhere may have the gateway's. */
   readonly inhibit?: boolean;
+  /** Links of the host whose neighbours reach containers without a published port. */
+  readonly trusted?: readonly string[];
   /** "nat" by default. */
   readonly mode4?: GatewayMode;
   readonly mode6?: GatewayMode;
 }
 
-/** "isolated": the host is not in the network, which must be an internal one. */
-export type GatewayMode = "nat" | "isolated";
+/**
+ * "nat-unprotected": all ports are reached by who routes to the containers. "isolated": the host is not in the network, which
+ * must be an internal one.
+ */
+export type GatewayMode = "nat" | "nat-unprotected" | "isolated";
 
 export interface VlanSettings extends LegSettings {
   /** The host's link that containers' interfaces are made of. */

@@ -18,6 +18,7 @@ export const bridgeOptions = {
   icc: `${prefix}enable_icc`,
   hostAddress: `${prefix}host_binding_ipv4`,
   inhibit: `${prefix}inhibit_ipv4`,
+  trusted: `${prefix}trusted_host_interfaces`,
   mode4: `${prefix}gateway_mode_ipv4`,
   mode6: `${prefix}gateway_mode_ipv6`,
 } as const;
@@ -38,11 +39,13 @@ export function bridgeChoices(options: Options, internal: boolean): BridgeChoice
   if (!internal && Object.values(modes).includes("isolated")) {
     throw new EngineError("invalid", "gateway mode 'isolated' can only be used for an internal network");
   }
+  const trusted = trustedLinks(options);
   return {
     masquerade: flagOption(options, bridgeOptions.masquerade, true),
     icc: flagOption(options, bridgeOptions.icc, true),
     hostAddress: hostAddress(options),
     ...(flagOption(options, bridgeOptions.inhibit, false) && { inhibit: true }),
+    ...(trusted.length > 0 && { trusted }),
     ...(modes.mode4 && { mode4: modes.mode4 }),
     ...(modes.mode6 && { mode6: modes.mode6 }),
     ...(link !== undefined && { link }),
@@ -63,9 +66,18 @@ function hostAddress(options: Options): string {
   return text;
 }
 
+/** Names with a colon between them. */
+function trustedLinks(options: Options): string[] {
+  const text = options[bridgeOptions.trusted] ?? "";
+  const names = text.split(":").filter((name) => name !== "");
+  const wrong = names.find((name) => !/^[\w.-]{1,15}$/.test(name));
+  if (wrong !== undefined) throw unreadable(bridgeOptions.trusted, text, `no interface is called "${wrong}"`);
+  return names;
+}
+
 function gatewayMode(options: Options, key: string): GatewayMode | undefined {
   const text = options[key];
-  if (text === undefined || text === "nat" || text === "isolated") return text;
-  if (text !== "routed" && text !== "nat-unprotected") throw unreadable(key, text, `unknown gateway mode ${text}`);
+  if (text === undefined || text === "nat" || text === "nat-unprotected" || text === "isolated") return text;
+  if (text !== "routed") throw unreadable(key, text, `unknown gateway mode ${text}`);
   throw new EngineError("not-implemented", `gateway mode "${text}" (${key}) is not implemented`);
 }
