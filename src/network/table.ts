@@ -120,6 +120,12 @@ export function networks(q: Query): NetworkRow[] {
   return q.all<StoredNetwork>("SELECT body FROM networks ORDER BY rowid").map(parseNetwork);
 }
 
+/** The names of all bridges, without the rest of their networks. */
+export function bridgeLinks(q: Query): string[] {
+  const sql = "SELECT body ->> '$.bridge.link' AS link FROM networks WHERE link IS NOT NULL ORDER BY rowid";
+  return q.all<{ link: string }>(sql).map(({ link }) => link);
+}
+
 /** At most two, which is enough to see that a prefix is ambiguous. */
 export function networksByPrefix(q: Query, prefix: string): NetworkRow[] {
   const sql = "SELECT body FROM networks WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2";
