@@ -2,7 +2,7 @@ import { dockerfileError } from "../dockerfile/error.ts";
 import { shellWord } from "../dockerfile/expand.ts";
 import type { CopyInstruction, CopySource } from "../dockerfile/instructions.ts";
 import { joinPath } from "./paths.ts";
-import { type Expander, expander, located, type StageState, variables } from "./stage.ts";
+import { type Expander, expander, located, type StageState } from "./stage.ts";
 import type { CopyOp, SourceFile, Vertex } from "./vertex.ts";
 
 /** What COPY or ADD does, and how the history tells it. `from` is what --from names. */
@@ -11,7 +11,7 @@ export function copyOp(
   instruction: CopyInstruction,
   from: (name: string) => Vertex | undefined,
 ): { op: CopyOp; createdBy: string } {
-  const expand = expander(instruction, variables(stage));
+  const expand = expander(instruction, stage.env);
   const sources = instruction.sources.map((source) => sourceFile(source, { instruction, expand }));
   const destination = expand.word(instruction.destination);
   requireDirectory(instruction, { sources, destination });
@@ -43,7 +43,7 @@ function requireDirectory(instruction: CopyInstruction, { sources, destination }
   const isDirectory = destination.endsWith("/") || /(?:^|\/)\.\.?$/.test(destination);
   if (sources.length < 2 || isDirectory || instruction.parents) return;
   const problem = `When using ${instruction.keyword} with more than one source file, the destination must be a directory and end with a /`;
-  throw dockerfileError(instruction.line, problem);
+  throw dockerfileError(instruction, problem);
 }
 
 function sourceFile(
@@ -60,7 +60,7 @@ function sourceFile(
   const path = expand.word(source.path);
   if (instruction.keyword === "COPY") return { kind: "path", path };
   if (/^(?:git@|git:\/\/|ssh:\/\/)|\.git(?:#.*)?$/.test(path) && /^(?:git@|\w+:\/\/)/.test(path)) {
-    throw dockerfileError(instruction.line, `ADD from a git repository is not supported: ${path}`);
+    throw dockerfileError(instruction, `ADD from a git repository is not supported: ${path}`);
   }
   return /^https?:\/\//i.test(path) ? { kind: "url", url: path } : { kind: "path", path };
 }
@@ -68,12 +68,12 @@ function sourceFile(
 function chmodOf(text: string, instruction: CopyInstruction): number {
   if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
   const problem = `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`;
-  throw dockerfileError(instruction.line, problem);
+  throw dockerfileError(instruction, problem);
 }
 
 function checksumOf(text: string, instruction: CopyInstruction): string {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
-  throw dockerfileError(instruction.line, `invalid checksum ${JSON.stringify(text)}: unsupported digest format`);
+  throw dockerfileError(instruction, `invalid checksum ${JSON.stringify(text)}: unsupported digest format`);
 }
 
 function createdBy(instruction: CopyInstruction, { sources, destination }: Words): string {

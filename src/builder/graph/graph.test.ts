@@ -7,6 +7,8 @@ import { toGraph } from "./to-graph.ts";
 const amd64 = { os: "linux", architecture: "amd64" };
 const hex = (digit: string) => `sha256:${digit.repeat(64)}` as const;
 
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 function image(digit: string, config: ImageRunConfig = {}): ResolvedImage {
   const whole: ImageConfig = { ...amd64, config, rootfs: { type: "layers", diff_ids: [hex(digit)] } };
   return { id: hex(digit), config: whole };
@@ -81,7 +83,7 @@ COPY --from=2 /r /`;
     const text = "FROM one AS a\nFROM two AS b\nFROM three\nCOPY --from=a / /\nCOPY --from=b / /";
     expect(outcome(text)).toMatchObject({
       kind: "needs",
-      images: [{ name: "three" }, { name: "one" }, { name: "two" }],
+      images: [{ name: "one" }, { name: "three" }, { name: "two" }],
     });
   });
 
@@ -99,7 +101,7 @@ COPY --from=2 /r /`;
       "COPY --from=tools /t /t",
       "RUN own",
     ]);
-    expect(made.result.config).toMatchObject({ OnBuild: null, Env: ["FROM_PARENT=yes"] });
+    expect(made.result.config).toMatchObject({ OnBuild: null, Env: [defaultPath, "FROM_PARENT=yes"] });
   });
 
   test("scratch has no vertex, and copies from nothing", () => {
@@ -122,8 +124,10 @@ describe("arguments", () => {
     expect(run(text, { args: { A: "2", G: "given" } })?.env).toEqual(["PATH=/bin", "G=given", "A=2", "B=2"]);
   });
 
-  test("ENV hides an argument of its name", () => {
-    expect(run("FROM base\nENV A=env\nARG A=arg\nRUN x")?.env).toEqual(["PATH=/bin", "A=env"]);
+  test("of ENV and ARG the later one counts for RUN, in the image only ENV", () => {
+    expect(run("FROM base\nENV A=env\nARG A=arg\nRUN x")?.env).toEqual(["PATH=/bin", "A=arg"]);
+    expect(run("FROM base\nARG A=arg\nENV A=env\nRUN x")?.env).toEqual(["PATH=/bin", "A=env"]);
+    expect(config("FROM base\nENV A=env\nARG A=arg").Env).toEqual(["PATH=/bin", "A=env"]);
   });
 
   test("a child stage inherits them, a new one does not", () => {
@@ -135,7 +139,7 @@ describe("arguments", () => {
     const args = { HTTP_PROXY: "http://p", https_proxy: "s" };
     expect(run("FROM base\nRUN x", { args })).toMatchObject({
       env: ["PATH=/bin"],
-      hiddenEnv: ["HTTP_PROXY=http://p", "https_proxy=s"],
+      hiddenEnv: ["HTTP_PROXY=http://p", "http_proxy=http://p", "HTTPS_PROXY=s", "https_proxy=s"],
     });
     expect(history("FROM base\nRUN x", { args })).toEqual(["RUN /bin/sh -c x # buildkit"]);
     expect(history("FROM base\nARG HTTP_PROXY\nRUN x", { args })[1]).toBe(
@@ -204,17 +208,16 @@ ONBUILD RUN x`;
       "ENV A=1 B=two words",
       "ENV A=two words",
       "LABEL l=two words m=$A",
-      "EXPOSE map[80/tcp:{} 8000/udp:{} 8001/udp:{}]",
+      "EXPOSE [80/tcp 8000/udp 8001/udp]",
       "VOLUME [/v /v2]",
       "WORKDIR /w",
       "WORKDIR /w/e",
       "USER app:staff",
       "STOPSIGNAL SIGINT",
       "SHELL [/bin/bash -c]",
-      'CMD ["/bin/bash","-c","echo hi"]',
-      'HEALTHCHECK ["CMD-SHELL","true"]',
+      'CMD ["/bin/bash" "-c" "echo hi"]',
+      "HEALTHCHECK {Test:[CMD-SHELL true] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2}",
       "MAINTAINER me",
-      "ONBUILD RUN x",
     ]);
   });
 

@@ -8,11 +8,19 @@ import type { Vertex } from "./vertex.ts";
 
 export type MutableConfig = { -readonly [K in keyof ImageRunConfig]: ImageRunConfig[K] };
 
+/** An argument that the stage declares; one without a value counts, too. */
+export interface DeclaredArg {
+  readonly name: string;
+  readonly value?: string;
+}
+
 /** A stage while its instructions are applied one after another. */
 export interface StageState {
   config: MutableConfig;
-  /** Declared arguments in order; undefined has no value. */
-  readonly args: Map<string, string | undefined>;
+  /** What `$NAME` means at this point, and what RUN sees: of ENV and ARG the later one counts, as in BuildKit. */
+  readonly env: Map<string, string>;
+  /** In order; the same name may come again. */
+  args: readonly DeclaredArg[];
   vertex: Vertex | undefined;
   readonly base?: ResolvedImage;
   author: string | undefined;
@@ -36,14 +44,6 @@ export function withEnv(env: readonly string[], name: string, value: string): st
   return at < 0 ? [...env, entry] : env.with(at, entry);
 }
 
-/** What `$NAME` means at this point: arguments, and the image's variables, which win (Dockerfile reference, ARG). */
-export function variables(stage: StageState): Map<string, string> {
-  const known = new Map<string, string>();
-  for (const [name, value] of stage.args) if (value !== undefined) known.set(name, value);
-  for (const [name, value] of envMap(stage.config.Env)) known.set(name, value);
-  return known;
-}
-
 export interface Expander {
   word(text: string): string;
   readonly options: ExpandOptions;
@@ -60,14 +60,15 @@ export function located<T>(place: Place, body: () => T): T {
   try {
     return body();
   } catch (err) {
-    throw dockerfileError(place.line, messageOf(err));
+    throw dockerfileError(place, messageOf(err));
   }
 }
 
-/** Arguments with a value that the image's variables do not hide: what RUN sees and the history shows. */
-export function effectiveArgs(stage: StageState): string[] {
-  const env = envMap(stage.config.Env);
-  return [...stage.args].flatMap(([name, value]) => (value === undefined || env.has(name) ? [] : [`${name}=${value}`]));
+/** Declared arguments with the value that RUN sees, for the history (BuildKit `runCommandString`). */
+export function shownArgs({ args, env }: StageState): string[] {
+  const values = new Map<string, string>();
+  for (const { name, value } of args) values.set(name, env.get(name) ?? value ?? "");
+  return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
 export function shellOf(stage: StageState): readonly string[] {

@@ -73,7 +73,8 @@ async function execMount(planned: Planned, one: OneMount): Promise<StagedMount |
     case "tmpfs":
       return tmpfs(mount);
     case "secret":
-      if (mount.required) throw new EngineError("invalid", `secret ${mount.id}: not found`);
+    case "ssh": // both come from the client; without a session there are none
+      if (mount.required) throw new EngineError("invalid", `${mount.type} ${mount.id}: not found`);
       return undefined;
     default:
       return mount.type satisfies never;
