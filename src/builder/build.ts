@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
@@ -8,14 +8,13 @@ import { familiar, parseReference, type Reference, withDefaultTag } from "../oci
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
-import { parseDockerfile } from "./dockerfile/dockerfile.ts";
+import { quoteLines } from "./dockerfile/quote.ts";
 import { exportImage } from "./export.ts";
-import { type BuildGraph, type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
-import { parsePlatform } from "./graph/platform.ts";
-import { toGraph } from "./graph/to-graph.ts";
+import type { BuildGraph } from "./graph/graph.ts";
+import { type Finding, summary } from "./lint/findings.ts";
 import { StepFailure } from "./ops/failure.ts";
+import { dockerfileOf, planBuild } from "./plan.ts";
 import { StepOutput } from "./progress.ts";
-import { resolveImage } from "./resolve.ts";
 import { Solver } from "./solve.ts";
 import { RootViews } from "./views.ts";
 
@@ -38,16 +37,17 @@ interface Request {
 async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
   requireExtraHosts(options.extraHosts);
-  const graph = await graphOf(context, { files, options });
+  const source = await dockerfileOf(files);
+  const { graph, findings } = await planBuild(context, { source, ignore: files.ignore ?? [], options });
   const progress = options.quiet ? () => undefined : options.progress;
-  const output = new StepOutput(graph.steps, progress);
+  const output = new StepOutput(graph.steps, { sink: progress, quote: (lines) => quoteLines(source, lines) });
   await using views = new RootViews(context, join(directory, "views"));
   const running: Build = { context, files, options, output, views, directory, signal: options.signal };
   const image = await solveAndExport(running, graph);
   const attributes = { ...image.run.Labels, name: image.id };
   context.events.publish({ type: "image", action: "create", id: image.id, attributes });
   for (const tag of tags) context.images.tag(image, tag);
-  announce(image, { options, graph, tags });
+  announce(image, { options, graph, tags, findings });
   return image;
 }
 
@@ -79,36 +79,6 @@ function tagOf(text: string): Reference {
   return withDefaultTag(ref);
 }
 
-async function graphOf(context: BuilderContext, { files, options }: Omit<Request, "directory">): Promise<BuildGraph> {
-  const file = parseDockerfile(await dockerfileText(files));
-  const { platform: buildPlatform } = context.config;
-  const images = new Map<string, ResolvedImage>();
-  const given: GraphOptions = {
-    file,
-    args: options.args,
-    labels: options.labels,
-    ...(options.target !== undefined && { target: options.target }),
-    buildPlatform,
-    targetPlatform: options.platform ? parsePlatform(options.platform, buildPlatform) : buildPlatform,
-    platformGiven: Boolean(options.platform),
-    images,
-  };
-  for (;;) {
-    const outcome = toGraph(given);
-    if (outcome.kind === "graph") return outcome.graph;
-    const { signal } = options;
-    const found = outcome.images.map(async (needed) => {
-      images.set(imageKey(needed), await resolveImage(context, needed, { options, signal }));
-    });
-    await Promise.all(found);
-  }
-}
-
-async function dockerfileText(files: BuildContext): Promise<string> {
-  if (files.dockerfileText !== undefined) return files.dockerfileText;
-  return readFile(join(files.directory, files.dockerfile), "utf8");
-}
-
 /** With --cache-from, only what is part of those images may come from the cache; names that are not here are no error (docker build, `--cache-from`). */
 async function allowedSnapshots({ context, options }: Build): Promise<ReadonlySet<string> | undefined> {
   if (options.cacheFrom.length === 0) return undefined;
@@ -128,10 +98,11 @@ interface Finished {
   readonly options: BuildOptions;
   readonly graph: BuildGraph;
   readonly tags: readonly Reference[];
+  readonly findings: readonly Finding[];
 }
 
 /** The last lines, which clients read the image's id from. */
-function announce(image: Image, { options, graph, tags }: Finished): void {
+function announce(image: Image, { options, graph, tags, findings }: Finished): void {
   const { progress } = options;
   if (options.quiet) {
     progress({ stream: `${image.id}\n` });
@@ -140,6 +111,7 @@ function announce(image: Image, { options, graph, tags }: Finished): void {
   if (graph.unusedArgs.length > 0) {
     progress({ stream: `[Warning] One or more build-args [${graph.unusedArgs.join(" ")}] were not consumed\n` });
   }
+  if (findings.length > 0) progress({ stream: summary(findings) });
   progress({ aux: { ID: image.id } });
   progress({ stream: `Successfully built ${image.id.slice("sha256:".length, "sha256:".length + 12)}\n` });
   for (const tag of tags) progress({ stream: `Successfully tagged ${familiar(tag)}\n` });

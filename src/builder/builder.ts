@@ -1,6 +1,6 @@
 import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
-import type { BuildCacheRecord, BuildQuery, Filters, ProgressSink } from "../wire/mod.ts";
+import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
 
 /**
  * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
@@ -10,8 +10,10 @@ import type { BuildCacheRecord, BuildQuery, Filters, ProgressSink } from "../wir
  * The cache is by content: a vertex's key is made from its operation and its inputs' keys or content digests.
  */
 export interface Builder {
-  /** Throws "invalid" for a bad tag or extra host, with file and line for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
+  /** Throws "invalid" for a bad tag or extra host, with file, line and the lines themselves for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
+  /** What BuildKit's build checks say about the Dockerfile; nothing is built or pulled. The context's files are deleted. */
+  check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
   /** Forgets cache entries that nothing runs on. Filters: id, until, … */
   prune(filter: Filters, all: boolean): Promise<{ deleted: string[]; reclaimed: number }>;
   /** What the cache holds, for `system df`. */
@@ -25,10 +27,14 @@ export interface BuildContext {
   readonly dockerfile: string;
   /** The Dockerfile itself when it is not in the context (stdin, `-f` outside). */
   readonly dockerfileText?: string;
+  /** Patterns of .dockerignore, which whoever made the context has applied. */
+  readonly ignore?: readonly string[];
 }
 
+export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform">;
+
 /** What `POST /build` asks for, beside where the files are. */
-export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote"> {
+export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "check"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;

@@ -6,6 +6,7 @@ import { removeTree } from "../host/mod.ts";
 import { build } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
+import { check } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { pruneCache } from "./prune.ts";
 import { activePrefix, stepsDirectory } from "./root.ts";
@@ -25,6 +26,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   await sweep(context);
   return {
     build: (files, buildOptions) => build(context, files, buildOptions),
+    check: (files, checkOptions) => check(context, files, checkOptions),
     usage: () => cacheUsage(context),
     prune: (filter, all) => pruneCache(context, { filter, all }),
   };

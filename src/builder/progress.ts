@@ -1,4 +1,5 @@
 import type { ProgressSink } from "../wire/mod.ts";
+import type { Lines } from "./dockerfile/error.ts";
 import type { Step } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
 
@@ -9,13 +10,16 @@ import type { Vertex } from "./graph/vertex.ts";
 export class StepOutput {
   readonly #steps: readonly Step[];
   readonly #sink: ProgressSink;
+  readonly #quote: (lines: Lines) => string;
   readonly #logs = new Map<number, Log>();
   #front = -1;
   #closed = false;
 
-  constructor(steps: readonly Step[], sink: ProgressSink) {
+  /** `quote` shows lines of the Dockerfile, for a step that fails. */
+  constructor(steps: readonly Step[], { sink, quote }: { sink: ProgressSink; quote: (lines: Lines) => string }) {
     this.#steps = steps;
     this.#sink = sink;
+    this.#quote = quote;
   }
 
   /** Output of a vertex. */
@@ -44,11 +48,13 @@ export class StepOutput {
     }
   }
 
-  /** A vertex failed: its step is told, and nothing after it. */
+  /** A vertex failed: its step is told and where it stands, and nothing after it. */
   fail(vertex: Vertex): void {
     if (this.#closed) return;
     const index = this.#steps.findIndex((step) => step.runs && step.vertex === vertex);
     if (index > this.#front) this.#open(index);
+    const { lines } = this.#steps[index] ?? {};
+    if (lines) this.#say(this.#quote(lines));
     this.#closed = true;
   }
 

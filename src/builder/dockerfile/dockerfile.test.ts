@@ -63,13 +63,7 @@ describe("here-documents", () => {
   });
 
   test("what only looks like one is none", () => {
-    for (const line of [
-      "RUN echo $((1<<2))",
-      'RUN ["<<E"]',
-      "RUN cat <<<word",
-      "ENV A=<<E",
-      "RUN echo '<<E'",
-    ]) {
+    for (const line of ["RUN echo $((1<<2))", 'RUN ["<<E"]', "RUN cat <<<word", "ENV A=<<E", "RUN echo '<<E'"]) {
       expect(documents(`${line}\n`)).toEqual([]);
     }
   });

@@ -232,7 +232,7 @@ class Scanner {
       return this.#until(stop);
     } catch (err) {
       if (this.#peek() !== undefined) throw err;
-      throw new Error(stop === "}" ? "syntax error: missing '}'" : "syntax error: missing '/' in ${}");
+      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? " in ${}" : ""}`);
     } finally {
       this.#muted--;
       this.#rawEscapes = before;

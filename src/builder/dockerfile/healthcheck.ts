@@ -25,8 +25,7 @@ export function healthcheckInstruction(node: Node): HealthcheckInstruction {
     if (rest !== "" && rest !== "[]") throw dockerfileError(node, "HEALTHCHECK NONE takes no arguments");
     return { ...place, check: {} };
   }
-  if (type !== "CMD")
-    throw dockerfileError(node, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
+  if (type !== "CMD") throw dockerfileError(node, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
   const parsed = command(rest, node);
   if (parsed.words.join("") === "") throw dockerfileError(node, "Missing command after HEALTHCHECK CMD");
   return { ...place, check: options(flags, node), command: parsed };

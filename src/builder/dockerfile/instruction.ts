@@ -111,7 +111,8 @@ function runInstruction(node: Node): RunInstruction {
   if (parsed.words.length === 0) throw dockerfileError(node, "RUN requires at least one argument");
   requireSandbox(flag(flags, "security") ?? "sandbox", node);
   const [device] = flags.values.get("device") ?? [];
-  if (device !== undefined) throw dockerfileError(node, `device ${device} is not allowed: RUN --device is not supported`);
+  if (device !== undefined)
+    throw dockerfileError(node, `device ${device} is not allowed: RUN --device is not supported`);
   return {
     kind: "run",
     ...placeOf(node),

@@ -31,8 +31,8 @@ export interface Place extends Lines {
   readonly comments: readonly string[];
 }
 
-export function placeOf({ original, line, endLine, escape, spelled, comments }: Node): Place {
-  return { original, line, endLine, escape, spelled, comments };
+export function placeOf({ original, line, endLine, spelled, comments, ...node }: Node): Place {
+  return { original, line, endLine, escape: node.escape, spelled, comments };
 }
 
 export interface FromInstruction extends Place {

@@ -41,7 +41,7 @@ export function parseNodes(text: string): readonly Node[] {
 
 /** What an ONBUILD instruction triggers, at the place of that instruction. */
 export function subNode(node: Node): Node {
-  return { ...split(node.rest), ...below(node), heredocs: node.heredocs };
+  return { ...node, ...split(node.rest) };
 }
 
 /** The instruction of a trigger that an image brings; it stands where `place` is. Throws "invalid" when it is not one. */
@@ -49,10 +49,6 @@ export function triggerNode(trigger: string, place: Lines): Node {
   const [node, ...more] = parseNodes(trigger);
   if (node && more.length === 0) return { ...node, line: place.line, endLine: place.endLine };
   throw dockerfileError(place, "onbuild trigger should be a single expression");
-}
-
-function below({ line, endLine, escape, comments }: Node) {
-  return { line, endLine, escape, comments };
 }
 
 function split(text: string): Pick<Node, "keyword" | "spelled" | "rest" | "original"> {

@@ -20,7 +20,8 @@ export function quoteLines({ name, text }: Source, { line, endLine }: Lines): st
   const shown: string[] = [];
   for (let at = from; at <= to; at++) {
     const mark = at >= line && at <= last ? ">>>" : "   ";
-    if (shown.length < mostLines) shown.push(` ${String(at).padStart(3)} | ${mark} ${printable(lines[at - 1] ?? "")}\n`);
+    if (shown.length < mostLines)
+      shown.push(` ${String(at).padStart(3)} | ${mark} ${printable(lines[at - 1] ?? "")}\n`);
   }
   const more = to - from + 1 - shown.length;
   if (more > 0) shown.push(` ... | ${more} more lines\n`);

@@ -14,7 +14,10 @@ export function portSpec(word: string): PortSpec {
   const parts = word.split(":");
   const [container = "", host = "", ...address] = parts.reverse();
   const { range, proto } = protocolOf(container, word);
-  const ip = address.reverse().join(":").replace(/^\[(.*)\]$/, "$1");
+  const ip = address
+    .reverse()
+    .join(":")
+    .replace(/^\[(.*)\]$/, "$1");
   if (ip !== "" && isIP(ip) === 0) throw new Error(`invalid IP address: ${ip}`);
   const [first, last] = portRange(range, "containerPort");
   if (host !== "") {

@@ -1,11 +1,11 @@
+import { EngineError } from "../../errors/mod.ts";
+import type { Platform } from "../../oci/mod.ts";
 import type { Dockerfile, Stage } from "../dockerfile/dockerfile.ts";
 import { dockerfileError, type Lines } from "../dockerfile/error.ts";
 import { shellWord } from "../dockerfile/expand.ts";
 import type { CopyInstruction, FromInstruction, Instruction } from "../dockerfile/instructions.ts";
 import { mountFrom } from "../dockerfile/mount.ts";
 import { likely } from "../dockerfile/suggest.ts";
-import { EngineError } from "../../errors/mod.ts";
-import type { Platform } from "../../oci/mod.ts";
 import { parsePlatform } from "./platform.ts";
 import { located } from "./stage.ts";
 
@@ -67,7 +67,8 @@ export class References {
     const written = from.platform;
     if (written === undefined || written === "") return undefined;
     const platform = located(from, () => shellWord(written, { escape: from.escape, env: this.#globals }));
-    if (platform === "") throw dockerfileError(from, `empty platform value from expression ${written}${this.#hint(written)}`);
+    if (platform === "")
+      throw dockerfileError(from, `empty platform value from expression ${written}${this.#hint(written)}`);
     located(from, () => parsePlatform(platform, fallback));
     return platform;
   }
@@ -121,13 +122,17 @@ export class References {
     }
   }
 
-  #notYet(name: string, { lines, own, number }: { lines: Lines; own: string; number: number | undefined }): EngineError {
+  #notYet(
+    name: string,
+    { lines, own, number }: { lines: Lines; own: string; number: number | undefined },
+  ): EngineError {
     const shown = JSON.stringify(name);
     const what = `invalid from flag value ${name}: refers to current or later build stage`;
     if (number !== undefined && number >= this.#file.stages.length) {
       return dockerfileError(lines, `${what}: invalid stage index ${number}`);
     }
-    if (name.toLowerCase() === own) return dockerfileError(lines, `${what}: circular dependency detected on stage: ${own}`);
+    if (name.toLowerCase() === own)
+      return dockerfileError(lines, `${what}: circular dependency detected on stage: ${own}`);
     const order = `cannot copy from stage ${shown}, it needs to be defined before current stage ${JSON.stringify(own)}`;
     return dockerfileError(lines, `${what}: ${order}`);
   }

@@ -1,8 +1,8 @@
+import { posix } from "node:path";
 import { dockerfileError } from "../dockerfile/error.ts";
 import { heredocStart, textOf } from "../dockerfile/heredoc.ts";
 import type { RunInstruction } from "../dockerfile/instructions.ts";
 import { type MountFields, toMount } from "../dockerfile/mount.ts";
-import { posix } from "node:path";
 import { joinPath } from "./paths.ts";
 import { expander, type StageState, shellOf, shownArgs } from "./stage.ts";
 import type { ExecMount, ExecOp, Vertex } from "./vertex.ts";
@@ -74,7 +74,10 @@ function execMount(fields: MountFields, { stage, instruction, context }: MountCo
 }
 
 /** "" for a secret that is a variable alone, and for an SSH agent, which has a place of its own. */
-function targetOf({ type, target, id, env }: Pick<ExecMount, "type" | "target" | "id" | "env">, stage: StageState): string {
+function targetOf(
+  { type, target, id, env }: Pick<ExecMount, "type" | "target" | "id" | "env">,
+  stage: StageState,
+): string {
   if (target !== "" || (type !== "secret" && type !== "ssh")) {
     return joinPath(stage.config.WorkingDir || "/", target).replace(/(?<=.)\/$/, "");
   }

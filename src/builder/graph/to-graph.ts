@@ -156,7 +156,12 @@ class Evaluation {
     if (!stage) throw new EngineError("internal", `Stage ${index} does not exist`);
     const { from } = stage;
     const { state, triggers } = this.#start(from, index);
-    const first: Step = { text: from.original, lines: from, ...(state.vertex && { vertex: state.vertex }), runs: false };
+    const first: Step = {
+      text: from.original,
+      lines: from,
+      ...(state.vertex && { vertex: state.vertex }),
+      runs: false,
+    };
     const steps = [...triggers, ...stage.instructions].map((one) => this.#apply(state, { instruction: one, index }));
     return { state, steps: [first, ...steps] };
   }

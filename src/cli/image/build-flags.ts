@@ -8,6 +8,7 @@ export const buildFlags = {
   "add-host": listOf('Add a custom host-to-IP mapping ("host:ip")', { parse: parseExtraHost }),
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
   "cache-from": list("Images to consider as cache sources"),
+  check: bool("Check the Dockerfile instead of building it; exit status 1 when there is something to say"),
   "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
   file: text('Name of the Dockerfile (Default is "PATH/Dockerfile"); - for standard input', { short: "f" }),
   "force-rm": bool("Always remove intermediate containers"),

@@ -1,8 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Client, ClientRequest } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { bool, parseBytes, value } from "../../flags/mod.ts";
-import type { ProgressMessage } from "../../wire/mod.ts";
+import type { CheckResult, ProgressMessage } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { decimalSize } from "../output/units.ts";
@@ -25,14 +26,16 @@ export const build = command({
     if (flags.iidfile) rmSync(resolve(io.cwd, flags.iidfile), { force: true }); // an old one must not look like ours
     const context = remote ? undefined : await contextOf(source, flags.file, io);
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
-    const lines = client.lines({
+    const request: ClientRequest = {
       method: "POST",
       path: "/build",
       query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
-    });
+    };
+    if (flags.check) return await showCheck(client, { io, request });
+    const lines = client.lines(request);
     try {
       const id = await showBuild(lines, io, flags.quiet);
       if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
@@ -45,6 +48,14 @@ export const build = command({
     }
   },
 });
+
+/** Prints what the checks say; 1 when that is anything. */
+async function showCheck(client: Client, { io, request }: { io: CliIo; request: ClientRequest }): Promise<number> {
+  const query = { ...request.query, check: true };
+  const { Warnings, Error: problem, Text } = await client.json<CheckResult>({ ...request, query });
+  await print(io, Text);
+  return Warnings.length > 0 || problem ? 1 : 0;
+}
 
 /** Follows the build; with `quiet` only the image's id is shown, and what was built when it failed. Returns the id. */
 async function showBuild(lines: AsyncIterable<ProgressMessage>, io: CliIo, quiet: boolean): Promise<string> {
