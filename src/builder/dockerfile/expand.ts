@@ -232,7 +232,7 @@ class Scanner {
       return this.#until(stop);
     } catch (err) {
       if (this.#peek() !== undefined) throw err;
-      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? " in ${}" : ""}`);
+      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? " in a substitution" : ""}`);
     } finally {
       this.#muted--;
       this.#rawEscapes = before;

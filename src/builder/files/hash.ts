@@ -3,9 +3,10 @@ import { closeSync, constants, readSync } from "node:fs";
 import type { JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
 import { xattrsOf } from "./attributes.ts";
-import { lstat, open, readdir, readlink, type Stat } from "./fs.ts";
+import { lstat, open, readlink, type Stat } from "./fs.ts";
 import { rawBytes, shown } from "./raw.ts";
 import type { Selected } from "./select.ts";
+import { type Visited, walk } from "./walk.ts";
 
 export interface TreeHashOptions {
   readonly root: string;
@@ -22,50 +23,53 @@ export interface TreeHashOptions {
 export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
   const hash = createHash("sha256");
   const excluded = ignoreMatcher(options.exclude);
-  const walk: Walk = { ...options, excluded, hash };
+  const entry: EntryOptions = { hash, owners: options.owners };
   for (const item of selected) {
     const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
-    const base = item.name.slice(item.name.lastIndexOf("/") + 1);
-    if (item.type !== "directory" && excluded(shown(base))) continue;
+    const path = item.name.slice(item.name.lastIndexOf("/") + 1);
+    if (item.type !== "directory" && excluded(shown(path))) continue;
     addField(hash, `${item.type} ${item.name}`);
-    if (item.type === "directory") addChildren(walk, { whole, path: "" });
-    else addEntry(walk, { whole, path: base });
+    if (item.type === "directory") addTree(entry, { whole, item, options });
+    else addEntry(entry, { whole, path, stat: lstat(whole) });
   }
   return `sha256:${hash.digest("hex")}`;
 }
 
-interface Walk extends TreeHashOptions {
-  readonly excluded: (path: string) => boolean;
+interface EntryOptions {
   readonly hash: Hash;
+  readonly owners: boolean;
 }
 
-interface Place {
-  /** Raw path to read from. */
+interface Tree {
   readonly whole: string;
-  /** Raw path relative to what is copied. */
-  readonly path: string;
+  readonly item: Selected;
+  readonly options: TreeHashOptions;
 }
 
-function addChildren(walk: Walk, { whole, path }: Place): void {
-  walk.context.check();
-  for (const name of readdir(whole)) {
-    const child = path === "" ? name : `${path}/${name}`;
-    if (!walk.excluded(shown(child))) addEntry(walk, { whole: `${whole}/${name}`, path: child });
-    else if (lstat(`${whole}/${name}`)?.isDirectory()) addChildren(walk, { whole: `${whole}/${name}`, path: child });
-  }
+function addTree(entry: EntryOptions, { whole, item, options }: Tree): void {
+  const add = (visited: Visited) => addEntry(entry, visited);
+  const { include } = item;
+  const { exclude, context } = options;
+  const visitor = { enter: add, leaf: add, leave: () => undefined };
+  walk(whole, { exclude, context, ...(include !== undefined && { include }), visitor });
 }
 
-function addEntry(walk: Walk, place: Place): void {
-  const stat = lstat(place.whole);
+/** `stat` is undefined when it has gone since it was selected. */
+function addEntry({ hash, owners }: EntryOptions, { whole, path, stat }: Entry): void {
   if (!stat) return;
-  const owner = walk.owners ? ` ${stat.uid}:${stat.gid}` : "";
-  addField(walk.hash, place.path);
-  addField(walk.hash, `${stat.mode.toString(8)}${owner}`);
-  for (const [name, value] of xattrsOf(place.whole)) addField(walk.hash, `${name}=${value.toString("latin1")}`);
-  if (stat.isSymbolicLink()) addField(walk.hash, readlink(place.whole));
-  else if (stat.isFile()) addField(walk.hash, contentDigest(place.whole, stat));
-  else if (stat.isDirectory()) addChildren(walk, place);
-  else addField(walk.hash, stat.rdev.toString());
+  const owner = owners ? ` ${stat.uid}:${stat.gid}` : "";
+  addField(hash, path);
+  addField(hash, `${stat.mode.toString(8)}${owner}`);
+  for (const [name, value] of xattrsOf(whole)) addField(hash, `${name}=${value.toString("latin1")}`);
+  if (stat.isSymbolicLink()) addField(hash, readlink(whole));
+  else if (stat.isFile()) addField(hash, contentDigest(whole, stat));
+  else if (!stat.isDirectory()) addField(hash, stat.rdev.toString());
+}
+
+interface Entry {
+  readonly whole: string;
+  readonly path: string;
+  readonly stat: Stat | undefined;
 }
 
 /** Length in front, so that no two lists of fields look alike. */

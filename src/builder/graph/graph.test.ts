@@ -246,7 +246,7 @@ ONBUILD RUN x`;
     const text = "FROM base\nENV A=x\nWORKDIR /w\nCOPY --chmod=750 a$A <<E <<'F' ../d/\n$A\nE\n$A\nF";
     expect(graph(text).result.vertex?.op).toMatchObject({
       destination: "/d/",
-      chmod: 0o750,
+      chmod: "750",
       sources: [
         { kind: "path", path: "ax" },
         { kind: "text", name: "E", text: "x\n" },
@@ -255,9 +255,34 @@ ONBUILD RUN x`;
     });
   });
 
-  test("ADD knows URLs", () => {
-    expect(graph("FROM base\nADD http://h/f /d/").result.vertex?.op).toMatchObject({ sources: [{ kind: "url" }] });
-    expect(() => graph("FROM base\nADD https://h/r.git /d")).toThrow("git repository is not supported");
+  test("ADD knows URLs and repositories", () => {
+    const text = "FROM base\nADD --keep-git-dir http://h/f https://h/r.git#v1:a git@h:o/r file.git /d/";
+    expect(graph(text).result.vertex?.op).toMatchObject({
+      sources: [
+        { kind: "url", url: "http://h/f" },
+        { kind: "git", git: { remote: "https://h/r.git", ref: "v1", subdir: "a", keepGitDir: true } },
+        { kind: "git", git: { remote: "git@h:o/r" } },
+        { kind: "path", path: "file.git" },
+      ],
+    });
+  });
+
+  test("mounts expand every word, and targets start at WORKDIR", () => {
+    const text = `FROM base
+ENV T=cache D=/c
+WORKDIR /w
+RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target=in,rw --mount=type=secret,id=s \\
+  --mount=type=secret,target=/k/name --mount=type=secret,id=e,env=E --mount=type=ssh --mount=type=tmpfs,dst=t,size=1.5m x`;
+    const { op } = graph(text).result.vertex ?? {};
+    expect(op?.kind === "exec" && op.mounts).toMatchObject([
+      { type: "cache", target: "/c", id: "i", sharing: "locked", mode: 0o700, uid: 5, readonly: false },
+      { type: "bind", target: "/w/in", readonly: false },
+      { type: "secret", target: "/run/secrets/s", id: "s", readonly: true },
+      { type: "secret", target: "/k/name", id: "name" },
+      { type: "secret", target: "", id: "e", env: "E" },
+      { type: "ssh", target: "" },
+      { type: "tmpfs", target: "/w/t", size: 1.5 * 1024 * 1024 },
+    ]);
   });
 
   const errors: Record<string, string> = {
@@ -267,8 +292,30 @@ ONBUILD RUN x`;
     "STOPSIGNAL SIGNOTHING": "invalid signal: SIGNOTHING",
     "VOLUME $NONE": "VOLUME specified can not be an empty string",
     "COPY a b /c": "the destination must be a directory and end with a /",
-    "COPY --chmod=u+x a b": "invalid chmod parameter: 'u+x'",
+    "COPY --chmod=u+q a b": "invalid chmod parameter: 'u+q'",
     "ADD --checksum=md5:0 http://h/f /f": 'invalid checksum "md5:0"',
+    "ADD --checksum=sha256:0 a b": "checksum requires HTTP(S) or Git sources",
+    "ADD --checksum=sha256:0 http://h/a http://h/b /c/": "checksum can't be specified for multiple sources",
+    "COPY http://h/f /f": "source can't be a URL for COPY",
+    "COPY git@h:o/r /f": "source can't be a git ref for COPY",
+    "ADD --keep-git-dir=false https://h/r.git?keep-git-dir=1 /f": "inconsistent keep-git-dir configuration",
+    "ADD https://h/r.git?nope=1 /f": 'unexpected query "nope"',
+    "COPY --from=$X a b": "variable expansion is not supported for --from",
+    "COPY --from=7 a b": "invalid stage index 7",
+    "RUN --mount=type=magic,target=/x a": 'unsupported mount type "magic"',
+    "RUN --mount=type=cach,target=/x a": 'unsupported mount type "cach" (did you mean cache?)',
+    "RUN --mount=type=tmpfs,target=/x,colour=red a": "unexpected key 'colour' in 'colour=red'",
+    "RUN --mount=target=/x,frm=y a": "unexpected key 'frm' in 'frm=y' (did you mean from?)",
+    "RUN --mount=type=cache a": 'invalid mount target "/"',
+    "RUN --mount=type=bind,target=/x,mode=7 a": 'mode not allowed for "bind" type mounts',
+    "RUN --mount=type=bind,target=/x,sharing=locked a": "invalid cache sharing set for bind mount",
+    "RUN --mount=type=cache,target=/x,sharing=lockd a": 'unsupported sharing value "lockd" (did you mean locked?)',
+    "RUN --mount=type=cache,target a": "invalid field 'target' must be a key=value pair",
+    "RUN --mount=type=cache,target=/x,ro=perhaps a": "invalid value for readonly: perhaps",
+    "RUN --mount=type=secret a": "invalid secret mount. one of source, target required",
+    "RUN --mount=type=secret,id=a,source=b a": "both source and id can't be set",
+    "RUN --mount=type=tmpfs,target=/x,size=big a": "invalid value for size: big",
+    "RUN --mount=type=cache,target=/x,uid=-1 a": "invalid value -1 for uid",
     'LABEL a="${NONE:?give it}"': "NONE: give it",
   };
   test.each(Object.entries(errors))("%s names its line", (text, message) => {

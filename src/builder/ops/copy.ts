@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
 import { resolveOwner } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
 import { decompressFile } from "../decompress.ts";
@@ -7,12 +6,14 @@ import type { CopyOp } from "../graph/vertex.ts";
 import { type CopyInput, copyJob } from "../jobs/copy.ts";
 import { type SelectOutput, selectJob } from "../jobs/select.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
+import { checkouts } from "./checkouts.ts";
 import { fetchSources } from "./fetch.ts";
 
 /** Sources below one directory. */
 interface Group extends SelectOutput {
   readonly root: string;
   readonly unpack: boolean;
+  readonly exclude: readonly string[];
 }
 
 /** COPY and ADD: keyed by what they copy, wherever it comes from. */
@@ -34,9 +35,6 @@ function keyOf(group: Group): unknown {
 
 async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
   const { build } = planned;
-  if (op.checksum !== undefined && op.sources.some((source) => source.kind !== "url")) {
-    throw new EngineError("invalid", "checksum can't be specified for non-HTTP(S) sources");
-  }
   const paths = op.sources.flatMap((source) => (source.kind === "path" ? [source.path] : []));
   const groups: Group[] = [];
   if (paths.length > 0) {
@@ -49,6 +47,11 @@ async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
     groups.push(
       await selected(planned, { op: { ...op, origin: "context" }, root, sources, unpack: op.unpack ?? false }),
     );
+  }
+  for (const { root, source, exclude, digest } of await checkouts(build, op)) {
+    const own: CopyOp = { ...op, origin: "context", exclude: [...op.exclude, ...exclude] };
+    const group = await selected(planned, { op: own, root, sources: [source], unpack: false });
+    groups.push({ ...group, digest });
   }
   return groups;
 }
@@ -72,7 +75,7 @@ async function selected({ build }: Planned, { op, root, sources, unpack }: Sourc
     { root, sources, exclude, deep, where, keyword },
     { signal: build.signal },
   );
-  return { ...found, root, unpack };
+  return { ...found, root, unpack, exclude };
 }
 
 async function copy(
@@ -86,12 +89,10 @@ async function copy(
     ...ownerOf(op, { build, root }),
     ...(op.chmod !== undefined && { mode: op.chmod }),
     link: op.link,
-    parents: op.parents,
-    exclude: op.exclude,
   };
   for (const group of groups) {
     const selected = await withPlain(group, { build, root });
-    const job: CopyInput = { ...input, from: group.root, selected };
+    const job: CopyInput = { ...input, from: group.root, exclude: group.exclude, selected };
     await build.context.host.workers.run(copyJob, job, { signal: build.signal });
   }
   return await root.commit();
@@ -128,5 +129,5 @@ async function withPlain(group: Group, { build, root }: Working): Promise<CopyIn
 
 function sourceText(source: CopyOp["sources"][number]): string {
   if (source.kind === "text") return `<<${source.name}`;
-  return source.kind === "url" ? source.url : source.path;
+  return source.kind === "path" ? source.path : source.url;
 }
