@@ -19,6 +19,9 @@ export interface Stage {
   readonly instructions: readonly Exclude<Instruction, FromInstruction>[];
 }
 
+/** Each takes over what the one below it has, so that more would be slow. */
+const mostStages = 2000;
+
 /** Lexes, parses and types the whole file; pure. Throws "invalid" with the line of the first mistake. */
 export function parseDockerfile(text: string): Dockerfile {
   const { nodes, check } = parseLines(text);
@@ -28,6 +31,9 @@ export function parseDockerfile(text: string): Dockerfile {
   for (const node of nodes) {
     const instruction = toInstruction(node);
     const stage = stages.at(-1);
+    if (instruction.kind === "from" && stages.length === mostStages) {
+      throw dockerfileError(node, `a Dockerfile has at most ${mostStages} stages`);
+    }
     if (instruction.kind === "from") stages.push({ from: instruction, instructions: [] });
     else if (stage) stage.instructions.push(instruction);
     else if (instruction.kind === "arg") globals.push(instruction);

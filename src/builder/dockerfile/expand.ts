@@ -1,4 +1,5 @@
 import { EngineError, messageOf } from "../../errors/mod.ts";
+import { spend } from "./budget.ts";
 import { replaced, shellPattern, withoutPrefix, withoutSuffix } from "./shell-pattern.ts";
 
 /**
@@ -202,6 +203,7 @@ class Scanner {
   #sized(text: string): string {
     this.#size += text.length;
     if (this.#size > longest) throw new Error(`the result is longer than ${longest} characters`);
+    spend(text.length);
     return text;
   }
 

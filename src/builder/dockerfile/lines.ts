@@ -18,12 +18,15 @@ export interface DockerfileLines {
 
 /** Longest line in bytes, as bufio.Scanner has it in BuildKit (64 KiB less one). */
 const maxLine = 65535;
+/** Comments and here-documents included. */
+const maxLines = 500_000;
 const directivePattern = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 const knownDirectives = new Set(["escape", "syntax", "check"]);
 
 /** Throws "invalid" for a line that is too long or a directive that makes no sense. */
 export function readLines(text: string): DockerfileLines {
   const lines = text.replace(/^\uFEFF/, "").match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  if (lines.length > maxLines) throw dockerfileError(at(maxLines), `a Dockerfile has at most ${maxLines} lines`);
   const long = lines.findIndex((line) => line.length > maxLine / 4 && Buffer.byteLength(bare(line)) > maxLine);
   if (long >= 0) throw dockerfileError(at(long), `dockerfile line greater than max allowed size of ${maxLine}`);
   const found = directives(lines);

@@ -26,12 +26,20 @@ export interface ParsedLines {
   readonly check?: string;
 }
 
+/** Nobody writes so many; a generator gone wild does. */
+const mostInstructions = 20_000;
+
 /** Splits a Dockerfile into its instructions. Throws "invalid" with the line. */
 export function parseLines(text: string): ParsedLines {
   const lines = readLines(text);
   const reader = new Reader(lines);
   const nodes: Node[] = [];
-  for (let node = reader.next(); node; node = reader.next()) nodes.push(node);
+  for (let node = reader.next(); node; node = reader.next()) {
+    if (nodes.length === mostInstructions) {
+      throw dockerfileError(node, `a Dockerfile has at most ${mostInstructions} instructions`);
+    }
+    nodes.push(node);
+  }
   return { nodes, ...(lines.check !== undefined && { check: lines.check }) };
 }
 

@@ -1,4 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
+import { spend } from "./budget.ts";
 
 /**
  * Patterns of `${NAME#…}`, `${NAME%…}` and `${NAME/…/…}`: `*`, `?` and a backslash in front of `*`, `?`, itself, `}` or `/`
@@ -8,9 +9,6 @@ import { EngineError } from "../../errors/mod.ts";
 export type ShellPattern = readonly Token[];
 
 type Token = { readonly kind: "any" } | { readonly kind: "one" } | { readonly kind: "char"; readonly char: string };
-
-/** Most steps of one match: more would keep everybody else waiting. */
-const mostSteps = 50_000_000;
 
 /** Throws "invalid" for a backslash in front of another character. */
 export function shellPattern(text: string): ShellPattern {
@@ -56,6 +54,7 @@ export function replaced(
   while (at <= chars.length) {
     const found = firstMatch(chars, { pattern, from: at });
     if (!found) break;
+    spend(replacement.length);
     out += chars.slice(at, found.start).join("") + replacement;
     at = found.end;
     if (found.end === found.start) out += chars[at++] ?? "";
@@ -64,17 +63,21 @@ export function replaced(
   return out + chars.slice(at).join("");
 }
 
+/** For each place in the pattern where the match that has come so far began; -1 where none has. Of two the earlier counts. */
+type States = Int32Array;
+
+const nowhere = -1;
+
 /** Where a match that starts at 0 ends. */
 function prefixEnd(chars: readonly string[], pattern: ShellPattern, longest: boolean): number | undefined {
-  bound(chars, pattern);
   let best: number | undefined;
-  let states = closure(pattern, new Map([[0, 0]]));
-  for (let at = 0; states.size > 0; at++) {
-    if (states.has(pattern.length)) best = at;
-    if (at >= chars.length || (best !== undefined && !longest)) break;
-    states = closure(pattern, step(pattern, { states, char: chars[at] ?? "" }));
+  let states = started(pattern, 0);
+  for (let at = 0; ; at++) {
+    if (states[pattern.length] !== nowhere) best = at;
+    if (at >= chars.length || (best !== undefined && !longest)) return best;
+    states = stepped(pattern, { states, char: chars[at] ?? "" });
+    if (states.every((start) => start === nowhere)) return best;
   }
-  return best;
 }
 
 interface Match {
@@ -82,59 +85,58 @@ interface Match {
   readonly end: number;
 }
 
-/** States carry where their match began; of two in one state the earlier wins. */
 function firstMatch(
   chars: readonly string[],
   { pattern, from }: { pattern: ShellPattern; from: number },
 ): Match | undefined {
-  bound(chars, pattern);
   let best: Match | undefined;
-  let states = new Map<number, number>();
-  for (let at = from; at <= chars.length; at++) {
-    if (!best && !states.has(0)) states.set(0, at);
-    states = closure(pattern, states);
-    const start = states.get(pattern.length);
-    if (start !== undefined && (!best || start <= best.start)) best = { start, end: at };
-    const { start: first = Number.POSITIVE_INFINITY } = best ?? {};
-    for (const [state, began] of states) if (began > first) states.delete(state);
-    if (states.size === 0) break;
-    states = step(pattern, { states, char: chars[at] ?? "\n" });
+  let states = started(pattern, from);
+  for (let at = from; ; at++) {
+    const start = states[pattern.length] ?? nowhere;
+    if (start !== nowhere && (!best || start <= best.start)) best = { start, end: at };
+    if (at >= chars.length) return best;
+    states = stepped(pattern, { states, char: chars[at] ?? "" });
+    if (best) forget(states, best.start);
+    else if (states[0] === nowhere) begin(pattern, { states, at: at + 1 });
+    if (best && states.every((one) => one === nowhere)) return best;
   }
-  return best;
 }
 
-function bound(chars: readonly string[], pattern: ShellPattern): void {
-  if (chars.length * (pattern.length + 1) <= mostSteps) return;
-  throw new EngineError(
-    "invalid",
-    `a pattern of ${pattern.length} characters is too long for a value of ${chars.length}`,
-  );
+/** What began later than the match that was found is of no interest. */
+function forget(states: States, start: number): void {
+  for (const [state, began] of states.entries()) if (began > start) states[state] = nowhere;
 }
 
-/** A `*` may match nothing. */
-function closure(pattern: ShellPattern, states: Map<number, number>): Map<number, number> {
-  for (const [state, start] of states) if (pattern[state]?.kind === "any") enter(states, { state: state + 1, start });
+function started(pattern: ShellPattern, at: number): States {
+  const states = new Int32Array(pattern.length + 1).fill(nowhere);
+  begin(pattern, { states, at });
   return states;
 }
 
-function step(
-  pattern: ShellPattern,
-  { states, char }: { states: ReadonlyMap<number, number>; char: string },
-): Map<number, number> {
-  const next = new Map<number, number>();
-  for (const [state, start] of states) {
+/** A `*` may match nothing. */
+function begin(pattern: ShellPattern, { states, at }: { states: States; at: number }): void {
+  for (let state = 0; states[state] === nowhere; state++) {
+    states[state] = at;
+    if (pattern[state]?.kind !== "any") return;
+  }
+}
+
+function stepped(pattern: ShellPattern, { states, char }: { states: States; char: string }): States {
+  spend(pattern.length + 1);
+  const next = new Int32Array(pattern.length + 1).fill(nowhere);
+  for (let state = 0; state < pattern.length; state++) {
     const token = pattern[state];
-    if (token && (token.kind === "char" ? token.char === char : char !== "\n")) {
+    const start = states[state] ?? nowhere;
+    if (token && start !== nowhere && (token.kind === "char" ? token.char === char : char !== "\n")) {
       enter(next, { state: token.kind === "any" ? state : state + 1, start });
     }
+    const now = next[state] ?? nowhere;
+    if (token?.kind === "any" && now !== nowhere) enter(next, { state: state + 1, start: now });
   }
   return next;
 }
 
-/** Map iteration sees what is added, and a state that is set again keeps its turn. */
-function enter(states: Map<number, number>, { state, start }: { state: number; start: number }): void {
-  const known = states.get(state);
-  if (known !== undefined && known <= start) return;
-  states.delete(state);
-  states.set(state, start);
+function enter(states: States, { state, start }: { state: number; start: number }): void {
+  const known = states[state] ?? nowhere;
+  if (known === nowhere || start < known) states[state] = start;
 }

@@ -3,7 +3,7 @@ import type { ArgInstruction } from "../dockerfile/instructions.ts";
 import type { GraphOptions } from "./graph.ts";
 import { note } from "./metadata.ts";
 import { formatPlatform } from "./platform.ts";
-import { expander, located, type StageState } from "./stage.ts";
+import { expander, located, type StageState, setVariable } from "./stage.ts";
 
 /** Arguments that need no ARG, in capitals or not (Dockerfile reference, "Predefined ARGs"). */
 const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
@@ -53,8 +53,8 @@ export function applyArg(
     const { word } = expander(instruction, stage.env);
     const fallback = () => (written === undefined ? context.globals.get(name) : word(written));
     const value = given(context.options.args, name) ?? fallback();
-    stage.args = [...stage.args, { name, ...(value !== undefined && { value }) }];
-    if (value !== undefined) stage.env.set(name, value);
+    stage.args.push({ name, ...(value !== undefined && { value }) });
+    if (value !== undefined) setVariable(stage, instruction, { name, value });
     return value === undefined ? name : `${name}=${value}`;
   });
   note(stage, `ARG ${shown.join(" ")}`);

@@ -1,5 +1,6 @@
 import type { Healthcheck } from "../../oci/mod.ts";
 import type { Command } from "../dockerfile/arguments.ts";
+import { spend } from "../dockerfile/budget.ts";
 import { shellWords } from "../dockerfile/expand.ts";
 import type {
   CommandInstruction,
@@ -13,7 +14,7 @@ import type {
 } from "../dockerfile/instructions.ts";
 import { portSpec } from "./ports.ts";
 import { checkSignal } from "./signal.ts";
-import { expander, located, type StageState, shellOf, withEnv } from "./stage.ts";
+import { expander, located, type StageState, setVariable, shellOf } from "./stage.ts";
 
 /** Instructions that change the configuration alone. Each but ONBUILD leaves a history entry without a layer. */
 export function note(stage: StageState, createdBy: string): void {
@@ -23,12 +24,10 @@ export function note(stage: StageState, createdBy: string): void {
 export function applyEnv(stage: StageState, instruction: EnvInstruction): void {
   const { word } = expander(instruction, stage.env);
   const set = instruction.pairs.map(({ name, value }) => ({ name: word(name), value: word(value) }));
-  let env: readonly string[] = stage.config.Env ?? [];
   for (const { name, value } of set) {
-    env = withEnv(env, name, value);
-    stage.env.set(name, value);
+    stage.imageEnv.set(name, value);
+    setVariable(stage, instruction, { name, value });
   }
-  stage.config.Env = env;
   note(stage, `ENV ${set.map(({ name, value }) => `${name}=${value}`).join(" ")}`);
 }
 
@@ -39,7 +38,7 @@ export function applyLabel(stage: StageState, instruction: LabelInstruction): vo
 }
 
 export function addLabels(stage: StageState, set: readonly (readonly [string, string])[]): void {
-  stage.config.Labels = { ...stage.config.Labels, ...Object.fromEntries(set) };
+  for (const [name, value] of set) stage.labels.set(name, value);
   note(stage, `LABEL ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`);
 }
 
@@ -77,7 +76,8 @@ function applyExpose(stage: StageState, instruction: ListInstruction): void {
   const ports = located(instruction, () =>
     written.flatMap((word) => shellWords(word, options)).flatMap((word) => portSpec(word).ports),
   );
-  stage.config.ExposedPorts = { ...stage.config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
+  spend(10 * ports.length);
+  for (const port of ports) stage.ports.add(port);
   note(stage, `EXPOSE [${ports.join(" ")}]`);
 }
 
@@ -89,7 +89,7 @@ function applyVolume(stage: StageState, instruction: ListInstruction): void {
       throw new Error("VOLUME specified can not be an empty string");
     });
   }
-  stage.config.Volumes = { ...stage.config.Volumes, ...Object.fromEntries(volumes.map((name) => [name, {}])) };
+  for (const name of volumes) stage.volumes.add(name);
   note(stage, `VOLUME [${volumes.join(" ")}]`);
 }
 

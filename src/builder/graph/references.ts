@@ -105,7 +105,14 @@ export class References {
 
   /** The last stage of a name in front of `before`. */
   #earlier(name: string, before: number): number | undefined {
-    return this.#named.get(name.toLowerCase())?.findLast((index) => index < before);
+    const indices = this.#named.get(name.toLowerCase()) ?? [];
+    let [low, high] = [0, indices.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((indices[middle] ?? before) < before) low = middle + 1;
+      else high = middle;
+    }
+    return indices[low - 1];
   }
 
   #checkFrom({ from, ...instruction }: CopyInstruction): void {

@@ -1,10 +1,11 @@
 import { posix } from "node:path";
+import { spend } from "../dockerfile/budget.ts";
 import { dockerfileError } from "../dockerfile/error.ts";
 import { heredocStart, textOf } from "../dockerfile/heredoc.ts";
 import type { RunInstruction } from "../dockerfile/instructions.ts";
 import { type MountFields, toMount } from "../dockerfile/mount.ts";
 import { joinPath } from "./paths.ts";
-import { expander, type StageState, shellOf, shownArgs } from "./stage.ts";
+import { entriesOf, expander, type StageState, shellOf, shownArgs } from "./stage.ts";
 import type { ExecMount, ExecOp, Vertex } from "./vertex.ts";
 
 export interface RunContext {
@@ -24,7 +25,7 @@ export function execOp(
   const op: ExecOp = {
     kind: "exec",
     args,
-    env: [...stage.env].map(([name, value]) => `${name}=${value}`),
+    env: entriesOf(stage.env),
     hiddenEnv: context.hiddenEnv,
     user: stage.config.User ?? "",
     cwd: stage.config.WorkingDir || "/",
@@ -35,6 +36,7 @@ export function execOp(
   const declared = shownArgs(stage);
   const shown = declared.length > 0 ? `|${declared.length} ${declared.join(" ")} ` : "";
   const inputs = mounts.flatMap((mount) => mount.input ?? []);
+  spend(shown.length + stage.env.size);
   return { op, createdBy: `RUN ${shown}${args.join(" ")} # buildkit`, inputs };
 }
 

@@ -1,4 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
+import { withBudget } from "../dockerfile/budget.ts";
 import { triggerInstruction } from "../dockerfile/instruction.ts";
 import type { FromInstruction, Instruction, Place } from "../dockerfile/instructions.ts";
 import { applyInstruction } from "./apply.ts";
@@ -16,23 +17,24 @@ import {
 import { addLabels } from "./metadata.ts";
 import { parsePlatform } from "./platform.ts";
 import { type Reference, References } from "./references.ts";
-import { envMap, type StageState } from "./stage.ts";
+import { childOf, configOf, type StageState, stateOf } from "./stage.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
 /** Evaluates the stages that the target needs; pure. Throws "invalid" with the line of what cannot be. */
 export function toGraph(options: GraphOptions): GraphOutcome {
-  const evaluation = new Evaluation(options);
-  try {
-    const graph = evaluation.graph();
-    return { kind: "graph", graph };
-  } catch (err) {
-    if (!(err instanceof Missing)) throw err;
-    return { kind: "needs", images: evaluation.needed() };
-  }
+  return withBudget(() => {
+    const evaluation = new Evaluation(options);
+    try {
+      return { kind: "graph", graph: evaluation.graph() };
+    } catch (err) {
+      if (!(err instanceof Missing)) throw err;
+      return { kind: "needs", images: evaluation.needed() };
+    }
+  });
 }
 
 /** What every image has, as docker gives it one (moby `system.DefaultPathEnv`). */
-const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** An image that evaluation cannot go on without. Never leaves this file. */
 class Missing extends Error {}
@@ -203,8 +205,8 @@ class Evaluation {
     const triggers = triggersAt(state.config.OnBuild ?? [], from);
     state.config.OnBuild = null;
     if (!state.env.has("PATH")) {
-      state.config.Env = [...(state.config.Env ?? []), defaultPath];
-      state.env.set("PATH", defaultPath.slice("PATH=".length));
+      state.imageEnv.set("PATH", defaultPath);
+      state.env.set("PATH", defaultPath);
     }
     return { state, triggers };
   }
@@ -212,22 +214,18 @@ class Evaluation {
   #root(from: FromInstruction, base: Exclude<Reference, { kind: "stage" }>): StageState {
     const wanted = this.#platformOf(from);
     const { targetPlatform } = this.#options;
-    const fresh = { args: [], history: [], cmdSet: false, author: undefined };
     if (base.kind === "scratch") {
       const platform = wanted.platform ? parsePlatform(wanted.platform, targetPlatform) : targetPlatform;
-      return { ...fresh, env: new Map(), config: {}, vertex: undefined, platform };
+      return stateOf({}, { vertex: undefined, author: undefined, platform });
     }
     const image = this.#require({ name: base.name, ...wanted, lines: from });
-    const { os, architecture, variant, author } = image.config;
-    return {
-      ...fresh,
-      env: envMap(image.config.config?.Env ?? []),
-      config: { ...image.config.config },
-      vertex: image.config.rootfs.diff_ids.length > 0 ? this.#imageVertex(image) : undefined,
+    const { os, architecture, variant, author, config, rootfs } = image.config;
+    return stateOf(config ?? {}, {
+      vertex: rootfs.diff_ids.length > 0 ? this.#imageVertex(image) : undefined,
       base: image,
       author,
       platform: { os, architecture, ...(variant && { variant }) },
-    };
+    });
   }
 
   #labels(state: StageState): Step[] {
@@ -243,22 +241,11 @@ function triggersAt(triggers: readonly string[], from: FromInstruction): Instruc
   return triggers.map((trigger) => triggerInstruction(trigger, from));
 }
 
-/** A stage that goes on where another one ended, arguments included. */
-function childOf(parent: StageState): StageState {
-  return {
-    ...parent,
-    config: { ...parent.config },
-    env: new Map(parent.env),
-    history: [...parent.history],
-    cmdSet: false,
-  };
-}
-
 function resultOf(state: StageState): StageResult {
   return {
     ...(state.vertex && { vertex: state.vertex }),
     ...(state.base && { base: state.base }),
-    config: state.config,
+    config: configOf(state),
     ...(state.author !== undefined && { author: state.author }),
     platform: state.platform,
     history: state.history,

@@ -1,4 +1,4 @@
-import { parseReference } from "../../oci/mod.ts";
+import { type Platform, parseReference } from "../../oci/mod.ts";
 import { type Expanded, expand } from "../dockerfile/expand.ts";
 import type { FromInstruction } from "../dockerfile/instructions.ts";
 import { likely } from "../dockerfile/suggest.ts";
@@ -110,8 +110,10 @@ function isReference(name: string): boolean {
 }
 
 /** The platform that a FROM asks for. */
-export function wantedPlatform(from: FromInstruction, options: LintOptions): string {
-  const env = globalArgs(options);
+export function wantedPlatform(
+  from: FromInstruction,
+  { env, fallback }: { env: ReadonlyMap<string, string>; fallback: Platform },
+): string {
   const text = from.platform === undefined ? "" : (tried(from.platform, from, env)?.text ?? "");
-  return formatPlatform(text === "" ? options.targetPlatform : parsePlatform(text, options.targetPlatform));
+  return formatPlatform(text === "" ? fallback : parsePlatform(text, fallback));
 }

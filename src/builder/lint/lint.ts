@@ -1,4 +1,5 @@
 import type { ImageConfig } from "../../oci/mod.ts";
+import { withBudget } from "../dockerfile/budget.ts";
 import { globalArgs } from "../graph/args.ts";
 import type { GraphOptions } from "../graph/graph.ts";
 import { formatPlatform } from "../graph/platform.ts";
@@ -23,9 +24,11 @@ export interface LintOptions extends Omit<GraphOptions, "images"> {
  */
 export function lint(options: LintOptions): Finding[] {
   const findings = new Findings(configOf(options));
-  checkFile(options.file, findings);
-  checkFroms(options, findings);
-  new StagesCheck(options, findings).all();
+  withBudget(() => {
+    checkFile(options.file, findings);
+    checkFroms(options, findings);
+    new StagesCheck(options, findings).all();
+  });
   return findings.sorted();
 }
 
@@ -68,7 +71,7 @@ class StagesCheck {
     const base = from && this.#references.base(from, index);
     if (!from || !base || base.kind === "scratch") return { ...fresh, env: new Map([["PATH", ""]]) };
     if (base.kind === "stage") return this.#ends[base.index] ?? { ...fresh, env: undefined };
-    const wanted = wantedPlatform(from, this.#options);
+    const wanted = wantedPlatform(from, { env: this.#globals, fallback: this.#options.targetPlatform });
     const image = this.#options.image(base.name, from.platform === undefined ? undefined : wanted);
     if (!image) return { ...fresh, env: undefined };
     checkBasePlatform(from, { wanted, has: formatPlatform(image), image: base.name, findings: this.#findings });

@@ -22,16 +22,23 @@ interface Golden {
   readonly expected: string;
 }
 
-/** `\r`, `\t` at a line's start and end are written as `␍` and `␉`, which editors leave alone. */
+/** Characters that editors do not leave alone stand as pictures. */
+const pictures: readonly (readonly [string, string])[] = [
+  ["␂", "\uFEFF"],
+  ["␍", "\r"],
+  ["␉", "\t"],
+  ["␛", "\u001B"],
+];
+
 function parts(text: string): Golden {
   const end = text.indexOf("\n");
   const [input = "", ...expected] = text.slice(end + 1).split(/^---\n/m);
-  const plain = input.replaceAll("␍", "\r").replaceAll("␉", "\t").replaceAll("␠", " ");
+  const plain = pictures.reduce((out, [picture, char]) => out.replaceAll(picture, char), input).replaceAll("␠", " ");
   return { title: text.slice(0, end), input: plain, expected: expected.join("---\n").replace(/\n$/, "") };
 }
 
 function written({ title, input, actual }: Golden & { readonly actual: string }): string {
-  const shown = input.replaceAll("\r", "␍").replaceAll("\t", "␉").replace(/ $/gm, "␠");
+  const shown = pictures.reduce((out, [picture, char]) => out.replaceAll(char, picture), input).replace(/ $/gm, "␠");
   return `=== ${title}\n${shown}---\n${actual}\n`;
 }
 
