@@ -94,7 +94,8 @@ async function unpackContext(place: Place, options: ReceiveOptions): Promise<Bui
   const { directory } = place;
   const input = { archive, directory, dockerfile };
   const found = await options.workers.run(receiveJob, input, { signal: options.signal });
-  return found.archive ? { directory, dockerfile, dockerfileText: found.dockerfileText } : undefined;
+  const { dockerfileText, ignore } = found;
+  return found.archive ? { directory, dockerfile, dockerfileText, ignore } : undefined;
 }
 
 async function plainArchive({ archive, plain }: Place, { processes, signal }: ReceiveOptions): Promise<string> {

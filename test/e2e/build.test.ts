@@ -108,6 +108,36 @@ CMD ["/out/made.out"]
     expect(await engine.ok("ps", "-aq")).toBe("");
   });
 
+  test("an error in the Dockerfile shows its lines and what was meant", async () => {
+    const Dockerfile = "FROM busybox AS maker\nRUN true \\\n  && true\nCOPPY a \\\n  b\n";
+    const failed = await build("-t", name, context({ Dockerfile }));
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain(
+      "dockerfile parse error on line 4: unknown instruction: COPPY (did you mean COPY?)",
+    );
+    expect(failed.stderr).toContain("Dockerfile:4\n");
+    expect(failed.stderr).toContain("   4 | >>> COPPY a \\\n   5 | >>>   b\n");
+  });
+
+  test("a step that fails shows its lines, after its output", async () => {
+    const failed = await build("-t", name, context({ Dockerfile: "FROM busybox\nRUN echo loud && \\\n  exit 3\n" }));
+    expect(failed.code).toBe(3);
+    expect(failed.stdout + failed.stderr).toMatch(/loud\n[\s\S]*>>> RUN echo loud[\s\S]*>>> {3}exit 3/);
+  });
+
+  test("what the checks find is told, and ends the build when it is asked to", async () => {
+    const text = "FROM busybox AS Maker\nMAINTAINER me\nCOPY $NOPE* /\n";
+    const told = await build("-t", name, context({ Dockerfile: text }));
+    expect(told.code).toBe(0);
+    expect(told.stdout).toContain(" 3 warnings found");
+    expect(told.stdout).toContain(" - StageNameCasing: Stage name 'Maker' should be lowercase (line 1)\n");
+    const ended = await build("-t", name, context({ Dockerfile: `# check=skip=UndefinedVar;error=true\n${text}` }));
+    expect([ended.code, ended.stderr]).toEqual([
+      1,
+      expect.stringContaining("lint violation found for rules: MaintainerDeprecated, StageNameCasing"),
+    ]);
+  });
+
   test(".dockerignore keeps files away, and -f takes another Dockerfile", async () => {
     const directory = context({
       "other/Dockerfile.x": "FROM busybox\nCOPY . /ctx\nRUN find /ctx -type f | sort > /list\n",
@@ -180,6 +210,40 @@ ENTRYPOINT echo $A
     expect(await engine.ok("inspect", "-f", "{{.Config.Labels.x}} {{.Architecture}}", `${name}:a`)).toBe(
       `y ${await engine.ok("run", "--rm", `${name}:a`, "cat", "/arch")}`,
     );
+  });
+});
+
+describe("berth build --check", () => {
+  const check = (...argv: string[]) => cli("berth", engine.host, ["build", "--check", ...argv]);
+
+  test("says that there is nothing to say, without an image that is not here", async () => {
+    const { code, stdout } = await check(context({ Dockerfile: "FROM nowhere.invalid/x\nRUN false\n" }));
+    expect([code, stdout]).toEqual([0, "Check complete, no warnings found.\n"]);
+  });
+
+  test("shows each finding with its lines", async () => {
+    const files = { Dockerfile: "FROM busybox\nCOPY secret $NOPE /x/\nCMD run\n", ".dockerignore": "secret\n" };
+    const { code, stdout } = await check(context(files));
+    expect(code).toBe(1);
+    expect(stdout).toStartWith("Check complete, 3 warnings have been found!\n\nWARNING: ");
+    for (const rule of ["UndefinedVar", "CopyIgnoredFile", "JSONArgsRecommended"]) expect(stdout).toContain(rule);
+    expect(stdout).toContain("Dockerfile:3\n--------------------\n   1 |     FROM busybox\n");
+    expect(stdout).toContain("   3 | >>> CMD run\n");
+  });
+
+  test("shows what would end the build", async () => {
+    const { code, stdout } = await check(context({ Dockerfile: "FROM busybox\nEXPOSE x\n" }));
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/^dockerfile parse error on line 2: invalid containerPort: x\nDock/),
+    ]);
+  });
+
+  test("leaves nothing behind", async () => {
+    const images = () => engine.ok("images", "-a", "-q");
+    const before = await images();
+    await check(context({ Dockerfile: "FROM busybox\nRUN touch /x\n" }));
+    expect(await images()).toBe(before);
   });
 });
 

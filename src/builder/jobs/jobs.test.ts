@@ -345,7 +345,7 @@ describe("receiving a context", () => {
 
   test("unpacks it and reads the Dockerfile", async () => {
     const tar = await archive({ name: "sub/D", text: "FROM a", uid: 7 }, { name: "f", text: "F" });
-    expect(await receive(tar, "sub/D")).toEqual({ archive: true, dockerfileText: "FROM a" });
+    expect(await receive(tar, "sub/D")).toEqual({ archive: true, dockerfileText: "FROM a", ignore: [] });
     expect(lstatSync(join(to, "sub/D")).uid).toBe(process.getuid?.() ?? 0);
   });
 

@@ -21,6 +21,8 @@ export interface ReceiveOutput {
   /** False: the archive is none, and nothing was made. */
   readonly archive: boolean;
   readonly dockerfileText: string;
+  /** Patterns that were applied to the context, here or by whoever made it. */
+  readonly ignore: readonly string[];
 }
 
 const largestDockerfile = 16 * 1024 * 1024;
@@ -36,15 +38,16 @@ export const receiveJob: Job<ReceiveInput, ReceiveOutput> = {
     const root = raw(directory);
     mkdirSync(directory, { mode: 0o755 });
     const found = await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
-    if (!found) return { archive: false, dockerfileText: "" };
+    if (!found) return { archive: false, dockerfileText: "", ignore: [] };
     const dockerfileText = readDockerfile(root, dockerfile);
     const own = readText(root, `${dockerfile}.dockerignore`);
     if (own !== undefined) prune(root, ignoreMatcher(readIgnoreFile(own)));
-    const ignored = ignoreMatcher(readIgnoreFile(readText(root, ".dockerignore") ?? ""));
+    const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
+    const ignored = ignoreMatcher(general);
     for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
       if (ignored(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
     }
-    return { archive: true, dockerfileText };
+    return { archive: true, dockerfileText, ignore: own === undefined ? general : readIgnoreFile(own) };
   },
 };
 
