@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
+import { freePort } from "../support/registry.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -244,6 +247,66 @@ describe("berth build --check", () => {
     const before = await images();
     await check(context({ Dockerfile: "FROM busybox\nRUN touch /x\n" }));
     expect(await images()).toBe(before);
+  });
+});
+
+describe("ADD of a repository", () => {
+  const git = (directory: string, ...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", "-C", directory, ...args], { encoding: "utf8" });
+  let served: string;
+  let server: ChildProcess;
+  let url: string;
+
+  beforeAll(async () => {
+    served = `${engine.directory}/served`;
+    mkdirSync(`${served}/repo/docs`, { recursive: true });
+    git(`${served}/repo`, "init", "--quiet", "-b", "main");
+    writeFileSync(`${served}/repo/docs/a.txt`, "one\n");
+    writeFileSync(`${served}/repo/run.sh`, "#!/bin/sh\n", { mode: 0o755 });
+    git(`${served}/repo`, "add", "-A");
+    git(`${served}/repo`, "commit", "--quiet", "-m", "one");
+    const port = await freePort();
+    const options = ["--listen=127.0.0.1", `--port=${port}`, "--export-all", "--reuseaddr", `--base-path=${served}`];
+    server = spawn("git", ["-c", "safe.directory=*", "daemon", ...options, served], { stdio: "ignore" });
+    url = `git://127.0.0.1:${port}/repo`;
+    while (spawnSync("git", ["ls-remote", url], { stdio: "ignore" }).status !== 0) await Bun.sleep(50);
+  });
+  afterAll(async () => {
+    server.kill();
+    await once(server, "exit");
+  });
+
+  test("takes its files, and the second time the cache", async () => {
+    const directory = context({
+      Dockerfile: `FROM busybox
+ADD ${url} /all/
+ADD --chown=5:6 ${url}?ref=main&subdir=docs /docs/
+ADD --keep-git-dir ${url}#main:docs /kept
+RUN cd /all && find . | sort > /list && stat -c '%a %u %n' run.sh /docs/a.txt >> /list && ls -A /kept >> /list
+`,
+    });
+    const first = await cli("docker", engine.host, ["build", "-t", "with-git", directory]);
+    expect([first.code, first.stderr]).toEqual([0, expect.any(String)]);
+    expect((await engine.ok("run", "--rm", "with-git", "cat", "/list")).split("\n")).toEqual([
+      ".",
+      "./docs",
+      "./docs/a.txt",
+      "./run.sh",
+      "755 0 run.sh",
+      "644 5 /docs/a.txt",
+      "a.txt",
+    ]);
+    const second = await cli("docker", engine.host, ["build", directory]);
+    expect(second.stdout.match(/Using cache/g)).toHaveLength(4);
+  });
+
+  test("says what is not there, with its lines", async () => {
+    const failed = await cli("docker", engine.host, [
+      "build",
+      context({ Dockerfile: `FROM busybox\nADD ${url}#nothing /x/\n` }),
+    ]);
+    expect(failed.code).toBe(1);
+    expect(failed.stdout + failed.stderr).toMatch(/>>> ADD git:[\s\S]*failed to fetch git:.*couldn't find remote ref/);
   });
 });
 
