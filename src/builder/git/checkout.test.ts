@@ -1,15 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Child, createHost } from "../../host/mod.ts";
 import { checkoutGit } from "./checkout.ts";
 import { parseGitRef } from "./ref.ts";
 
 const { processes } = createHost({ workers: { size: 1 } });
-const place = mkdtempSync(join(tmpdir(), "berth-git-"));
+const place = mkdtempSync("/var/tmp/berth-git-"); // a checkout sees itself as /tmp
+chmodSync(place, 0o755);
 const signal = new AbortController().signal;
 let server: Child;
 let url: string;

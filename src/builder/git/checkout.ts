@@ -1,4 +1,4 @@
-import { access, mkdir } from "node:fs/promises";
+import { access, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import type { Processes, RunResult } from "../../host/mod.ts";
@@ -13,16 +13,17 @@ export interface Checkout {
 }
 
 /**
- * Checks a repository out with the host's git. What it brings is hostile: git runs without capabilities, reads no
- * configuration and runs no hooks, asks nobody, speaks only protocols of the network (also for submodules), and has none
- * of the daemon's environment. Its files and symlinks are read like any other hostile tree's.
+ * Checks a repository out with the host's git. What it brings is hostile: git runs as nobody and without capabilities,
+ * reads no configuration and runs no hooks, asks nobody, speaks only protocols of the network (also for submodules), and
+ * has none of the daemon's environment. Its files and symlinks are read like any other hostile tree's.
  *
- * Returns the name of the commit. Throws "invalid" for what is not there, with git's own words.
+ * The files belong to nobody. Returns the name of the commit. Throws "invalid" for what is not there, with git's own words.
  */
 export async function checkoutGit(checkout: Checkout): Promise<string> {
   const { git, directory, processes, signal } = checkout;
   await processes.run(["git", "--version"], { signal }); // throws in plain words where there is none
   await mkdir(directory, { mode: 0o755 });
+  await chown(directory, nobody, nobody);
   await run(checkout, ["init", "--quiet", "."]);
   await fetch(checkout);
   await run(checkout, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
@@ -79,7 +80,15 @@ function failed({ git }: Checkout, result: RunResult | undefined): EngineError {
   return new EngineError("invalid", `failed to fetch ${git.remote}: ${said || "git failed"}`);
 }
 
-const unprivileged = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"];
+const nobody = 65534;
+
+/** With the checkout as its /tmp, since nobody else gets through the directories above it. */
+const confined = [
+  ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
+  'mount --bind . /tmp && cd /tmp && exec "$@"',
+  ...["git", "setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", "--no-new-privs"],
+  ...["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "git"],
+];
 
 /** Configuration by the environment alone, which git's own children have, too. */
 const settings: Readonly<Record<string, string>> = {
@@ -100,7 +109,7 @@ const settings: Readonly<Record<string, string>> = {
   "safe.directory": "*",
 };
 
-function environment(directory: string): Record<string, string> {
+function environment(): Record<string, string> {
   const entries = Object.entries(settings);
   const configured = entries.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],
@@ -113,7 +122,7 @@ function environment(directory: string): Record<string, string> {
     PATH: "/usr/local/bin:/usr/bin:/bin",
     LC_ALL: "C",
     HOME: "/nonexistent",
-    GIT_CEILING_DIRECTORIES: join(directory, ".."),
+    GIT_CEILING_DIRECTORIES: "/",
     GIT_ALLOW_PROTOCOL: "git:http:https:ssh",
     GIT_ATTR_NOSYSTEM: "1",
     GIT_CONFIG_NOSYSTEM: "1",
@@ -127,5 +136,5 @@ function environment(directory: string): Record<string, string> {
 }
 
 function attempt({ processes, directory, signal }: Checkout, args: readonly string[]): Promise<RunResult> {
-  return processes.run([...unprivileged, "git", ...args], { cwd: directory, env: environment(directory), signal });
+  return processes.run([...confined, ...args], { cwd: directory, env: environment(), signal });
 }
