@@ -7,7 +7,6 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -215,48 +214,6 @@ describe("copying", () => {
     await copy(["x"], "/e", { exclude: ["**/*.md", "!z/d.md", "z", "w", "!w/f"] });
     const there = ["e/a", "e/y/b", "e/y/c.md", "e/z", "e/w/e", "e/w/f"].filter((path) => existsSync(join(to, path)));
     expect(there).toEqual(["e/a", "e/y/b", "e/w/f"]);
-  });
-
-  const parents: Record<string, [string[], string[], string[]?]> = {
-    "a file keeps its directories": [["x/y/b"], ["x/y/b"]],
-    "a directory keeps them, and all that is in it": [["x/y/"], ["x/y/b", "x/y/c.md"]],
-    "those in front of the first /./ are left out": [
-      ["x/./y/b", "p/./q/./r"],
-      ["q/r", "y/b"],
-    ],
-    "the part in front may be a pattern": [["x*/./y/*"], ["y/b", "y/c.md", "y/d"]],
-    "two stars go through directories": [["**/*.md"], ["x/y/c.md"]],
-    "and through none": [["x/**/a"], ["x/a"]],
-    "what is excluded is named from there": [["./x"], ["x/a", "x/y/b"], ["x/y/c.md"]],
-    "exclusions start behind the /./, too": [["x/./y"], ["y/c.md"], ["y/b"]],
-    everything: [["."], ["p/q/r", "x/a", "x/y/b", "x/y/c.md", "x2/y/d"]],
-    "a pattern that matches nothing makes nothing": [["x/n*"], []],
-  };
-  test.each(Object.entries(parents))("--parents: %s", async (_, [sources, expected, exclude = []]) => {
-    tree(from, { "x/a": "A", "x/y/b": "B", "x/y/c.md": "", "x2/y/d": "", "p/q/r": "R" });
-    await copy(sources, "/o/", { deep: true, exclude });
-    const found = readdirSync(join(to, "o"), { recursive: true, withFileTypes: true });
-    const files = found.flatMap((one) => (one.isFile() ? [join(one.parentPath, one.name).slice(to.length + 3)] : []));
-    expect(files.sort()).toEqual(expected);
-  });
-
-  test("--parents: directories on the way are as they are at the source", async () => {
-    tree(from, { "x/y/b": "" });
-    chmodSync(join(from, "x"), 0o700);
-    tree(to, { "t/x/": "" });
-    await copy(["x/y/b"], "/o/", { deep: true, owner: { uid: 7, gid: 7 } });
-    await copy(["x/y/b"], "/t/", { deep: true, owner: { uid: 7, gid: 7 } });
-    expect([mode("o/x"), lstatSync(join(to, "o/x")).uid]).toEqual(["700", 7]);
-    expect([mode("t/x"), lstatSync(join(to, "t/x")).uid]).toEqual(["700", 0]);
-  });
-
-  test("the digest knows what --parents leaves out", () => {
-    tree(from, { "x/a": "A", "x/b": "B" });
-    const digest = (source: string) => select([source], { deep: true }).digest;
-    const before = digest("x/a");
-    tree(from, { "x/c": "" });
-    expect(digest("x/a")).toBe(before);
-    expect(digest("./x/./a")).not.toBe(digest("x/b"));
   });
 
   test("files and directories do not replace each other", async () => {
