@@ -21,8 +21,10 @@ export async function check(context: BuilderContext, files: BuildContext, option
   const found: Finding[] = [];
   try {
     const given = givenOptions(context, { source, options });
-    found.push(...lint({ ...given, ignore: files.ignore ?? [], image: (...args) => here(...args)?.config }));
-    tryGraph(given, here);
+    const { stages, problem } = tryGraph(given, here);
+    const image = (name: string, platform?: string) => here(name, platform)?.config;
+    found.push(...lint({ ...given, ignore: files.ignore ?? [], image, ...(given.target && stages && { stages }) }));
+    if (problem) throw problem;
   } catch (err) {
     if (!isKind(err, "invalid")) throw err;
     return resultOf(found, { source, problem: { message: messageOf(err), lines: linesOf(err) } });
@@ -30,21 +32,31 @@ export async function check(context: BuilderContext, files: BuildContext, option
   return resultOf(found, { source });
 }
 
-/** Finds what would end the build before its first step, as far as the images that are here let it be seen. */
+interface Tried {
+  /** Those that the target needs, as far as the images that are here let it be seen. */
+  readonly stages?: ReadonlySet<number>;
+  /** What would end the build before its first step, as far as that can be seen. */
+  readonly problem?: unknown;
+}
+
 function tryGraph(
   given: Omit<GraphOptions, "images">,
   here: (name: string, platform?: string) => ResolvedImage | undefined,
-): void {
+): Tried {
   const images = new Map<string, ResolvedImage>();
-  for (;;) {
-    const outcome = toGraph({ ...given, images });
-    if (outcome.kind === "graph") return;
-    const known = outcome.images.flatMap((needed) => {
-      const image = here(needed.name, needed.platform);
-      return image ? [[imageKey(needed), image] as const] : [];
-    });
-    if (known.length < outcome.images.length) return;
-    for (const [key, image] of known) images.set(key, image);
+  try {
+    for (;;) {
+      const outcome = toGraph({ ...given, images });
+      if (outcome.kind === "graph") return { stages: outcome.graph.stages };
+      const known = outcome.images.flatMap((needed) => {
+        const image = here(needed.name, needed.platform);
+        return image ? [[imageKey(needed), image] as const] : [];
+      });
+      if (known.length < outcome.images.length) return {};
+      for (const [key, image] of known) images.set(key, image);
+    }
+  } catch (problem) {
+    return { problem };
   }
 }
 

@@ -44,7 +44,7 @@ export async function planBuild(context: BuilderContext, input: PlanInput<BuildO
     const graph = await graphOf(context, { given: { ...given, images }, images, options });
     const image = (name: string, platform?: string) =>
       images.get(imageKey({ name, ...(platform && { platform }) }))?.config;
-    const findings = lint({ ...given, ignore, image });
+    const findings = lint({ ...given, ignore, image, stages: graph.stages });
     if (findings.length > 0 && configOf(given).error) throw new EngineError("invalid", violation(findings));
     return { graph, findings };
   } catch (err) {

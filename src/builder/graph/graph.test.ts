@@ -286,6 +286,11 @@ RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target
   });
 
   const errors: Record<string, string> = {
+    "FROM --platform=bogus a": '"bogus": unknown operating system or architecture: invalid argument',
+    "FROM --platform=a/b/c/d a": '"a/b/c/d": cannot parse platform specifier: invalid argument',
+    "FROM --platform=li*nux/amd64 a": '"li*nux" is an invalid OS component of "li*nux/amd64"',
+    "FROM --platform=linux/${TARGETARHC} a": // biome-ignore lint/suspicious/noTemplateCurlyInString: Dockerfile
+      'failed to parse platform linux/${TARGETARHC}: "" is an invalid component of "linux/"',
     "EXPOSE x": "invalid containerPort: x",
     "EXPOSE 80/xyz": "invalid proto: xyz",
     "EXPOSE 70000": "invalid containerPort: 70000",

@@ -8,6 +8,8 @@ export interface BuildGraph {
   /** In the order of the Dockerfile, for `Step 1/4 : …`. */
   readonly steps: readonly Step[];
   readonly result: StageResult;
+  /** Indices of the stages that the target needs. */
+  readonly stages: ReadonlySet<number>;
   /** Names of --build-arg that nothing declares. */
   readonly unusedArgs: readonly string[];
 }

@@ -1,4 +1,4 @@
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
 import type { Platform } from "../../oci/mod.ts";
 import type { Dockerfile, Stage } from "../dockerfile/dockerfile.ts";
 import { dockerfileError, type Lines } from "../dockerfile/error.ts";
@@ -69,7 +69,11 @@ export class References {
     const platform = located(from, () => shellWord(written, { escape: from.escape, env: this.#globals }));
     if (platform === "")
       throw dockerfileError(from, `empty platform value from expression ${written}${this.#hint(written)}`);
-    located(from, () => parsePlatform(platform, fallback));
+    try {
+      parsePlatform(platform, fallback);
+    } catch (err) {
+      throw dockerfileError(from, `failed to parse platform ${written}: ${messageOf(err)}${this.#hint(written)}`);
+    }
     return platform;
   }
 
@@ -145,7 +149,8 @@ export class References {
   }
 
   #hint(written: string): string {
-    const name = /^\$\{?(\w+)/.exec(written)?.[1] ?? "";
+    const names = [...written.matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
+    const name = names.find((one) => !this.#globals.has(one)) ?? "";
     const meant = likely(name, this.#globals.keys());
     return meant === undefined ? "" : ` (did you mean ${meant}?)`;
   }

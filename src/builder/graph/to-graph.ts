@@ -72,7 +72,8 @@ class Evaluation {
     const { state } = this.#stage(this.#references.target(this.#options.target));
     const labels = this.#labels(state);
     const steps = [...this.#stages].sort(([a], [b]) => a - b).flatMap(([, stage]) => stage.steps);
-    return { steps: [...steps, ...labels], result: resultOf(state), unusedArgs: unusedArgs(this.#options) };
+    const stages = new Set(this.#stages.keys());
+    return { steps: [...steps, ...labels], result: resultOf(state), stages, unusedArgs: unusedArgs(this.#options) };
   }
 
   /** What is missing, with everything else that can be foreseen, so that it can be fetched at the same time. */

@@ -1,3 +1,4 @@
+import { expect, test } from "bun:test";
 import type { ImageConfig } from "../../oci/mod.ts";
 import { parseDockerfile } from "../dockerfile/dockerfile.ts";
 import { goldens } from "../testing/golden.ts";
@@ -11,7 +12,7 @@ const images: Readonly<Record<string, ImageConfig>> = {
   armed: { ...alpine, architecture: "arm64" },
 };
 
-function linted(text: string) {
+function linted(text: string, stages?: ReadonlySet<number>) {
   const given = {
     file: parseDockerfile(text),
     args: {},
@@ -21,7 +22,7 @@ function linted(text: string) {
     platformGiven: false,
   };
   const image = (name: string) => images[name];
-  const findings = lint({ ...given, image, ignore: ["secret.txt", "build"] });
+  const findings = lint({ ...given, image, ignore: ["secret.txt", "build"], ...(stages && { stages }) });
   return { findings, fails: configOf(given).error && findings.length > 0 };
 }
 
@@ -34,4 +35,10 @@ goldens("lint", (text) => {
 goldens("lint-text", (text) => {
   const { findings } = linted(text);
   return summary(findings) + details(findings, { name: "Dockerfile", text });
+});
+
+test("instructions of stages that are not built are left alone, their FROM is not", () => {
+  const text = "FROM alpine:3 AS Unused\nCMD $nothing\nFROM alpine:3\nMAINTAINER me\nWORKDIR here";
+  const names = linted(text, new Set([1])).findings.map(({ rule }) => rule.name);
+  expect(names).toEqual(["StageNameCasing", "MaintainerDeprecated", "WorkdirRelativePath"]);
 });

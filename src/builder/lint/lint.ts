@@ -1,3 +1,4 @@
+import { isKind } from "../../errors/mod.ts";
 import type { ImageConfig } from "../../oci/mod.ts";
 import { withBudget } from "../dockerfile/budget.ts";
 import { globalArgs } from "../graph/args.ts";
@@ -16,19 +17,24 @@ export interface LintOptions extends Omit<GraphOptions, "images"> {
   readonly image: (name: string, platform?: string) => ImageConfig | undefined;
   /** Patterns of the context's .dockerignore. */
   readonly ignore: readonly string[];
+  /** Indices of the stages whose instructions are looked at; undefined for all. FROM lines and spelling are looked at in all. */
+  readonly stages?: ReadonlySet<number>;
 }
 
 /**
- * BuildKit's build checks (docs.docker.com/reference/build-checks) on a whole Dockerfile, built stages or not; pure.
- * Variables of base images that are not here are not checked. Throws "invalid" for a FROM that can be nothing.
+ * BuildKit's build checks (docs.docker.com/reference/build-checks) on a whole Dockerfile; pure. Variables of base images that are not here are not checked. What cannot be built has the findings that come before that is seen.
  */
 export function lint(options: LintOptions): Finding[] {
   const findings = new Findings(configOf(options));
-  withBudget(() => {
-    checkFile(options.file, findings);
-    checkFroms(options, findings);
-    new StagesCheck(options, findings).all();
-  });
+  try {
+    withBudget(() => {
+      checkFile(options.file, findings);
+      checkFroms(options, findings);
+      new StagesCheck(options, findings).all();
+    });
+  } catch (err) {
+    if (!isKind(err, "invalid")) throw err;
+  }
   return findings.sorted();
 }
 
@@ -42,7 +48,7 @@ class StagesCheck {
   readonly #findings: Findings;
   readonly #globals: ReadonlyMap<string, string>;
   readonly #references: References;
-  readonly #ends: StageEnd[] = [];
+  readonly #ends = new Map<number, StageEnd>();
 
   constructor(options: LintOptions, findings: Findings) {
     this.#options = options;
@@ -52,8 +58,9 @@ class StagesCheck {
   }
 
   all(): void {
-    const { file, ignore, args } = this.#options;
+    const { file, ignore, args, stages } = this.#options;
     for (const [index, stage] of file.stages.entries()) {
+      if (stages?.has(index) === false) continue;
       const end = checkStage(stage, {
         start: this.#start(index),
         argument: (name) => this.#globals.get(name),
@@ -61,7 +68,7 @@ class StagesCheck {
         ignore,
         findings: this.#findings,
       });
-      this.#ends.push(end);
+      this.#ends.set(index, end);
     }
   }
 
@@ -70,7 +77,7 @@ class StagesCheck {
     const from = this.#options.file.stages[index]?.from;
     const base = from && this.#references.base(from, index);
     if (!from || !base || base.kind === "scratch") return { ...fresh, env: new Map([["PATH", ""]]) };
-    if (base.kind === "stage") return this.#ends[base.index] ?? { ...fresh, env: undefined };
+    if (base.kind === "stage") return this.#ends.get(base.index) ?? { ...fresh, env: undefined };
     const wanted = wantedPlatform(from, { env: this.#globals, fallback: this.#options.targetPlatform });
     const image = this.#options.image(base.name, from.platform === undefined ? undefined : wanted);
     if (!image) return { ...fresh, env: undefined };
