@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
@@ -8,11 +8,13 @@ import { familiar, parseReference, type Reference, withDefaultTag } from "../oci
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
+import { ContextFiles } from "./context-files.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
 import { exportImage } from "./export.ts";
 import { type BuildGraph, type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
 import { parsePlatform } from "./graph/platform.ts";
 import { toGraph } from "./graph/to-graph.ts";
+import type { Vertex } from "./graph/vertex.ts";
 import { StepFailure } from "./ops/failure.ts";
 import { StepOutput } from "./progress.ts";
 import { resolveImage } from "./resolve.ts";
@@ -23,14 +25,15 @@ import { RootViews } from "./views.ts";
 export async function build(context: BuilderContext, files: BuildContext, options: BuildOptions): Promise<Image> {
   const directory = join(context.config.directory, "work", `b${randomBytes(12).toString("hex")}`);
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => context.host.workers.run(removeTree, { path: files.directory }));
+  const contextFiles = new ContextFiles(context.host.workers, files);
+  undo.use(contextFiles);
   undo.defer(() => context.host.workers.run(removeTree, { path: directory }));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return await context.leases.hold(() => inLease(context, { files, options, directory }));
+  return await context.leases.hold(() => inLease(context, { files: contextFiles, options, directory }));
 }
 
 interface Request {
-  readonly files: BuildContext;
+  readonly files: ContextFiles;
   readonly options: BuildOptions;
   readonly directory: string;
 }
@@ -39,10 +42,19 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
   const tags = options.tags.map(tagOf);
   requireExtraHosts(options.extraHosts);
   const graph = await graphOf(context, { files, options });
-  const progress = options.quiet ? () => undefined : options.progress;
-  const output = new StepOutput(graph.steps, progress);
-  await using views = new RootViews(context, join(directory, "views"));
-  const running: Build = { context, files, options, output, views, directory, signal: options.signal };
+  const progress = options.quiet || options.steps ? () => undefined : options.progress;
+  const output = new StepOutput(graph.steps, progress, options.observer);
+  await using views = new RootViews(context, { directory: join(directory, "views"), signal: options.signal });
+  const running: Build = {
+    context,
+    files,
+    options,
+    output,
+    views,
+    directory,
+    signal: options.signal,
+    ...epochOf(options),
+  };
   const image = await solveAndExport(running, graph);
   const attributes = { ...image.run.Labels, name: image.id };
   context.events.publish({ type: "image", action: "create", id: image.id, attributes });
@@ -52,7 +64,12 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
 }
 
 async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image> {
-  const solver = new Solver(running, await allowedSnapshots(running));
+  const allowed = await allowedSnapshots(running);
+  const solver = new Solver(running, {
+    inner: innerVertices(graph),
+    texts: textsOf(graph),
+    ...(allowed && { allowed }),
+  });
   const { result } = graph;
   try {
     running.output.advance();
@@ -65,6 +82,17 @@ async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image>
   }
 }
 
+/** Those that others stand on or read from. */
+function innerVertices({ steps }: BuildGraph): ReadonlySet<Vertex> {
+  const inner = new Set<Vertex>();
+  for (const { vertex } of steps) for (const one of [vertex?.base, ...(vertex?.inputs ?? [])]) if (one) inner.add(one);
+  return inner;
+}
+
+function textsOf({ steps }: BuildGraph): ReadonlyMap<Vertex, string> {
+  return new Map(steps.flatMap(({ vertex, runs, text }) => (vertex && runs ? [[vertex, text] as const] : [])));
+}
+
 /** The client exits with the code of the step, which only the stream can carry. */
 function toldWithCode(err: unknown, { progress }: BuildOptions): unknown {
   if (err instanceof StepFailure) {
@@ -73,6 +101,19 @@ function toldWithCode(err: unknown, { progress }: BuildOptions): unknown {
   return err;
 }
 
+/** Of the build argument (reproducible-builds.org, "SOURCE_DATE_EPOCH"). Throws "invalid". */
+function epochOf({ args }: BuildOptions): Pick<Build, "epoch"> {
+  const text = args[epochArgument] ?? "";
+  if (text === "") return {};
+  if (/^\d{1,11}$/.test(text)) return { epoch: Number(text) };
+  throw new EngineError(
+    "invalid",
+    `invalid ${epochArgument}: ${JSON.stringify(text)} is no number of seconds since 1970`,
+  );
+}
+
+const epochArgument = "SOURCE_DATE_EPOCH";
+
 function tagOf(text: string): Reference {
   const ref = parseReference(text);
   if (ref.digest) throw new EngineError("invalid", "refusing to create a tag with a digest reference");
@@ -80,7 +121,7 @@ function tagOf(text: string): Reference {
 }
 
 async function graphOf(context: BuilderContext, { files, options }: Omit<Request, "directory">): Promise<BuildGraph> {
-  const file = parseDockerfile(await dockerfileText(files));
+  const file = parseDockerfile(await files.dockerfileText());
   const { platform: buildPlatform } = context.config;
   const images = new Map<string, ResolvedImage>();
   const given: GraphOptions = {
@@ -102,11 +143,6 @@ async function graphOf(context: BuilderContext, { files, options }: Omit<Request
     });
     await Promise.all(found);
   }
-}
-
-async function dockerfileText(files: BuildContext): Promise<string> {
-  if (files.dockerfileText !== undefined) return files.dockerfileText;
-  return readFile(join(files.directory, files.dockerfile), "utf8");
 }
 
 /** With --cache-from, only what is part of those images may come from the cache; names that are not here are no error (docker build, `--cache-from`). */
@@ -137,8 +173,9 @@ function announce(image: Image, { options, graph, tags }: Finished): void {
     progress({ stream: `${image.id}\n` });
     return;
   }
-  if (graph.unusedArgs.length > 0) {
-    progress({ stream: `[Warning] One or more build-args [${graph.unusedArgs.join(" ")}] were not consumed\n` });
+  const unused = graph.unusedArgs.filter((name) => name !== epochArgument);
+  if (unused.length > 0) {
+    progress({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
   }
   progress({ aux: { ID: image.id } });
   progress({ stream: `Successfully built ${image.id.slice("sha256:".length, "sha256:".length + 12)}\n` });

@@ -247,7 +247,7 @@ describe("the cache", () => {
 
   test("a snapshot that is gone is no hit", async () => {
     await built("FROM base\nRUN write gone 1");
-    await engine.builder.prune(new Map(), false);
+    await engine.builder.prune(new Map(), { all: false });
     await built("FROM base\nRUN write gone 1");
     expect(ran).toHaveLength(1);
   });
@@ -260,11 +260,11 @@ describe("the cache", () => {
       InUse: false,
       Shared: true,
     });
-    expect(await engine.builder.prune(new Map([["until", ["24h"]]]), true)).toMatchObject({ deleted: [] });
-    expect((await failure(engine.builder.prune(new Map([["colour", ["red"]]]), true))).message).toContain(
+    expect(await engine.builder.prune(new Map([["until", ["24h"]]]), { all: true })).toMatchObject({ deleted: [] });
+    expect((await failure(engine.builder.prune(new Map([["colour", ["red"]]]), { all: true }))).message).toContain(
       "invalid filter 'colour'",
     );
-    expect((await engine.builder.prune(new Map(), true)).deleted).toHaveLength(usage.length);
+    expect((await engine.builder.prune(new Map(), { all: true })).deleted).toHaveLength(usage.length);
     expect(await engine.builder.usage()).toEqual([]);
   });
 });

@@ -13,10 +13,15 @@ import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { UserNamespaces } from "../userns/mod.ts";
-import type { BuildContext, BuildOptions } from "./builder.ts";
+import type { BuildOptions } from "./builder.ts";
 import type { BuildCache } from "./cache.ts";
+import type { ContextFiles } from "./context-files.ts";
+import type { StepMemory } from "./explain/memory.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import type { SelectOutput } from "./jobs/select.ts";
+import type { PackedLayers } from "./packed-layers.ts";
 import type { StepOutput } from "./progress.ts";
+import type { Recent } from "./recent.ts";
 import type { RootViews } from "./views.ts";
 
 export interface BuilderOptions {
@@ -69,10 +74,16 @@ export interface Fetched {
 /** What all builds share. */
 export interface BuilderContext extends BuilderOptions {
   readonly cache: BuildCache;
+  readonly packedLayers: PackedLayers;
+  readonly memory: StepMemory;
   /** Runs of vertices that may serve several builds. */
   readonly flight: Flight<Solved>;
   /** How many processes run at once. */
   readonly slots: Semaphore;
+  /** What COPY found in snapshots. */
+  readonly selections: Recent<SelectOutput>;
+  /** For each running build the results that it stands on. */
+  readonly inUse: Set<ReadonlySet<string>>;
   /** By the id of a cache mount. */
   readonly mountLocks: KeyedLock;
 }
@@ -80,18 +91,20 @@ export interface BuilderContext extends BuilderOptions {
 /** One build on its way. */
 export interface Build {
   readonly context: BuilderContext;
-  readonly files: BuildContext;
+  readonly files: ContextFiles;
   readonly options: BuildOptions;
   readonly output: StepOutput;
   readonly views: RootViews;
   /** This build's directory for what it needs on the way; deleted with it. */
   readonly directory: string;
+  /** SOURCE_DATE_EPOCH: seconds since 1970 that no time of the image exceeds. */
+  readonly epoch?: number;
   readonly signal: AbortSignal;
 }
 
 /** What a vertex left behind. */
 export interface Solved {
-  /** Committed; undefined for an empty root. */
+  /** Committed, or one of `packedLayers`; undefined for an empty root. */
   readonly snapshot?: string;
   /** Milliseconds since 1970. */
   readonly created: number;
@@ -104,6 +117,8 @@ export interface Plan {
   readonly key?: unknown;
   readonly kind: "exec" | "copy" | "workdir";
   readonly description: string;
+  /** What it copies, for whoever asks why it ran again; see `packListing`. */
+  readonly listing?: Uint8Array;
   /** False when it reads the files of this very build, so that no other build may wait for it. */
   readonly shared: boolean;
   /** Returns the snapshot. */
@@ -115,4 +130,6 @@ export interface Planned {
   readonly vertex: Vertex;
   readonly base: Solved | undefined;
   readonly inputs: ReadonlyMap<Vertex, Solved>;
+  /** No other step of this build stands on it or reads from it. */
+  readonly isLast: boolean;
 }

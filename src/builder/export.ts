@@ -12,8 +12,8 @@ import type { Solver } from "./solve.ts";
 interface Entry {
   readonly draft: HistoryDraft;
   readonly solved?: Solved;
-  /** The layer, when the step changed something. */
-  readonly layer?: PackedLayer;
+  /** The layer, when the step changed something. `bytes`: of its files, which no snapshot has yet. */
+  readonly layer?: PackedLayer & { readonly bytes?: number };
 }
 
 /** Packs the layers of a solved stage and makes an image of them; its id is the same whenever everything came from the cache. */
@@ -29,13 +29,15 @@ export async function exportImage(
   );
   const diffIds = [...(base?.config.rootfs.diff_ids ?? []), ...made.map(({ layer }) => layer.diffId)];
   const chain = chainIds(diffIds).slice(-made.length || diffIds.length);
-  for (const [index, { snapshot }] of made.entries()) {
+  const packed = new Map<Digest, number>();
+  for (const [index, { snapshot, layer }] of made.entries()) {
     const chainId = chain[index];
-    if (chainId) layers.recordChain(chainId, snapshot);
+    if (chainId && layer.bytes !== undefined) packed.set(chainId, layer.bytes);
+    else if (chainId) layers.recordChain(chainId, snapshot);
   }
   const blobs: Descriptor[] = [...(base ? images.layers(base) : []), ...made.map(({ layer }) => layer.blob)];
   const config = configOf(build, { result, base, entries, diffIds });
-  return images.register({ config, layers: blobs, ...(base && { parent: base.id }) });
+  return images.register({ config, layers: blobs, packed, ...(base && { parent: base.id }) });
 }
 
 async function packEntry(build: Build, { draft, solver }: { draft: HistoryDraft; solver: Solver }): Promise<Entry> {
@@ -43,8 +45,28 @@ async function packEntry(build: Build, { draft, solver }: { draft: HistoryDraft;
   if (!vertex) return { draft };
   const solved = await solver.solve(vertex);
   if (solved.snapshot === undefined || solved.snapshot === (await below(vertex, solver))) return { draft, solved };
-  const layer = await build.context.layers.pack(solved.snapshot, { signal: build.signal });
+  const layer = await layerOf(build, solved.snapshot);
   return layer.empty ? { draft, solved } : { draft, solved, layer };
+}
+
+/** With a latest time for its files the layer is not the one that others get. */
+async function layerOf(build: Build, snapshot: string): Promise<PackedLayer & { readonly bytes?: number }> {
+  const { context, signal, epoch } = build;
+  if (epoch === undefined) return packedOnly(build, snapshot) ?? (await packedLayer(build, snapshot));
+  await context.packedLayers.unpack(snapshot, signal);
+  return context.layers.pack(snapshot, { signal, sourceDateEpoch: epoch });
+}
+
+/** The layer of a result that nobody has needed as a snapshot yet. */
+function packedOnly({ context }: Build, snapshot: string) {
+  return context.snapshots.info(snapshot) ? undefined : context.packedLayers.find(snapshot);
+}
+
+function packedLayer({ context, signal }: Build, snapshot: string): Promise<PackedLayer> | PackedLayer {
+  const found = context.packedLayers.find(snapshot);
+  if (!found) return context.layers.pack(snapshot, { signal });
+  const { blob, diffId, empty } = found;
+  return { blob, diffId, empty };
 }
 
 async function below(vertex: Vertex, solver: Solver): Promise<string | undefined> {
@@ -62,8 +84,11 @@ function configOf(build: Build, { result, base, entries, diffIds }: ConfigParts)
   const { os, architecture, variant } = result.platform;
   const described = { config: result.config, author: result.author, platform: result.platform, diffIds };
   const key = cacheKey(["image", described, entries.map(({ draft }) => draft.createdBy)]);
-  const created = createdAt(build, { key, entries });
-  const history = [...(base?.config.history ?? []), ...entries.map((entry) => historyEntry(entry, created))];
+  const created = build.epoch === undefined ? createdAt(build, { key, entries }) : build.epoch * 1000;
+  const history = [
+    ...(base?.config.history ?? []),
+    ...entries.map((entry) => historyEntry(build.epoch === undefined ? entry : undated(entry), created)),
+  ];
   return {
     created: iso(created),
     ...(result.author !== undefined && result.author !== "" && { author: result.author }),
@@ -84,6 +109,11 @@ function createdAt({ context, options }: Build, { key, entries }: { key: Digest;
   const created = Math.max(newest, Date.now());
   context.cache.record({ key, kind: "image", snapshot: null, description: "image", created });
   return created;
+}
+
+/** Every entry gets the image's time. */
+function undated({ solved, ...entry }: Entry): Entry {
+  return { ...entry, ...(solved && { solved: { ...solved, created: 0 } }) };
 }
 
 function historyEntry({ draft, solved, layer }: Entry, created: number): HistoryEntry {

@@ -7,26 +7,38 @@ import { build } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
+import { StepMemory } from "./explain/memory.ts";
+import { KeptContexts } from "./kept/kept-contexts.ts";
+import { PackedLayers } from "./packed-layers.ts";
 import { pruneCache } from "./prune.ts";
+import { Recent } from "./recent.ts";
 import { activePrefix, stepsDirectory } from "./root.ts";
 import { builderRoots } from "./table.ts";
 import { cacheUsage } from "./usage.ts";
 
 /** Opens the builder, removing what builds of an earlier daemon left unfinished, and registers what its cache keeps. */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
+  const packedLayers = new PackedLayers(options);
   const context: BuilderContext = {
     ...options,
-    cache: new BuildCache(options.db, options.snapshots),
+    packedLayers,
+    memory: new StepMemory(options.db, options.host.workers),
+    cache: new BuildCache(options.db, packedLayers),
     flight: new Flight<Solved>(),
     slots: new Semaphore(Math.max(4, 2 * availableParallelism())),
+    selections: new Recent(200),
+    inUse: new Set(),
     mountLocks: new KeyedLock(),
   };
   options.collector.register("builder", builderRoots);
   await sweep(context);
+  const { db, host, config } = options;
+  const contexts = new KeptContexts({ db, workers: host.workers, directory: config.directory });
   return {
+    contexts,
     build: (files, buildOptions) => build(context, files, buildOptions),
     usage: () => cacheUsage(context),
-    prune: (filter, all) => pruneCache(context, { filter, all }),
+    prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };
 }
 
@@ -34,7 +46,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
 async function sweep(context: BuilderContext): Promise<void> {
   const { host, snapshots, config } = context;
   const work = join(config.directory, "work");
-  for (const name of ["work", "mounts", "contexts"]) {
+  for (const name of ["work", "mounts", "contexts", "kept"]) {
     await mkdir(join(config.directory, name), { recursive: true, mode: 0o700 });
   }
   const steps = stepsDirectory(context);

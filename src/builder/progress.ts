@@ -1,6 +1,7 @@
 import type { ProgressSink } from "../wire/mod.ts";
 import type { Step } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { type BuildObserver, observedSteps } from "./observer.ts";
 
 /**
  * Output of steps that run at the same time, in the order of the Dockerfile: the first step that is not done is told
@@ -9,17 +10,37 @@ import type { Vertex } from "./graph/vertex.ts";
 export class StepOutput {
   readonly #steps: readonly Step[];
   readonly #sink: ProgressSink;
+  readonly #observer: BuildObserver | undefined;
   readonly #logs = new Map<number, Log>();
   #front = -1;
   #closed = false;
 
-  constructor(steps: readonly Step[], sink: ProgressSink) {
+  constructor(steps: readonly Step[], sink: ProgressSink, observer?: BuildObserver) {
     this.#steps = steps;
     this.#sink = sink;
+    this.#observer = observer;
+    observer?.steps(observedSteps(steps));
   }
 
-  /** Output of a vertex. */
+  /** Everything that the vertex needs is there. */
+  started(vertex: Vertex): void {
+    this.#observer?.started(vertex.id);
+  }
+
+  /** Output of a vertex's process. */
   write(vertex: Vertex, text: string): void {
+    this.#observer?.output(vertex.id, text);
+    this.note(vertex, text);
+  }
+
+  /** Why a vertex is not in the cache. */
+  why(vertex: Vertex, text: string): void {
+    this.#observer?.output(vertex.id, `${text}\n`);
+    this.note(vertex, ` ---> ${text}\n`);
+  }
+
+  /** What the builder says about a vertex, in the words of the classic builder. */
+  note(vertex: Vertex, text: string): void {
     if (this.#closed) return;
     const log = this.#log(vertex);
     if (log.live) this.#say(text);
@@ -27,7 +48,8 @@ export class StepOutput {
   }
 
   /** The vertex has its result, which `id` stands for. */
-  done(vertex: Vertex, id: string): void {
+  done(vertex: Vertex, { id, cached }: { readonly id: string; readonly cached: boolean }): void {
+    this.#observer?.ended(vertex.id, { kind: cached ? "cached" : "done" });
     this.#log(vertex).id = id;
     this.advance();
   }
@@ -45,7 +67,8 @@ export class StepOutput {
   }
 
   /** A vertex failed: its step is told, and nothing after it. */
-  fail(vertex: Vertex): void {
+  fail(vertex: Vertex, message: string): void {
+    this.#observer?.ended(vertex.id, { kind: "failed", message });
     if (this.#closed) return;
     const index = this.#steps.findIndex((step) => step.runs && step.vertex === vertex);
     if (index > this.#front) this.#open(index);

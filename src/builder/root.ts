@@ -36,7 +36,7 @@ const donePrefix = "build/";
 export async function openRoot(
   context: BuilderContext,
   parent: string | undefined,
-  { runs = false }: { readonly runs?: boolean } = {},
+  { runs = false, signal }: { readonly runs?: boolean; readonly signal: AbortSignal },
 ): Promise<BuildRoot> {
   const id = randomBytes(12).toString("hex");
   const key = `${activePrefix}${id}`;
@@ -47,6 +47,7 @@ export async function openRoot(
   const users = runs && context.userns.remapped ? await openUsers(context, { id, undo }) : undefined;
   const path = users ? join(users.staged, "..", "rootfs") : join(directory, "rootfs");
   await mkdir(path, { recursive: true, mode: 0o700 });
+  if (parent !== undefined) await context.packedLayers.unpack(parent, signal);
   const mounts = await context.snapshots.prepare(key, parent);
   undo.defer(() => removeActive(context, key));
   let mounted = false;

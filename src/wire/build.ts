@@ -11,9 +11,15 @@ export interface BuildQuery {
   readonly tags: readonly string[];
   /** A Git repository, or the URL of a tar or of a Dockerfile, instead of a context in the body. */
   readonly remote?: string;
+  /** What `POST /build/context` called a context whose missing contents are in the body. */
+  readonly context?: string;
   readonly quiet: boolean;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** Berth's own: tells of all steps at once, as {@link BuildStepEvent}s, instead of the classic builder's lines. */
+  readonly steps: boolean;
+  /** Berth's own: says of each step that runs why. */
+  readonly explain: boolean;
   /** null: take it from the daemon's environment, if it is there (`--build-arg NAME`). */
   readonly args: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -36,6 +42,12 @@ export interface BuildQuery {
   };
 }
 
+/** What `aux` carries of a build with `steps`: first all that there are, then what happens to them. */
+export type BuildStepEvent =
+  | { readonly Steps: readonly { readonly Id: number; readonly Text: string }[] }
+  | { readonly Step: { readonly Id: number; readonly Event: "started" | "done" | "cached" } }
+  | { readonly Step: { readonly Id: number; readonly Event: "output" | "failed"; readonly Text: string } };
+
 /** Throws "invalid" for what cannot be read and "not-implemented" for what the classic builder here does not do. */
 export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
   refuse(query);
@@ -44,9 +56,12 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: query.getAll("t").filter((tag) => tag !== ""),
     ...optional("remote", queryText(query, "remote")),
+    ...optional("context", queryText(query, "context")),
     quiet: queryFlag(query, "q"),
     noCache: queryFlag(query, "nocache"),
     pull: queryFlag(query, "pull"),
+    steps: queryFlag(query, "steps"),
+    explain: queryFlag(query, "explain"),
     args: queryJson(query, "buildargs", record(nullable(string))) ?? {},
     labels: queryJson(query, "labels", record(string)) ?? {},
     cacheFrom: queryJson(query, "cachefrom", list(string)) ?? [],

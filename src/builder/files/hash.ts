@@ -2,8 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { closeSync, constants, readSync } from "node:fs";
 import type { JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
+import { mostListed } from "../explain/listing.ts";
 import { xattrsOf } from "./attributes.ts";
-import { lstat, open, readdir, readlink, type Stat } from "./fs.ts";
+import { lstat, open, readdir, readlink, type Stat, viewOf } from "./fs.ts";
 import { rawBytes, shown } from "./raw.ts";
 import type { Selected } from "./select.ts";
 
@@ -13,6 +14,8 @@ export interface TreeHashOptions {
   /** Whether owners count: those of a context are not copied. */
   readonly owners: boolean;
   readonly context: JobContext;
+  /** Gets a line for everything that counts, see `Listing`. */
+  readonly listing?: string[];
 }
 
 /**
@@ -62,10 +65,17 @@ function addEntry(walk: Walk, place: Place): void {
   addField(walk.hash, place.path);
   addField(walk.hash, `${stat.mode.toString(8)}${owner}`);
   for (const [name, value] of xattrsOf(place.whole)) addField(walk.hash, `${name}=${value.toString("latin1")}`);
-  if (stat.isSymbolicLink()) addField(walk.hash, readlink(place.whole));
-  else if (stat.isFile()) addField(walk.hash, contentDigest(place.whole, stat));
-  else if (stat.isDirectory()) addChildren(walk, place);
-  else addField(walk.hash, stat.rdev.toString());
+  const content = contentOf(place.whole, stat);
+  if (walk.listing && walk.listing.length < mostListed)
+    walk.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${place.path}`);
+  if (stat.isDirectory()) addChildren(walk, place);
+  else addField(walk.hash, content);
+}
+
+function contentOf(path: string, stat: Stat): string {
+  if (stat.isSymbolicLink()) return readlink(path);
+  if (stat.isFile()) return contentDigest(path, stat);
+  return stat.isDirectory() ? "" : stat.rdev.toString();
 }
 
 /** Length in front, so that no two lists of fields look alike. */
@@ -79,6 +89,8 @@ const known = new Map<string, string>();
 const mostKnown = 50_000;
 
 function contentDigest(path: string, stat: Stat): string {
+  const view = viewOf(path);
+  if (view) return view.digest(path);
   const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
   const before = known.get(key);
   if (before !== undefined) return before;

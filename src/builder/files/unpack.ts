@@ -64,7 +64,7 @@ async function firstBlock(bytes: AsyncIterator<Uint8Array>): Promise<Uint8Array>
 }
 
 /** The checksum of the header is right (POSIX ustar): sums of all bytes with the checksum's own taken as blanks. */
-function isTarHeader(block: Uint8Array): boolean {
+export function isTarHeader(block: Uint8Array): boolean {
   if (block.length < 512) return false;
   const sums = Buffer.from(block.subarray(148, 156)).toString("latin1").replace(/\0.*$/s, "").trim();
   if (!/^[0-7]+$/.test(sums)) return block.subarray(0, 512).every((byte) => byte === 0) && block.length >= 1024;

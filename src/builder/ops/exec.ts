@@ -28,8 +28,8 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
 
 async function run(planned: Planned, op: ExecOp): Promise<string> {
   const { build, vertex, base } = planned;
-  await using root = await openRoot(build.context, base?.snapshot, { runs: true });
-  build.output.write(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
+  await using root = await openRoot(build.context, base?.snapshot, { runs: true, signal: build.signal });
+  build.output.note(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
   const stubs = await execute(planned, { op, root });
   root.unmount();
   await build.context.host.workers.run(stubsJob, { ...stubs, upper: root.upper }, { signal: build.signal });

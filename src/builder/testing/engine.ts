@@ -201,6 +201,8 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     labels: {},
     noCache: false,
     pull: false,
+    explain: false,
+    steps: false,
     quiet: false,
     networkMode: "",
     extraHosts: [],

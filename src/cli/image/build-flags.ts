@@ -1,4 +1,4 @@
-import { bool, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
+import { bool, choice, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
 import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
@@ -9,13 +9,16 @@ export const buildFlags = {
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
   "cache-from": list("Images to consider as cache sources"),
   "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
+  explain: bool("Say of each step that runs why it was not found in the cache"),
   file: text('Name of the Dockerfile (Default is "PATH/Dockerfile"); - for standard input', { short: "f" }),
   "force-rm": bool("Always remove intermediate containers"),
   iidfile: text("Write the image ID to the file", { placeholder: "FILE" }),
   label: list("Set metadata for an image", { placeholder: "KEY=VALUE" }),
   network: text("Set the networking mode for the RUN instructions during build", { initial: "default" }),
   "no-cache": bool("Do not use cache when building the image"),
+  "metadata-file": text("Write build result metadata to a file", { placeholder: "FILE" }),
   platform: text("Set platform if server is multi-platform capable"),
+  progress: choice("Set type of progress output", { of: ["auto", "plain", "tty", "rawjson"], initial: "auto" }),
   pull: bool("Always attempt to pull a newer version of the image"),
   quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
   rm: bool("Remove intermediate containers after a successful build", { initial: true }),
@@ -27,10 +30,10 @@ export const buildFlags = {
   ulimit: listOf("Ulimit options", { placeholder: "NAME=SOFT[:HARD]", parse: parseUlimit }),
 };
 
-type Flags = Values<typeof buildFlags>;
+export type BuildFlags = Values<typeof buildFlags>;
 
 /** The query of `POST /build`, but for the Dockerfile's name. */
-export function buildQuery(flags: Flags, { env }: CliIo) {
+export function buildQuery(flags: BuildFlags, { env }: CliIo) {
   const args = flags["build-arg"].map((one) => {
     const [name, given] = splitOnce(one, "=");
     return [name, given ?? env[name] ?? null] as const;
@@ -46,6 +49,7 @@ export function buildQuery(flags: Flags, { env }: CliIo) {
     platform: flags.platform || undefined,
     pull: flags.pull ? "1" : undefined,
     q: flags.quiet,
+    explain: flags.explain || undefined,
     rm: flags.rm,
     forcerm: flags["force-rm"] || undefined,
     squash: flags.squash || undefined,
@@ -54,7 +58,7 @@ export function buildQuery(flags: Flags, { env }: CliIo) {
   };
 }
 
-function resources(flags: Flags) {
+function resources(flags: BuildFlags) {
   return {
     cgroupparent: flags["cgroup-parent"] || undefined,
     cpuperiod: flags["cpu-period"],

@@ -1,17 +1,18 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Client } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { bool, parseBytes, value } from "../../flags/mod.ts";
-import type { ProgressMessage } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { decimalSize } from "../output/units.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { filterFlag, filtersOf } from "../session/filters.ts";
-import { codeOf, showProgress, withoutProgress } from "../session/progress.ts";
+import { codeOf } from "../session/progress.ts";
 import { confirmed } from "../session/prune.ts";
-import { buildFlags, buildQuery } from "./build-flags.ts";
+import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
 import type { SentContext } from "./context.ts";
+import { screenOf, showBuild } from "./screen/show.ts";
 
 export const build = command({
   name: "build",
@@ -23,19 +24,22 @@ export const build = command({
   async run({ flags, args: [source = ""], client }, io) {
     const remote = /^(https?:\/\/|git:\/\/|git@|github\.com\/)/.test(source);
     if (flags.iidfile) rmSync(resolve(io.cwd, flags.iidfile), { force: true }); // an old one must not look like ours
-    const context = remote ? undefined : await contextOf(source, flags.file, io);
+    const context = remote ? undefined : await contextOf(source, { file: flags.file, io, client });
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
+    const screen = screenOf(flags, io);
+    const steps = screen === "live" || screen === "json" || undefined;
     const lines = client.lines({
       method: "POST",
       path: "/build",
-      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined },
+      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, context: context?.id, steps },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
     });
     try {
-      const id = await showBuild(lines, io, flags.quiet);
+      const id = await showBuild(lines, { io, screen });
       if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
+      if (flags["metadata-file"]) writeFileSync(resolve(io.cwd, flags["metadata-file"]), metadata(id, flags));
       return 0;
     } catch (err) {
       const code = codeOf(err);
@@ -46,36 +50,32 @@ export const build = command({
   },
 });
 
-/** Follows the build; with `quiet` only the image's id is shown, and what was built when it failed. Returns the id. */
-async function showBuild(lines: AsyncIterable<ProgressMessage>, io: CliIo, quiet: boolean): Promise<string> {
-  const said: string[] = [];
-  const aux = await showProgress(quiet ? withoutProgress(heard(lines, said)) : lines, io.stdout).catch(async (err) => {
-    if (quiet) await io.stderr.print(said.join(""));
-    throw err;
-  });
-  const id = aux.map((one) => (one as { ID?: string }).ID).findLast((one) => one !== undefined);
-  const shown = id ?? said.join("").trim();
-  if (quiet) await print(io, `${shown}\n`);
-  return shown;
+/** The keys of docker buildx. */
+function metadata(id: string, { tag }: BuildFlags): string {
+  const name = tag.length > 0 ? { "image.name": tag.join(",") } : {};
+  return `${JSON.stringify({ "containerimage.config.digest": id, ...name }, undefined, 2)}\n`;
 }
 
-async function* heard(lines: AsyncIterable<ProgressMessage>, said: string[]): AsyncIterable<ProgressMessage> {
-  for await (const line of lines) {
-    if (line.stream !== undefined) said.push(line.stream);
-    yield line;
-  }
+interface ContextOptions {
+  /** As given with --file. */
+  readonly file: string;
+  readonly io: CliIo;
+  readonly client: Client;
 }
 
 /** Archives need zlib and tar, which other commands should not wait for. */
-async function contextOf(source: string, file: string, io: CliIo): Promise<SentContext> {
+async function contextOf(source: string, { file, io, client }: ContextOptions): Promise<SentContext> {
   if (source === "-" && file === "-")
     throw new EngineError("invalid", "invalid argument: can't use stdin for both build context and dockerfile");
   if (source === "-") {
     const { stdinContext } = await import("./stdin-context.ts");
     return stdinContext(io.stdin, file);
   }
-  const { directoryContext } = await import("./context.ts");
-  return directoryContext({ directory: source, file: file === "-" ? await allOf(io.stdin) : file, cwd: io.cwd });
+  const { findContext, sentContext } = await import("./context.ts");
+  const { changedContext } = await import("./changed-context.ts");
+  const given = file === "-" ? await allOf(io.stdin) : file;
+  const found = findContext({ directory: source, file: given, cwd: io.cwd });
+  return (await changedContext(found, client)) ?? sentContext(found);
 }
 
 async function allOf(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -83,6 +83,8 @@ async function allOf(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   for await (const chunk of stdin) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
+
+const bytesFlag = (help: string) => value(help, { placeholder: "bytes", parse: parseBytes, initial: 0 });
 
 export const builderPrune = command({
   name: "prune",
@@ -93,21 +95,25 @@ export const builderPrune = command({
     all: bool("Remove all unused build cache, not just dangling ones", { short: "a" }),
     filter: filterFlag('Provide filter values (e.g. "until=24h")'),
     force: bool("Do not prompt for confirmation", { short: "f" }),
-    "keep-storage": value("Amount of disk space to keep for cache", {
-      placeholder: "bytes",
-      parse: parseBytes,
-      initial: 0,
-    }),
+    "keep-storage": bytesFlag("Amount of disk space to keep for cache (the same as --reserved-space)"),
+    "reserved-space": bytesFlag("Amount of disk space always allowed to keep for cache"),
+    "max-used-space": bytesFlag("Maximum amount of disk space allowed to keep for cache"),
+    "min-free-space": bytesFlag("Target amount of free disk space after pruning"),
   },
   args: { min: 0, max: 0 },
   async run({ flags, client }, io) {
     const what = flags.all ? "all build cache" : "all dangling build cache";
     if (!flags.force && !(await confirmed(io, `This will remove ${what}.`))) return 0;
-    const keep = flags["keep-storage"] || undefined;
     const answer = await client.json<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>({
       method: "POST",
       path: "/build/prune",
-      query: { all: flags.all, "keep-storage": keep, filters: filtersOf(flags.filter) },
+      query: {
+        all: flags.all,
+        "reserved-space": flags["reserved-space"] || flags["keep-storage"] || undefined,
+        "max-used-space": flags["max-used-space"] || undefined,
+        "min-free-space": flags["min-free-space"] || undefined,
+        filters: filtersOf(flags.filter),
+      },
     });
     const gone = answer.CachesDeleted ?? [];
     if (gone.length > 0) await print(io, `Deleted build cache objects:\n${gone.map((one) => `${one}\n`).join("")}\n`);
