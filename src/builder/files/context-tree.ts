@@ -37,9 +37,20 @@ export interface LinkNode extends NodeBase {
 /** The files of a context by their raw paths, without a slash in front. */
 export class ContextTree {
   readonly root: DirectoryNode = emptyDirectory(0n);
+  /** What was asked for since the last change: each thing is asked for several times. */
+  readonly #found = new Map<string, ContextNode | undefined>();
+  /** Where the last thing was put, since archives have those of one directory together. */
+  #last: { readonly path: string; readonly directory: DirectoryNode } | undefined;
 
   /** What is there, symlinks not followed. */
   get(path: string): ContextNode | undefined {
+    if (this.#found.has(path)) return this.#found.get(path);
+    const node = this.#get(path);
+    this.#found.set(path, node);
+    return node;
+  }
+
+  #get(path: string): ContextNode | undefined {
     let node: ContextNode = this.root;
     for (const name of namesOf(path)) {
       if (node.type !== "directory") return undefined;
@@ -52,21 +63,26 @@ export class ContextTree {
 
   /** False where that would replace something of another type, or lead through what is no directory. */
   put(path: string, node: ContextNode): boolean {
-    const names = namesOf(path);
-    const name = names.pop();
-    if (name === undefined) return node.type === "directory";
-    const parent = this.#directory(names);
+    this.#found.clear();
+    const at = path.lastIndexOf("/");
+    const [front, name] = [path.slice(0, Math.max(at, 0)), path.slice(at + 1)];
+    if (name === "" || name === ".") return node.type === "directory";
+    const parent = this.#last?.path === front ? this.#last.directory : this.#directory(namesOf(front));
     if (!parent) return false;
+    this.#last = { path: front, directory: parent };
     const there = parent.children.get(name);
     if (there && (there.type === "directory") !== (node.type === "directory")) return false;
-    const kept =
-      there?.type === "directory" && node.type === "directory" ? { ...node, children: there.children } : node;
+    const replaces = there?.type === "directory" && node.type === "directory";
+    if (replaces) this.#last = undefined;
+    const kept = replaces ? { ...node, children: there.children } : node;
     parent.children.set(name, kept);
     return true;
   }
 
   remove(path: string): void {
-    const parent = this.get(posix.dirname(path));
+    this.#found.clear();
+    this.#last = undefined;
+    const parent = this.#get(posix.dirname(path));
     if (parent?.type === "directory") parent.children.delete(posix.basename(path));
   }
 

@@ -25,21 +25,24 @@ export interface TreeHashOptions {
 export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
   const hash = createHash("sha256");
   const excluded = ignoreMatcher(options.exclude);
-  const walk: Walk = { ...options, excluded, hash };
+  const walk: Walk = { ...options, excluded, hash, pending: [] };
   for (const item of selected) {
     const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
     const base = item.name.slice(item.name.lastIndexOf("/") + 1);
     if (item.type !== "directory" && excluded(shown(base))) continue;
-    addField(hash, `${item.type} ${item.name}`);
+    addField(walk, `${item.type} ${item.name}`);
     if (item.type === "directory") addChildren(walk, { whole, path: "" });
     else addEntry(walk, { whole, path: base });
   }
+  flush(walk);
   return `sha256:${hash.digest("hex")}`;
 }
 
 interface Walk extends TreeHashOptions {
   readonly excluded: (path: string) => boolean;
   readonly hash: Hash;
+  /** Fields that are yet to be hashed. */
+  readonly pending: string[];
 }
 
 interface Place {
@@ -62,14 +65,14 @@ function addEntry(walk: Walk, place: Place): void {
   const stat = lstat(place.whole);
   if (!stat) return;
   const owner = walk.owners ? ` ${stat.uid}:${stat.gid}` : "";
-  addField(walk.hash, place.path);
-  addField(walk.hash, `${stat.mode.toString(8)}${owner}`);
-  for (const [name, value] of xattrsOf(place.whole)) addField(walk.hash, `${name}=${value.toString("latin1")}`);
+  addField(walk, place.path);
+  addField(walk, `${stat.mode.toString(8)}${owner}`);
+  for (const [name, value] of xattrsOf(place.whole)) addField(walk, `${name}=${value.toString("latin1")}`);
   const content = contentOf(place.whole, stat);
   if (walk.listing && walk.listing.length < mostListed)
     walk.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${place.path}`);
   if (stat.isDirectory()) addChildren(walk, place);
-  else addField(walk.hash, content);
+  else addField(walk, content);
 }
 
 function contentOf(path: string, stat: Stat): string {
@@ -79,9 +82,17 @@ function contentOf(path: string, stat: Stat): string {
 }
 
 /** Length in front, so that no two lists of fields look alike. */
-function addField(hash: Hash, text: string): void {
-  hash.update(`${text.length}:`);
-  hash.update(rawBytes(text));
+function addField({ pending, hash }: Pick<Walk, "pending" | "hash">, text: string): void {
+  pending.push(`${text.length}:${text}`);
+  if (pending.length >= mostPending) flush({ pending, hash });
+}
+
+/** Hashing a few bytes costs as much as hashing many. */
+const mostPending = 1000;
+
+function flush({ pending, hash }: Pick<Walk, "pending" | "hash">): void {
+  hash.update(rawBytes(pending.join("")));
+  pending.length = 0;
 }
 
 /** Digests of this thread's last files: a build hashes the same context for each COPY. Keyed by everything that a write changes. */
