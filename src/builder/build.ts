@@ -11,6 +11,7 @@ import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
 import { exportImage } from "./export.ts";
+import { type FailedStep, failedImage } from "./failed-image.ts";
 import { type BuildGraph, type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
 import { parsePlatform } from "./graph/platform.ts";
 import { toGraph } from "./graph/to-graph.ts";
@@ -76,6 +77,7 @@ async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image>
     await Promise.all(graph.steps.map(({ vertex }) => vertex && solver.solve(vertex)));
     return await exportImage(running, { result, solver });
   } catch (err) {
+    if (err instanceof StepFailure && err.kept) await tellKept(running, { kept: err.kept, solver });
     throw toldWithCode(err, running.options);
   } finally {
     await solver.settled();
@@ -91,6 +93,12 @@ function innerVertices({ steps }: BuildGraph): ReadonlySet<Vertex> {
 
 function textsOf({ steps }: BuildGraph): ReadonlyMap<Vertex, string> {
   return new Map(steps.flatMap(({ vertex, runs, text }) => (vertex && runs ? [[vertex, text] as const] : [])));
+}
+
+/** An image of what a failed step left, without a name: whoever asked for it removes it. */
+async function tellKept(running: Build, failed: FailedStep): Promise<void> {
+  const { id, run } = await failedImage(running, failed);
+  running.options.progress({ aux: { Failed: { Image: id, Shell: run.Cmd?.[0] ?? "/bin/sh" } } });
 }
 
 /** The client exits with the code of the step, which only the stream can carry. */

@@ -50,7 +50,7 @@ async function packEntry(build: Build, { draft, solver }: { draft: HistoryDraft;
 }
 
 /** With a latest time for its files the layer is not the one that others get. */
-async function layerOf(build: Build, snapshot: string): Promise<PackedLayer & { readonly bytes?: number }> {
+export async function layerOf(build: Build, snapshot: string): Promise<PackedLayer & { readonly bytes?: number }> {
   const { context, signal, epoch } = build;
   if (epoch === undefined) return packedOnly(build, snapshot) ?? (await packedLayer(build, snapshot));
   await context.packedLayers.unpack(snapshot, signal);

@@ -16,6 +16,8 @@ export interface BuildQuery {
   readonly quiet: boolean;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** Berth's own: makes an image of what a failed step left. */
+  readonly keepFailed: boolean;
   /** Berth's own: tells of all steps at once, as {@link BuildStepEvent}s, instead of the classic builder's lines. */
   readonly steps: boolean;
   /** Berth's own: says of each step that runs why. */
@@ -60,6 +62,7 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     quiet: queryFlag(query, "q"),
     noCache: queryFlag(query, "nocache"),
     pull: queryFlag(query, "pull"),
+    keepFailed: queryFlag(query, "keepfailed"),
     steps: queryFlag(query, "steps"),
     explain: queryFlag(query, "explain"),
     args: queryJson(query, "buildargs", record(nullable(string))) ?? {},

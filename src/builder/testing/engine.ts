@@ -203,6 +203,7 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     pull: false,
     explain: false,
     steps: false,
+    keepFailed: false,
     quiet: false,
     networkMode: "",
     extraHosts: [],

@@ -12,6 +12,8 @@ import { codeOf } from "../session/progress.ts";
 import { confirmed } from "../session/prune.ts";
 import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
 import type { SentContext } from "./context.ts";
+import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
+import { deliverBuild, parseOutput } from "./output.ts";
 import { screenOf, showBuild } from "./screen/show.ts";
 
 export const build = command({
@@ -27,6 +29,8 @@ export const build = command({
     const context = remote ? undefined : await contextOf(source, { file: flags.file, io, client });
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
     const screen = screenOf(flags, io);
+    const output = flags.output === "" ? undefined : parseOutput(flags.output);
+    let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
     const lines = client.lines({
       method: "POST",
@@ -37,7 +41,11 @@ export const build = command({
       headers: allAuthHeader(io),
     });
     try {
-      const id = await showBuild(lines, { io, screen });
+      const heard = withoutFailed(lines, (what) => {
+        failed = what;
+      });
+      const id = await showBuild(heard, { io, screen, to: output?.dest === "" ? io.stderr : io.stdout });
+      if (output) await deliverBuild(id, { client, io, output, names: flags.tag });
       if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
       if (flags["metadata-file"]) writeFileSync(resolve(io.cwd, flags["metadata-file"]), metadata(id, flags));
       return 0;
@@ -45,6 +53,8 @@ export const build = command({
       const code = codeOf(err);
       if (code === undefined) throw err;
       await tell(io, `${messageOf(err)}\n`);
+      if (failed) await shellIn(failed, { client, io });
+      else await tell(io, "For a shell where it failed, build with --on-error=shell.\n");
       return code;
     }
   },

@@ -36,8 +36,8 @@ export class LiveBuild implements AsyncDisposable {
   }
 
   #frame(): Frame {
-    const { columns = 80, rows = 24 } = this.#screen;
-    return { columns, rows, now: performance.now(), color: this.#color };
+    const { columns, rows } = this.#screen; // 0 where the terminal has not been told its size
+    return { columns: columns || 80, rows: rows || 24, now: performance.now(), color: this.#color };
   }
 
   #draw(lines: readonly string[]): void {

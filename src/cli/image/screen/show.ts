@@ -1,5 +1,5 @@
 import type { BuildStepEvent, ProgressMessage } from "../../../wire/mod.ts";
-import { type CliIo, print } from "../../io.ts";
+import type { CliIo, Output } from "../../io.ts";
 import { showProgress, withoutProgress } from "../../session/progress.ts";
 import type { BuildFlags } from "../build-flags.ts";
 import { LiveBuild } from "./live.ts";
@@ -26,25 +26,27 @@ export function screenOf({ quiet, progress }: Pick<BuildFlags, "quiet" | "progre
 interface Showing {
   readonly io: CliIo;
   readonly screen: BuildScreen;
+  /** For lines: not standard output where the result itself goes there. */
+  readonly to: Output;
 }
 
 /** Follows the build and returns the image's id. Throws what made it fail; "quiet" then shows what was built. */
-export async function showBuild(lines: AsyncIterable<ProgressMessage>, { io, screen }: Showing): Promise<string> {
+export async function showBuild(lines: AsyncIterable<ProgressMessage>, { io, screen, to }: Showing): Promise<string> {
   const said: string[] = [];
-  const aux = await showProgress(shown(lines, { io, screen, said }), io.stdout).catch(async (err) => {
+  const aux = await showProgress(shown(lines, { io, screen, said }), to).catch(async (err) => {
     if (screen === "quiet") await io.stderr.print(said.join(""));
     throw err;
   });
   const id = aux.map((one) => (one as { ID?: string }).ID).findLast((one) => one !== undefined);
   const result = id ?? said.join("").trim();
-  if (screen === "quiet") await print(io, `${result}\n`);
+  if (screen === "quiet") await to.print(`${result}\n`);
   return result;
 }
 
 /** What is left to show in lines. */
 function shown(
   lines: AsyncIterable<ProgressMessage>,
-  { io, screen, said }: Showing & { said: string[] },
+  { io, screen, said }: Omit<Showing, "to"> & { said: string[] },
 ): AsyncIterable<ProgressMessage> {
   switch (screen) {
     case "quiet":
