@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
-import { familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
+import { chainIds, familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
@@ -65,7 +65,7 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
 }
 
 async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image> {
-  const allowed = await allowedSnapshots(running);
+  const allowed = allowedSnapshots(running);
   const solver = new Solver(running, {
     inner: innerVertices(graph),
     texts: textsOf(graph),
@@ -154,15 +154,20 @@ async function graphOf(context: BuilderContext, { files, options }: Omit<Request
 }
 
 /** With --cache-from, only what is part of those images may come from the cache; names that are not here are no error (docker build, `--cache-from`). */
-async function allowedSnapshots({ context, options }: Build): Promise<ReadonlySet<string> | undefined> {
+function allowedSnapshots({ context, options }: Build): ReadonlySet<string> | undefined {
   if (options.cacheFrom.length === 0) return undefined;
   const allowed = new Set<string>();
   for (const name of options.cacheFrom) {
     const image = context.images.find(name);
-    let snapshot = image && (await context.images.rootfs(image));
-    while (snapshot !== undefined && !allowed.has(snapshot)) {
-      allowed.add(snapshot);
-      snapshot = context.snapshots.info(snapshot)?.parent;
+    for (const { digest } of image ? context.images.layers(image) : []) {
+      for (const packed of context.packedLayers.named(digest)) allowed.add(packed);
+    }
+    for (const chain of image ? chainIds(image.config.rootfs.diff_ids) : []) {
+      let snapshot = context.layers.chain(chain);
+      while (snapshot !== undefined && !allowed.has(snapshot)) {
+        allowed.add(snapshot);
+        snapshot = context.snapshots.info(snapshot)?.parent;
+      }
     }
   }
   return allowed;

@@ -171,6 +171,22 @@ COPY --from=b /etc /b`);
     expect(a.config.rootfs).toEqual(b.config.rootfs);
   });
 
+  test("a build that leaves a step leaves it to the other that wants it", async () => {
+    const stop = new AbortController();
+    const [one, two] = [
+      await build("FROM base\nRUN hang", { signal: stop.signal }),
+      await build("FROM base\nRUN hang"),
+    ];
+    const wants = () => two.text().includes("Step 2/2");
+    for (let turn = 0; turn < 400 && !(ran.length > 0 && wants()); turn++) await Bun.sleep(5);
+    await Bun.sleep(50);
+    stop.abort();
+    hanging.resolve();
+    await failure(one.building);
+    expect((await two.building).config.history).toHaveLength(2);
+    expect(ran).toEqual(["hang"]);
+  });
+
   test("its networks, users, working directories and mounts reach the process", async () => {
     engine.opened.length = 0;
     await built("FROM base\nRUN --network=none quiet\nRUN --mount=type=tmpfs,target=/t mounted");

@@ -91,6 +91,13 @@ describe("a COPY that is the last step", () => {
     expect((await built(text, { files })).image.id).toBe(first.image.id);
   });
 
+  test("is found for --cache-from of an image that has it, and of no other", async () => {
+    await built("FROM base\nCOPY f /from", { files, tags: ["has"] });
+    const again = (cacheFrom: string) => built("FROM base\nCOPY f /from", { files, cacheFrom: [cacheFrom] });
+    expect((await again("has")).said).toContain("Using cache");
+    expect((await again("base")).said).not.toContain("Using cache");
+  });
+
   test("stays while an image or the cache has it, and no longer", async () => {
     const { image } = await built("FROM base\nCOPY f /kept", { files, tags: ["kept"] });
     const digest = image.config.rootfs.diff_ids.at(-1) ?? "sha256:";
@@ -198,6 +205,23 @@ describe("why a step ran", () => {
     const { said } = await built(dockerfile, { files, args: { V: "2" }, explain: true, noCache: true });
     expect(said).toContain("Not cached: the cache was not to be used");
   });
+});
+
+test("--squash makes one layer of all that the build adds", async () => {
+  const dockerfile = "FROM base\nRUN write a 1\nCOPY f /f\nRUN write a 2\nENV B=c";
+  const files = [{ name: "f", text: "F" }];
+  const plain = await built(dockerfile, { files });
+  const { image } = await built(dockerfile, { files, squash: true });
+  expect([plain.image, image].map(({ config }) => config.rootfs.diff_ids.length)).toEqual([4, 2]);
+  expect([await fileOf(image, "a"), await fileOf(image, "f"), await fileOf(image, "etc/passwd")]).toEqual([
+    "2",
+    "F",
+    expect.stringContaining("app"),
+  ]);
+  const history = image.config.history?.slice(1).map((entry) => [entry.created_by, entry.empty_layer ?? false]);
+  expect(history?.at(0)).toEqual(["RUN /bin/sh -c write a 1 # buildkit", true]);
+  expect(image.config.history?.at(-1)).toMatchObject({ comment: "merge of 3 layers" });
+  expect((await built(dockerfile, { files, squash: true })).image.id).toBe(image.id);
 });
 
 describe("SOURCE_DATE_EPOCH", () => {

@@ -1,16 +1,19 @@
 import { EngineError } from "../errors/mod.ts";
+import { streamJob } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import type { PackedLayer } from "../layers/mod.ts";
-import { chainIds, type Descriptor, type Digest, type HistoryEntry, type ImageConfig } from "../oci/mod.ts";
+import { chainIds, type Descriptor, type Digest, type HistoryEntry, type ImageConfig, mediaTypes } from "../oci/mod.ts";
 import { cacheKey } from "./cache.ts";
 import type { Build, Solved } from "./context.ts";
 import type { HistoryDraft, StageResult } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { squashJob } from "./jobs/squash.ts";
 import type { Solver } from "./solve.ts";
 
 /** A history entry with what came of it. */
 interface Entry {
   readonly draft: HistoryDraft;
+  readonly comment?: string;
   readonly solved?: Solved;
   /** The layer, when the step changed something. `bytes`: of its files, which no snapshot has yet. */
   readonly layer?: PackedLayer & { readonly bytes?: number };
@@ -23,17 +26,16 @@ export async function exportImage(
 ): Promise<Image> {
   const { images, layers } = build.context;
   const base = result.base && images.get(result.base.id);
-  const entries = await Promise.all(result.history.map((draft) => packEntry(build, { draft, solver })));
-  const made = entries.flatMap(({ layer, solved }) =>
-    layer && solved?.snapshot ? [{ layer, snapshot: solved.snapshot }] : [],
-  );
+  const each = await Promise.all(result.history.map((draft) => packEntry(build, { draft, solver })));
+  const entries = build.options.squash ? await squashed(build, each) : each;
+  const made = entries.flatMap(({ layer, solved }) => (layer ? [{ layer, snapshot: solved?.snapshot }] : []));
   const diffIds = [...(base?.config.rootfs.diff_ids ?? []), ...made.map(({ layer }) => layer.diffId)];
   const chain = chainIds(diffIds).slice(-made.length || diffIds.length);
   const packed = new Map<Digest, number>();
   for (const [index, { snapshot, layer }] of made.entries()) {
     const chainId = chain[index];
     if (chainId && layer.bytes !== undefined) packed.set(chainId, layer.bytes);
-    else if (chainId) layers.recordChain(chainId, snapshot);
+    else if (chainId && snapshot !== undefined) layers.recordChain(chainId, snapshot);
   }
   const blobs: Descriptor[] = [...(base ? images.layers(base) : []), ...made.map(({ layer }) => layer.blob)];
   const config = configOf(build, { result, base, entries, diffIds });
@@ -49,12 +51,28 @@ async function packEntry(build: Build, { draft, solver }: { draft: HistoryDraft;
   return layer.empty ? { draft, solved } : { draft, solved, layer };
 }
 
+/** All layers become one, told by an entry of its own (docker build, `--squash`). */
+async function squashed({ context, signal }: Build, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  const own = entries.flatMap(({ layer }) => layer ?? []);
+  if (own.length === 0) return entries;
+  const input = { layers: own.map(({ blob }) => context.content.path(blob.digest)) };
+  const { bytes, done } = streamJob(context.host.workers, squashJob, { input, signal });
+  await using ingest = await context.content.ingest();
+  for await (const piece of bytes) await ingest.write(piece);
+  const used = await done;
+  const { digest, size } = await ingest.commit();
+  const layer = { blob: { mediaType: mediaTypes.layer, digest, size }, diffId: digest, empty: false, bytes: used };
+  const bare = entries.map(({ draft, solved }): Entry => ({ draft, ...(solved && { solved }) }));
+  return [...bare, { draft: { createdBy: "" }, comment: `merge of ${own.length} layers`, layer }];
+}
+
 /** With a latest time for its files the layer is not the one that others get. */
 export async function layerOf(build: Build, snapshot: string): Promise<PackedLayer & { readonly bytes?: number }> {
   const { context, signal, epoch } = build;
   if (epoch === undefined) return packedOnly(build, snapshot) ?? (await packedLayer(build, snapshot));
   await context.packedLayers.unpack(snapshot, signal);
-  return context.layers.pack(snapshot, { signal, sourceDateEpoch: epoch });
+  const layer = await context.layers.pack(snapshot, { signal, sourceDateEpoch: epoch });
+  return { ...layer, bytes: (await context.snapshots.usage(snapshot)).bytes };
 }
 
 /** The layer of a result that nobody has needed as a snapshot yet. */
@@ -116,10 +134,11 @@ function undated({ solved, ...entry }: Entry): Entry {
   return { ...entry, ...(solved && { solved: { ...solved, created: 0 } }) };
 }
 
-function historyEntry({ draft, solved, layer }: Entry, created: number): HistoryEntry {
+function historyEntry({ draft, comment, solved, layer }: Entry, created: number): HistoryEntry {
   return {
     created: iso(solved && solved.created > 0 ? solved.created : created),
     created_by: draft.createdBy,
+    ...(comment !== undefined && { comment }),
     ...(!layer && { empty_layer: true }),
   };
 }

@@ -1,9 +1,9 @@
 import type { ContentStore } from "../content/mod.ts";
 import type { Db } from "../db/mod.ts";
 import type { Layers, PackedLayer } from "../layers/mod.ts";
-import { mediaTypes } from "../oci/mod.ts";
+import { type Digest, mediaTypes } from "../oci/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
-import { type LayerRow, layerRow, putLayerRow } from "./table.ts";
+import { type LayerRow, layerNames, layerRow, putLayerRow } from "./table.ts";
 
 export interface PackedLayersParts {
   readonly db: Db;
@@ -30,6 +30,11 @@ export class PackedLayers {
     if (!row) return undefined;
     const { digest, size, bytes } = row;
     return { blob: { mediaType: mediaTypes.layer, digest, size }, diffId: digest, empty: false, bytes };
+  }
+
+  /** Snapshots that a layer of this digest stands for. */
+  named(digest: Digest): readonly string[] {
+    return this.#parts.db.read((q) => layerNames(q, digest));
   }
 
   /** Whether the snapshot is there or can be made. */

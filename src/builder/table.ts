@@ -64,6 +64,10 @@ export function layerRow(q: Query, name: string): LayerRow | undefined {
   return q.get<LayerRow>("SELECT * FROM build_layers WHERE name = ?", [name]);
 }
 
+export function layerNames(q: Query, digest: Digest): string[] {
+  return q.all<{ name: string }>("SELECT name FROM build_layers WHERE digest = ?", [digest]).map(({ name }) => name);
+}
+
 export function putLayerRow(tx: Tx, { name, parent, digest, size, bytes }: LayerRow): void {
   tx.run("INSERT OR REPLACE INTO build_layers VALUES (?, ?, ?, ?, ?)", [name, parent, digest, size, bytes]);
 }

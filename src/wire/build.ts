@@ -16,6 +16,8 @@ export interface BuildQuery {
   readonly quiet: boolean;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** One layer for all that the build adds. */
+  readonly squash: boolean;
   /** Berth's own: makes an image of what a failed step left. */
   readonly keepFailed: boolean;
   /** Berth's own: tells of all steps at once, as {@link BuildStepEvent}s, instead of the classic builder's lines. */
@@ -62,6 +64,7 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     quiet: queryFlag(query, "q"),
     noCache: queryFlag(query, "nocache"),
     pull: queryFlag(query, "pull"),
+    squash: queryFlag(query, "squash"),
     keepFailed: queryFlag(query, "keepfailed"),
     steps: queryFlag(query, "steps"),
     explain: queryFlag(query, "explain"),
@@ -95,7 +98,6 @@ function refuse(query: URLSearchParams): void {
   const refused = (what: string) =>
     new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
   if (query.get("version") === "2") throw refused("BuildKit (version=2)");
-  if (queryFlag(query, "squash")) throw refused("squash");
   const security = queryJson(query, "securityopt", list(string)) ?? [];
   if (security.length > 0) throw refused(`securityopt ${security.join(", ")}`);
   if (queryText(query, "outputs")) throw refused("outputs");

@@ -5,6 +5,7 @@ import { copyJob } from "./copy.ts";
 import { layerJob } from "./layer.ts";
 import { receiveJob } from "./receive.ts";
 import { selectJob } from "./select.ts";
+import { squashJob } from "./squash.ts";
 import { stubsJob } from "./stubs.ts";
 import { unpackContextJob } from "./unpack-context.ts";
 import { workdirJob } from "./workdir.ts";
@@ -18,6 +19,7 @@ export const builderJobs = [
   layerJob,
   receiveJob,
   selectJob,
+  squashJob,
   stubsJob,
   unpackContextJob,
   workdirJob,

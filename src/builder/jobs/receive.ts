@@ -4,6 +4,7 @@ import { EngineError } from "../../errors/mod.ts";
 import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
 import { type Compression, decompress, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
+import { withoutBomb } from "../files/bomb.ts";
 import { writeIndex } from "../files/context-index.ts";
 import { ContextIndexer } from "../files/context-indexer.ts";
 import { contextView } from "../files/context-view.ts";
@@ -72,7 +73,9 @@ async function save(
       for await (const piece of all) writePiece(file, piece);
       return format;
     }
-    return (await index(decompress(all), { indexer, file })) ? "archive" : "none";
+    const came = counted(all);
+    const plain = withoutBomb(decompress(came.bytes), came.size);
+    return (await index(plain, { indexer, file })) ? "archive" : "none";
   } finally {
     closeSync(file.fd);
   }
@@ -133,6 +136,17 @@ async function withHead(
   }
   const head = Buffer.concat(pieces);
   return { head, all: chained(head, bytes) };
+}
+
+function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint8Array>; size: () => number } {
+  let size = 0;
+  async function* passing(): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytes) {
+      size += piece.length;
+      yield piece;
+    }
+  }
+  return { bytes: passing(), size: () => size };
 }
 
 async function* chained(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -203,6 +203,7 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     pull: false,
     explain: false,
     steps: false,
+    squash: false,
     keepFailed: false,
     quiet: false,
     networkMode: "",
