@@ -55,6 +55,8 @@ export interface BuilderConfig {
   readonly platform: Platform;
   /** DNS servers for RUN; none: the host's. */
   readonly dns: readonly string[];
+  /** Bytes that the cache may take; 0 for no limit. */
+  readonly cacheSize: number;
   /** What `host-gateway` means in `--add-host`; the gateway of the step's network unless it is set. */
   readonly hostGateway?: string;
   /** Downloads for ADD and for remote contexts: HTTP is not the builder's to speak. */

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Flight, KeyedLock, Semaphore } from "../async/mod.ts";
 import { removeTree } from "../host/mod.ts";
+import { CacheBudget } from "./budget.ts";
 import { build } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
@@ -34,9 +35,11 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   await sweep(context);
   const { db, host, config } = options;
   const contexts = new KeptContexts({ db, workers: host.workers, directory: config.directory });
+  const all = (most: number) => pruneCache(context, { filter: new Map(), all: true, most, contexts });
+  const budget = new CacheBudget({ most: config.cacheSize, log: options.log, prune: all });
   return {
     contexts,
-    build: (files, buildOptions) => build(context, files, buildOptions),
+    build: (files, buildOptions) => build(context, files, buildOptions).finally(() => budget.check()),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };

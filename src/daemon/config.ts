@@ -5,6 +5,7 @@ import type { LogConfig } from "../containers/mod.ts";
 import { EngineError, wrap } from "../errors/mod.ts";
 import { bool, choice, list, parseFlags, text } from "../flags/mod.ts";
 import { type LogLevel, logLevels } from "../log/mod.ts";
+import { builderFlags, readCacheSize } from "./builder-settings.ts";
 import {
   type ContainerSettings,
   containerDefaultFlags,
@@ -32,6 +33,8 @@ export interface DaemonConfig {
   readonly containers: ContainerSettings;
   /** Of containers that name no driver. */
   readonly logDefaults: LogConfig;
+  /** Bytes that the build cache may take; 0 for no limit. */
+  readonly buildCacheSize: number;
   /** Six characters, unique to the pair of roots. */
   readonly tag: string;
 }
@@ -64,6 +67,7 @@ export const daemonFlags = {
   }),
   "default-runtime": text("The same as --runtime", { placeholder: "NAME" }),
   ...containerDefaultFlags,
+  ...builderFlags,
   "log-driver": text("Log driver of containers that name none", { placeholder: "NAME", initial: "json-file" }),
   "log-opt": list("Option of that log driver", { placeholder: "KEY=VALUE" }),
   help: bool("Show this help"),
@@ -112,6 +116,7 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
       : checkRuntime(string("default-runtime") ?? file.string("runtime") ?? "auto"),
     usernsRemap: string("userns-remap"),
     containers: readContainerDefaults({ values, given }, file),
+    buildCacheSize: readCacheSize(values, file),
     logDefaults: {
       Type: given.has("log-driver") ? values["log-driver"] : (file.string("log-driver") ?? values["log-driver"]),
       Config: { ...file.texts("log-opts"), ...pairs(values["log-opt"]) },
@@ -143,7 +148,7 @@ const fileKeys = new Set<string>([
     "bridge",
     "bip",
   ],
-  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts"],
+  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts", "builder"],
   ...containerDefaultKeys,
 ]);
 

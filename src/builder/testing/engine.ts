@@ -110,6 +110,7 @@ function configOf(directory: string, fetchUrl: EngineOptions["fetchUrl"]): Build
     cgroupParent: "/berth-test",
     platform: { os: "linux", architecture: "amd64" },
     dns: [],
+    cacheSize: 0,
     fetchUrl: async (url) => fetchUrl?.(url) ?? missing(url),
   };
 }
