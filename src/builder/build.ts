@@ -186,7 +186,7 @@ function announce(image: Image, { options, graph, tags }: Finished): void {
     progress({ stream: `${image.id}\n` });
     return;
   }
-  const unused = graph.unusedArgs.filter((name) => name !== epochArgument);
+  const unused = graph.unusedArgs.filter((name) => name !== epochArgument && name !== "BUILDKIT_INLINE_CACHE");
   if (unused.length > 0) {
     progress({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
   }

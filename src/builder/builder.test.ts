@@ -174,8 +174,8 @@ COPY --from=b /etc /b`);
   test("a build that leaves a step leaves it to the other that wants it", async () => {
     const stop = new AbortController();
     const [one, two] = [
-      await build("FROM base\nRUN hang", { signal: stop.signal }),
-      await build("FROM base\nRUN hang"),
+      await build("FROM base\nRUN hang left", { signal: stop.signal }),
+      await build("FROM base\nRUN hang left"),
     ];
     const wants = () => two.text().includes("Step 2/2");
     for (let turn = 0; turn < 400 && !(ran.length > 0 && wants()); turn++) await Bun.sleep(5);
@@ -184,7 +184,7 @@ COPY --from=b /etc /b`);
     hanging.resolve();
     await failure(one.building);
     expect((await two.building).config.history).toHaveLength(2);
-    expect(ran).toEqual(["hang"]);
+    expect(ran).toEqual(["hang left"]);
   });
 
   test("its networks, users, working directories and mounts reach the process", async () => {

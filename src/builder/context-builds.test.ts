@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { messageOf } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { archive, type Entry } from "../layers/testing/store.ts";
+import { parseReference } from "../oci/mod.ts";
 import { collect, fromBuffer, readTar } from "../stream/mod.ts";
 import { type ContextLine, encodeContextLine } from "../wire/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
@@ -223,6 +224,35 @@ test("--squash makes one layer of all that the build adds", async () => {
   expect(image.config.history?.at(-1)).toMatchObject({ comment: "merge of 3 layers" });
   expect((await built(dockerfile, { files, squash: true })).image.id).toBe(image.id);
 });
+
+test("an inline cache goes with the image to another daemon", async () => {
+  await using other = await openTestEngine();
+  const dockerfile = "FROM base\nRUN write a 1\nCOPY f /f\nRUN write b 2";
+  const files = [{ name: "f", text: "F" }];
+  const { image } = await built(dockerfile, { files, inlineCache: true, tags: ["inline"] });
+  for (const { digest } of engine.images.layers(image)) {
+    await other.content.put(await engine.content.read(digest));
+  }
+  await built("FROM base", { on: other });
+  await moved(image, other);
+  const from = { files, on: other, cacheFrom: ["inline"] };
+  const again = await built(dockerfile, from);
+  expect([ran, again.said.match(/Using cache/g)?.length]).toEqual([[], 3]);
+  expect(again.image.config.rootfs).toEqual(image.config.rootfs);
+  await built(dockerfile, { ...from, files: [{ name: "f", text: "G" }] });
+  expect(ran).toEqual(["write b 2"]);
+});
+
+/** As a pull would: the config's very bytes. */
+async function moved(image: Image, to: TestEngine): Promise<void> {
+  const config = JSON.parse(Buffer.from(await engine.content.read(image.id)).toString()) as Image["config"];
+  const made = await to.images.register({
+    config,
+    layers: engine.images.layers(image),
+    names: [parseReference("inline")],
+  });
+  expect(made.id).toBe(image.id);
+}
 
 describe("SOURCE_DATE_EPOCH", () => {
   const dockerfile = "FROM base\nRUN write made 1\nWORKDIR /w\nCOPY --chown=app . .";

@@ -8,7 +8,7 @@ import type { Images, ImageTransfer } from "../images/mod.ts";
 import type { Layers } from "../layers/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Networks } from "../network/mod.ts";
-import type { Platform } from "../oci/mod.ts";
+import type { Digest, Platform } from "../oci/mod.ts";
 import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
@@ -111,6 +111,8 @@ export interface Solved {
   /** Milliseconds since 1970. */
   readonly created: number;
   readonly cached: boolean;
+  /** Stands for how it came about on any daemon, where keys name this one's snapshots. */
+  readonly portable?: Digest;
 }
 
 /** A vertex with everything looked up that its key needs. */

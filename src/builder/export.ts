@@ -7,6 +7,7 @@ import { cacheKey } from "./cache.ts";
 import type { Build, Solved } from "./context.ts";
 import type { HistoryDraft, StageResult } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { inlineCache } from "./inline-cache.ts";
 import { squashJob } from "./jobs/squash.ts";
 import type { Solver } from "./solve.ts";
 
@@ -38,7 +39,9 @@ export async function exportImage(
     else if (chainId && snapshot !== undefined) layers.recordChain(chainId, snapshot);
   }
   const blobs: Descriptor[] = [...(base ? images.layers(base) : []), ...made.map(({ layer }) => layer.blob)];
-  const config = configOf(build, { result, base, entries, diffIds });
+  const inline = build.options.inlineCache && !build.options.squash;
+  const told = inline ? inlineCache(entries, base?.config.rootfs.diff_ids.length ?? 0) : {};
+  const config = { ...configOf(build, { result, base, entries, diffIds }), ...told };
   return images.register({ config, layers: blobs, packed, ...(base && { parent: base.id }) });
 }
 

@@ -1,12 +1,20 @@
 import { messageOf } from "../errors/mod.ts";
+import type { Digest } from "../oci/mod.ts";
 import { cacheKey } from "./cache.ts";
 import type { Build, Plan, Planned, Solved } from "./context.ts";
 import type { RememberedStep } from "./explain/memory.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { InlineImports } from "./inline-cache.ts";
 import { planCopy } from "./ops/copy.ts";
 import { planExec } from "./ops/exec.ts";
 import { solveImage } from "./ops/image.ts";
 import { planWorkdir } from "./ops/workdir.ts";
+
+interface Planning {
+  readonly plan: Plan;
+  readonly base: Solved | undefined;
+  readonly portable: Digest;
+}
 
 export interface SolverOptions {
   /** The snapshots that the cache may give, for --cache-from; undefined for all. */
@@ -25,6 +33,7 @@ export class Solver {
   readonly #build: Build;
   readonly #allowed: ReadonlySet<string> | undefined;
   readonly #inner: ReadonlySet<Vertex>;
+  readonly #imports: InlineImports;
   readonly #texts: ReadonlyMap<Vertex, string>;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -38,6 +47,7 @@ export class Solver {
     this.#build = build;
     this.#allowed = allowed;
     this.#inner = inner;
+    this.#imports = new InlineImports(build);
     this.#texts = texts;
     build.context.inUse.add(this.#used);
     this.#signal = AbortSignal.any([build.signal, this.#stop.signal]);
@@ -78,16 +88,17 @@ export class Solver {
     const build: Build = { ...this.#build, signal: this.#signal };
     if (vertex.op.kind === "image") return solveImage(build, { vertex, op: vertex.op });
     const plan = await planOf({ build, vertex, base, inputs, isLast: !this.#inner.has(vertex) });
-    const solved = await this.#result(vertex, { plan, base });
+    const portable = cacheKey([plan.key, base?.portable ?? null]);
+    const solved = { ...(await this.#result(vertex, { plan, base, portable })), portable };
     if (solved.snapshot !== undefined) this.#used.add(solved.snapshot);
     build.output.done(vertex, { id: shortId(solved), cached: solved.cached });
     return solved;
   }
 
-  async #result(vertex: Vertex, { plan, base }: { plan: Plan; base: Solved | undefined }): Promise<Solved> {
+  async #result(vertex: Vertex, { plan, base, portable }: Planning): Promise<Solved> {
     const { context, options, output } = this.#build;
     const key = cacheKey([plan.key, base?.snapshot ?? null]);
-    const found = options.noCache ? undefined : this.#lookup(key);
+    const found = options.noCache ? undefined : (this.#lookup(key) ?? (await this.#imported(key, { plan, portable })));
     if (found) {
       output.note(vertex, " ---> Using cache\n");
       return found;
@@ -110,6 +121,15 @@ export class Solver {
     };
     if (!plan.shared || options.noCache) return run(this.#signal);
     return context.flight.share(key, (signal) => this.#tracked(run(signal)), this.#signal);
+  }
+
+  /** What --cache-from brings is from then on in this cache as well. */
+  async #imported(key: Digest, { plan, portable }: Omit<Planning, "base">): Promise<Solved | undefined> {
+    const found = await this.#imports.find(portable);
+    if (!found) return undefined;
+    const { kind, description } = plan;
+    this.#build.context.cache.record({ key, kind, description, ...found });
+    return { ...found, cached: true };
   }
 
   async #why(step: RememberedStep): Promise<string[]> {

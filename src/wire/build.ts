@@ -28,6 +28,8 @@ export interface BuildQuery {
   readonly args: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly cacheFrom: readonly string[];
+  /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
+  readonly inlineCache: boolean;
   readonly extraHosts: readonly string[];
   readonly target?: string;
   readonly platform?: string;
@@ -56,6 +58,7 @@ export type BuildStepEvent =
 export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
   refuse(query);
   const text = (name: string) => query.get(name) ?? "";
+  const args = queryJson(query, "buildargs", record(nullable(string))) ?? {};
   return {
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: query.getAll("t").filter((tag) => tag !== ""),
@@ -68,9 +71,10 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     keepFailed: queryFlag(query, "keepfailed"),
     steps: queryFlag(query, "steps"),
     explain: queryFlag(query, "explain"),
-    args: queryJson(query, "buildargs", record(nullable(string))) ?? {},
+    args,
     labels: queryJson(query, "labels", record(string)) ?? {},
-    cacheFrom: queryJson(query, "cachefrom", list(string)) ?? [],
+    cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
+    inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
     ...optional("target", queryText(query, "target")),
     ...optional("platform", queryText(query, "platform")),
@@ -80,6 +84,24 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     ...optional("cgroupParent", queryText(query, "cgroupparent")),
     resources: resources(query),
   };
+}
+
+/** With BuildKit's builders this build argument asks for it (docker build, "Specifying external cache sources"). */
+const inlineArgument = "BUILDKIT_INLINE_CACHE";
+
+/** `IMAGE`, or BuildKit's `type=registry,ref=IMAGE`. */
+function cacheSource(text: string): string {
+  if (!text.startsWith("type=")) return text;
+  const [type, ref, ...more] = text.split(",");
+  if (type === "type=registry" && ref?.startsWith("ref=") && more.length === 0) return ref.slice("ref=".length);
+  throw new EngineError("not-implemented", `build with cache-from ${text} is not implemented by Berth yet`);
+}
+
+function cacheTargets(query: URLSearchParams): readonly string[] {
+  const targets = queryJson(query, "cacheto", list(string)) ?? [];
+  const other = targets.find((target) => target !== "type=inline" && target !== "inline");
+  if (other === undefined) return targets;
+  throw new EngineError("not-implemented", `build with cache-to ${other} is not implemented by Berth yet`);
 }
 
 function resources(query: URLSearchParams): BuildQuery["resources"] {

@@ -204,6 +204,7 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     pull: false,
     explain: false,
     steps: false,
+    inlineCache: false,
     squash: false,
     keepFailed: false,
     quiet: false,
