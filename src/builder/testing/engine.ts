@@ -134,6 +134,7 @@ function fakeNetworks() {
   };
   const networks: Partial<Networks> = {
     resolver: () => undefined,
+    hostAddress: () => "10.0.0.1",
     openSandbox: async () => {
       opened.push("open");
       return { path: "/run/netns/x" };
