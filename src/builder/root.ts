@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isKind } from "../errors/mod.ts";
+import { removeTree } from "../host/mod.ts";
 import type { UserNamespace } from "../userns/mod.ts";
 import type { BuilderContext } from "./context.ts";
 
@@ -115,6 +116,9 @@ async function removeActive(context: BuilderContext, key: string): Promise<void>
   try {
     await context.snapshots.remove(key);
   } catch (err) {
-    if (!isKind(err, "not-found")) throw err;
+    if (isKind(err, "not-found")) return;
+    // The step may have filled the disk, on which its row then cannot be deleted: room first.
+    await context.host.workers.run(removeTree, { path: context.snapshots.directory(key) });
+    await context.snapshots.remove(key);
   }
 }
