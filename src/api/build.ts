@@ -4,6 +4,7 @@ import type { Bytes } from "../stream/mod.ts";
 import {
   type AuthConfig,
   type BuildQuery,
+  type CheckResult,
   decodeAuthsHeader,
   decodeBuildQuery,
   decodeFilters,
@@ -24,6 +25,8 @@ import { header, json } from "./reply.ts";
  */
 export interface BuildService {
   build(request: BuildRequest): Promise<void>;
+  /** Checks the Dockerfile of the same request instead. */
+  check(request: Omit<BuildRequest, "progress">): Promise<CheckResult>;
   /** Takes lines that tell of a context (docs/api.md); says which of them have contents that are not kept here. */
   compare(
     key: string,
@@ -49,10 +52,11 @@ export function buildRoutes(services: { build: BuildService; builder: Pick<Build
   ];
 }
 
-function runBuild(service: BuildService, request: HttpRequest): Promise<Reply> {
+async function runBuild(service: BuildService, request: HttpRequest): Promise<Reply> {
   const query = decodeBuildQuery(request.query);
   const registryAuth = decodeAuthsHeader(header(request, "x-registry-config"));
   const { body: context, signal } = request;
+  if (query.check) return json(await service.check({ query, context, registryAuth, signal }));
   return progressReply(request, (progress) => service.build({ query, context, registryAuth, progress, signal }));
 }
 

@@ -9,16 +9,16 @@ import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
-import { parseDockerfile } from "./dockerfile/dockerfile.ts";
+import type { Lines } from "./dockerfile/error.ts";
+import { quoteLines } from "./dockerfile/quote.ts";
 import { exportImage } from "./export.ts";
 import { type FailedStep, failedImage } from "./failed-image.ts";
-import { type BuildGraph, type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
-import { parsePlatform } from "./graph/platform.ts";
-import { toGraph } from "./graph/to-graph.ts";
+import type { BuildGraph } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { type Finding, summary } from "./lint/findings.ts";
 import { StepFailure } from "./ops/failure.ts";
+import { planBuild } from "./plan.ts";
 import { StepOutput } from "./progress.ts";
-import { resolveImage } from "./resolve.ts";
 import { Solver } from "./solve.ts";
 import { RootViews } from "./views.ts";
 
@@ -42,25 +42,21 @@ interface Request {
 async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
   requireExtraHosts(options.extraHosts);
-  const graph = await graphOf(context, { files, options });
-  const progress = options.quiet || options.steps ? () => undefined : options.progress;
-  const output = new StepOutput(graph.steps, progress, options.observer);
+  const source = await files.source();
+  const { graph, findings } = await planBuild(context, { source, ignore: files.ignore, options });
+  const sink = options.quiet || options.steps ? () => undefined : options.progress;
+  const quote = (lines: Lines) => quoteLines(source, lines);
+  const output = new StepOutput(graph.steps, { sink, quote, ...(options.observer && { observer: options.observer }) });
   await using views = new RootViews(context, { directory: join(directory, "views"), signal: options.signal });
   const running: Build = {
-    context,
-    files,
-    options,
-    output,
-    views,
-    directory,
-    signal: options.signal,
+    ...{ context, files, options, output, views, directory, signal: options.signal },
     ...epochOf(options),
   };
   const image = await solveAndExport(running, graph);
   const attributes = { ...image.run.Labels, name: image.id };
   context.events.publish({ type: "image", action: "create", id: image.id, attributes });
   for (const tag of tags) context.images.tag(image, tag);
-  announce(image, { options, graph, tags });
+  announce(image, { options, graph, tags, findings });
   return image;
 }
 
@@ -128,31 +124,6 @@ function tagOf(text: string): Reference {
   return withDefaultTag(ref);
 }
 
-async function graphOf(context: BuilderContext, { files, options }: Omit<Request, "directory">): Promise<BuildGraph> {
-  const file = parseDockerfile(await files.dockerfileText());
-  const { platform: buildPlatform } = context.config;
-  const images = new Map<string, ResolvedImage>();
-  const given: GraphOptions = {
-    file,
-    args: options.args,
-    labels: options.labels,
-    ...(options.target !== undefined && { target: options.target }),
-    buildPlatform,
-    targetPlatform: options.platform ? parsePlatform(options.platform, buildPlatform) : buildPlatform,
-    platformGiven: Boolean(options.platform),
-    images,
-  };
-  for (;;) {
-    const outcome = toGraph(given);
-    if (outcome.kind === "graph") return outcome.graph;
-    const { signal } = options;
-    const found = outcome.images.map(async (needed) => {
-      images.set(imageKey(needed), await resolveImage(context, needed, { options, signal }));
-    });
-    await Promise.all(found);
-  }
-}
-
 /** With --cache-from, only what is part of those images may come from the cache; names that are not here are no error (docker build, `--cache-from`). */
 function allowedSnapshots({ context, options }: Build): ReadonlySet<string> | undefined {
   if (options.cacheFrom.length === 0) return undefined;
@@ -177,10 +148,11 @@ interface Finished {
   readonly options: BuildOptions;
   readonly graph: BuildGraph;
   readonly tags: readonly Reference[];
+  readonly findings: readonly Finding[];
 }
 
 /** The last lines, which clients read the image's id from. */
-function announce(image: Image, { options, graph, tags }: Finished): void {
+function announce(image: Image, { options, graph, tags, findings }: Finished): void {
   const { progress } = options;
   if (options.quiet) {
     progress({ stream: `${image.id}\n` });
@@ -190,6 +162,7 @@ function announce(image: Image, { options, graph, tags }: Finished): void {
   if (unused.length > 0) {
     progress({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
   }
+  if (findings.length > 0) progress({ stream: summary(findings) });
   progress({ aux: { ID: image.id } });
   progress({ stream: `Successfully built ${image.id.slice("sha256:".length, "sha256:".length + 12)}\n` });
   for (const tag of tags) progress({ stream: `Successfully tagged ${familiar(tag)}\n` });

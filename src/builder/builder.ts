@@ -1,6 +1,6 @@
 import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
-import type { BuildCacheRecord, BuildQuery, Filters, ProgressSink } from "../wire/mod.ts";
+import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
 import type { PackedFiles } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
 import type { BuildObserver } from "./observer.ts";
@@ -13,8 +13,10 @@ import type { BuildObserver } from "./observer.ts";
  * The cache is by content: a vertex's key is made from its operation and its inputs' keys or content digests.
  */
 export interface Builder {
-  /** Throws "invalid" for a bad tag or extra host, with file and line for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
+  /** Throws "invalid" for a bad tag or extra host, with file, line and the lines themselves for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
+  /** What BuildKit's build checks say about the Dockerfile; nothing is built or pulled. The context's files are deleted. */
+  check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
   /** Contexts of which the contents are kept, for clients that send only what changed. */
   readonly contexts: Pick<KeptContexts, "compare" | "complete">;
   /** Forgets cache entries that no build uses. Filters: see `planPrune`. */
@@ -41,10 +43,14 @@ export interface BuildContext {
   readonly dockerfile: string;
   /** The Dockerfile itself when it is not in the context (stdin, `-f` outside). */
   readonly dockerfileText?: string;
+  /** Patterns of .dockerignore, which whoever made the context has applied. */
+  readonly ignore?: readonly string[];
 }
 
+export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform">;
+
 /** What `POST /build` asks for, beside where the files are. */
-export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context"> {
+export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "check"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   readonly progress: ProgressSink;
   /** Told besides `progress`. */

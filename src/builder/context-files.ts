@@ -2,6 +2,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { removeTree, type Workers } from "../host/mod.ts";
 import type { BuildContext } from "./builder.ts";
+import type { Source } from "./dockerfile/quote.ts";
 import type { PackedFiles } from "./jobs/select.ts";
 import { unpackContextJob } from "./jobs/unpack-context.ts";
 
@@ -39,9 +40,15 @@ export class ContextFiles implements AsyncDisposable {
     return directory;
   }
 
-  async dockerfileText(): Promise<string> {
+  async source(): Promise<Source> {
     const { dockerfile, dockerfileText } = this.#context;
-    return dockerfileText ?? readFile(join(await this.directory(), dockerfile), "utf8");
+    const text = dockerfileText ?? (await readFile(join(await this.directory(), dockerfile), "utf8"));
+    return { name: dockerfile, text };
+  }
+
+  /** Patterns of .dockerignore. */
+  get ignore(): readonly string[] {
+    return this.#context.ignore ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,7 @@ import { CacheBudget } from "./budget.ts";
 import { build } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
+import { check } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { StepMemory } from "./explain/memory.ts";
 import { KeptContexts } from "./kept/kept-contexts.ts";
@@ -40,6 +41,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   return {
     contexts,
     build: (files, buildOptions) => build(context, files, buildOptions).finally(() => budget.check()),
+    check: (files, checkOptions) => check(context, files, checkOptions),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };

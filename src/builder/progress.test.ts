@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { Lines } from "./dockerfile/error.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { StepOutput } from "./progress.ts";
 
@@ -9,12 +10,14 @@ const steps = [
   { text: "RUN left", vertex: left, runs: true },
   { text: "ENV x", vertex: left, runs: false },
   { text: "FROM scratch", runs: false },
-  { text: "COPY right", vertex: right, runs: true },
+  { text: "COPY right", lines: { line: 7, endLine: 8 }, vertex: right, runs: true },
 ];
+
+const quote = ({ line }: Lines) => `line ${line}\n`;
 
 function output() {
   const said: string[] = [];
-  return { said, output: new StepOutput(steps, ({ stream }) => said.push(stream ?? "")) };
+  return { said, output: new StepOutput(steps, { sink: ({ stream }) => said.push(stream ?? ""), quote }) };
 }
 
 test("steps that run at the same time are told in order, the first one live", () => {
@@ -46,5 +49,5 @@ test("a step that fails is told with what it said, and is the last", () => {
   out.fail(right, "no");
   out.done(image, { id: "i", cached: false });
   out.write(left, "late\n");
-  expect(said).toEqual(["Step 1/5 : FROM a\n", "Step 5/5 : COPY right\n", "trouble\n"]);
+  expect(said).toEqual(["Step 1/5 : FROM a\n", "Step 5/5 : COPY right\n", "trouble\n", "line 7\n"]);
 });

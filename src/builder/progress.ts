@@ -1,7 +1,15 @@
 import type { ProgressSink } from "../wire/mod.ts";
+import type { Lines } from "./dockerfile/error.ts";
 import type { Step } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { type BuildObserver, observedSteps } from "./observer.ts";
+
+export interface OutputOptions {
+  readonly sink: ProgressSink;
+  /** Shows lines of the Dockerfile, for a step that fails. */
+  readonly quote: (lines: Lines) => string;
+  readonly observer?: BuildObserver;
+}
 
 /**
  * Output of steps that run at the same time, in the order of the Dockerfile: the first step that is not done is told
@@ -11,13 +19,15 @@ export class StepOutput {
   readonly #steps: readonly Step[];
   readonly #sink: ProgressSink;
   readonly #observer: BuildObserver | undefined;
+  readonly #quote: (lines: Lines) => string;
   readonly #logs = new Map<number, Log>();
   #front = -1;
   #closed = false;
 
-  constructor(steps: readonly Step[], sink: ProgressSink, observer?: BuildObserver) {
+  constructor(steps: readonly Step[], { sink, quote, observer }: OutputOptions) {
     this.#steps = steps;
     this.#sink = sink;
+    this.#quote = quote;
     this.#observer = observer;
     observer?.steps(observedSteps(steps));
   }
@@ -66,12 +76,14 @@ export class StepOutput {
     }
   }
 
-  /** A vertex failed: its step is told, and nothing after it. */
+  /** A vertex failed: its step is told and where it stands, and nothing after it. */
   fail(vertex: Vertex, message: string): void {
     this.#observer?.ended(vertex.id, { kind: "failed", message });
     if (this.#closed) return;
     const index = this.#steps.findIndex((step) => step.runs && step.vertex === vertex);
     if (index > this.#front) this.#open(index);
+    const { lines } = this.#steps[index] ?? {};
+    if (lines) this.#say(this.#quote(lines));
     this.#closed = true;
   }
 

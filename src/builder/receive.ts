@@ -96,9 +96,11 @@ async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildCon
     case "bzip2":
       return decompressed(found.kind, { place, options });
     case "directory":
-      return { directory, dockerfile, dockerfileText: found.dockerfileText };
-    case "index":
-      return { directory, dockerfile, dockerfileText: found.dockerfileText, packed: { archive, index } };
+      return { directory, dockerfile, dockerfileText: found.dockerfileText, ignore: found.ignore };
+    case "index": {
+      const { dockerfileText, ignore } = found;
+      return { directory, dockerfile, dockerfileText, ignore, packed: { archive, index } };
+    }
     default:
       return found satisfies never;
   }

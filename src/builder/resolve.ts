@@ -18,8 +18,8 @@ export async function resolveImage(
   needed: NeededImage,
   { options, signal }: ResolveOptions,
 ): Promise<ResolvedImage> {
-  const here = options.pull ? undefined : context.images.find(needed.name);
-  if (here && fits(context, { image: here, platform: needed.platform })) return here;
+  const here = options.pull ? undefined : imageHere(context, needed);
+  if (here) return here;
   const ref = referenceOf(needed);
   const auth = authFor(ref, options.registryAuth);
   const progress = options.quiet ? () => undefined : options.progress;
@@ -34,6 +34,15 @@ export async function resolveImage(
     signal.throwIfAborted();
     throw messageOf(err).includes(needed.name) ? err : wrap(err, needed.name);
   }
+}
+
+/** The image of that name, if it is here and fits. */
+export function imageHere(
+  context: BuilderContext,
+  { name, platform }: Pick<NeededImage, "name" | "platform">,
+): Image | undefined {
+  const image = context.images.find(name);
+  return image && fits(context, { image, platform }) ? image : undefined;
 }
 
 function fits(context: BuilderContext, { image, platform }: { image: Image; platform: string | undefined }): boolean {

@@ -22,7 +22,8 @@ export async function connectNetworkTo(ctx: Context, network: string, body: Netw
     }
     const config = body.EndpointConfig;
     for (const link of config.Links ?? []) parseLink(link);
-    if (isLive(row.phase)) {
+    if (!isLive(row.phase)) ctx.networks.check(Name, config);
+    else {
       const dns = ctx.config.defaults?.dns;
       await ctx.networks.connect(Name, endpointRequest(row, config, { dns }));
     }

@@ -83,7 +83,7 @@ export function networkName({ networks }: Pick<Context, "networks">, idOrName: s
 }
 
 export interface LegOptions {
-  /** Ports are published on the first. */
+  /** It is the one that leads out: ports are published there. */
   readonly first?: boolean;
   /** The daemon's own resolvers, for a container that names none. */
   readonly dns?: readonly string[] | undefined;
@@ -126,13 +126,20 @@ export async function firewallWarnings(ctx: Context, row: Row, ports = wantedPor
 }
 
 async function connectAll(ctx: Context, row: Row): Promise<void> {
-  let first = true;
-  for (const [network, config] of wantedNetworks(row)) {
+  const wanted = wantedNetworks(row);
+  const publishing = publishingNetwork(wanted);
+  for (const [network, config] of wanted) {
+    const first = network === publishing;
     const request = endpointRequest(row, config, { first, dns: ctx.config.defaults?.dns });
     const { ports } = await ctx.networks.connect(network, request);
     if (first) rememberPorts(ctx, row, ports);
-    first = false;
   }
+}
+
+/** The one that leads out of the container: of the highest priority, or the first. */
+function publishingNetwork(wanted: ReadonlyMap<string, EndpointConfig>): string | undefined {
+  const priority = (config: EndpointConfig) => config.GwPriority ?? 0;
+  return [...wanted].toSorted(([, a], [, b]) => priority(b) - priority(a))[0]?.[0];
 }
 
 function rememberPorts(ctx: Context, row: Row, made: PortMap): void {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { BuildService } from "../api/mod.ts";
+import type { BuildRequest, BuildService } from "../api/mod.ts";
 import { type BuildObserver, fetchContext, type ReceiveOptions, receiveContext } from "../builder/mod.ts";
 import type { BuildStepEvent, ProgressSink } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -21,25 +21,23 @@ function stepEvents(progress: ProgressSink): BuildObserver {
 
 /** The classic build: the context as it comes in, then the builder. */
 export function createBuildService({ builder, host }: Engine, config: DaemonConfig): BuildService {
+  const received = ({ query, context, signal }: Pick<BuildRequest, "query" | "context" | "signal">) => {
+    const { workers, processes } = host;
+    const directory = join(config.dataRoot, "builds");
+    const receive: ReceiveOptions = { directory, workers, processes, dockerfile: query.dockerfile, signal };
+    const { remote, context: known, dockerfile } = query;
+    if (known !== undefined) return builder.contexts.complete(known, { bytes: context, dockerfile, signal });
+    return remote === undefined ? receiveContext(context, receive) : fetchContext(remote, { ...receive, fetchUrl });
+  };
   return {
     compare: (key, { context: bytes, signal }) => builder.contexts.compare(key, { bytes, signal }),
     async build({ query, context, registryAuth, progress, signal }) {
-      const { remote, dockerfile, context: known, ...options } = query;
-      const { workers, processes } = host;
-      const receive: ReceiveOptions = {
-        directory: join(config.dataRoot, "builds"),
-        workers,
-        processes,
-        dockerfile,
-        signal,
-      };
-      const given = async () => {
-        if (known !== undefined) return builder.contexts.complete(known, { bytes: context, dockerfile, signal });
-        return remote === undefined ? receiveContext(context, receive) : fetchContext(remote, { ...receive, fetchUrl });
-      };
-      const files = await given();
+      const files = await received({ query, context, signal });
       const observer = query.steps ? { observer: stepEvents(progress) } : {};
-      await builder.build(files, { ...options, ...observer, registryAuth, progress, signal });
+      await builder.build(files, { ...query, ...observer, registryAuth, progress, signal });
+    },
+    async check({ query, context, signal }) {
+      return builder.check(await received({ query, context, signal }), query);
     },
   };
 }

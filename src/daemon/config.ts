@@ -5,6 +5,8 @@ import type { LogConfig } from "../containers/mod.ts";
 import { EngineError, wrap } from "../errors/mod.ts";
 import { bool, choice, list, parseFlags, text } from "../flags/mod.ts";
 import { type LogLevel, logLevels } from "../log/mod.ts";
+import type { Pool } from "../network/mod.ts";
+import { readAddressPools } from "./address-pools.ts";
 import { builderFlags, readCacheSize } from "./builder-settings.ts";
 import {
   type ContainerSettings,
@@ -26,6 +28,8 @@ export interface DaemonConfig {
   readonly group: string | undefined;
   readonly bridge: string;
   readonly subnet: string | undefined;
+  /** Where subnets come from that nobody names; undefined for the engine's own choice. */
+  readonly addressPools: readonly Pool[] | undefined;
   readonly cgroupParent: string;
   readonly runtime: "auto" | "crun" | "runc";
   /** Whose subordinate ids containers have: `default`, USER[:GROUP] or UID[:GID]; undefined runs them as the host's own users. */
@@ -60,6 +64,7 @@ export const daemonFlags = {
   group: text("Group that owns the unix socket", { short: "G", placeholder: "NAME" }),
   bridge: text("Name of the default bridge", { short: "b", placeholder: "NAME" }),
   bip: text("Address and prefix of the default bridge", { placeholder: "CIDR" }),
+  "default-address-pool": list("Where subnets come from that nobody names", { placeholder: "base=CIDR,size=BITS" }),
   "cgroup-parent": text("Parent cgroup of all containers", { placeholder: "PATH" }),
   runtime: choice("OCI runtime", { of: ["auto", "crun", "runc"], initial: "auto" }),
   "userns-remap": text("Run containers in user namespaces with the subordinate ids of this user", {
@@ -110,6 +115,7 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
     group: string("group"),
     bridge: checkBridge(string("bridge") ?? (own ? "berth0" : `berth${tag}`)),
     subnet: string("bip"),
+    addressPools: readAddressPools(values["default-address-pool"], file.raw("default-address-pools")),
     cgroupParent: string("cgroup-parent") ?? (own ? "/berth" : `/berth-${tag}`),
     runtime: given.has("runtime")
       ? values.runtime
@@ -147,6 +153,7 @@ const fileKeys = new Set<string>([
     "group",
     "bridge",
     "bip",
+    "default-address-pools",
   ],
   ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts", "builder"],
   ...containerDefaultKeys,

@@ -133,8 +133,8 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
   return { limits, containers, builder };
 }
 
-function networkConfig({ tag, bridge, execRoot, subnet }: DaemonConfig) {
-  return { tag, bridge, execRoot, ...(subnet !== undefined && { subnet }) };
+function networkConfig({ tag, bridge, execRoot, subnet, addressPools: pools }: DaemonConfig) {
+  return { tag, bridge, execRoot, ...(subnet !== undefined && { subnet }), ...(pools !== undefined && { pools }) };
 }
 
 async function below({ dataRoot }: DaemonConfig, name: string): Promise<string> {

@@ -32,7 +32,7 @@ export { tryLock } from "./lock.ts";
 export { createMounts } from "./mounts.ts";
 export type { ElementChange, NftTable } from "./net/elements.ts";
 export { insideNamespace } from "./net/namespace.ts";
-export { createNet, type Net } from "./net/net.ts";
+export { createNet, type HostRoute, type InsidePlan, type Net, type VlanKind } from "./net/net.ts";
 export { PortError, type PortGroup, type PortRequest, widenReceiveBuffer } from "./net/port.ts";
 export { openProcessRoot, type ProcessRoot } from "./process-root.ts";
 export { createProcesses } from "./processes.ts";

@@ -12,6 +12,7 @@ const packages: Readonly<Record<string, string>> = {
   nft: "nftables",
   nsenter: "util-linux",
   runc: "runc",
+  setpriv: "util-linux",
   sysctl: "procps",
   tini: "tini",
   unshare: "util-linux",

@@ -40,6 +40,15 @@ export function lastAddress(subnet: Subnet): number {
   return subnet.base + 2 ** (32 - subnet.prefixLength) - 1;
 }
 
+/** What hosts can have: all but the first and the last, and both of a subnet of one or two (RFC 3021). */
+export function firstHost(subnet: Subnet): number {
+  return subnet.prefixLength < 31 ? subnet.base + 1 : subnet.base;
+}
+
+export function lastHost(subnet: Subnet): number {
+  return lastAddress(subnet) - (subnet.prefixLength < 31 ? 1 : 0);
+}
+
 export function contains(subnet: Subnet, address: number): boolean {
   return address >= subnet.base && address <= lastAddress(subnet);
 }

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import type { Subnet } from "./address.ts";
 
 /** IPv6 arithmetic. An address is an unsigned 128-bit number, a stored one its canonical text (RFC 5952). */
 export interface Subnet6 {
@@ -46,6 +47,10 @@ export function parseSubnet6(text: string): Subnet6 | undefined {
   return { base: formatAddress6(parsed & ~hostMask(prefixLength)), prefixLength };
 }
 
+export function isSix(subnet: Subnet | Subnet6): subnet is Subnet6 {
+  return typeof subnet.base === "string";
+}
+
 export function formatSubnet6({ base, prefixLength }: Subnet6): string {
   return `${base}/${prefixLength}`;
 }
@@ -64,6 +69,11 @@ export function first6({ base }: Subnet6): bigint {
 
 export function last6(subnet: Subnet6): bigint {
   return first6(subnet) | hostMask(subnet.prefixLength);
+}
+
+/** The first address of a subnet is the routers' anycast address (RFC 4291, 2.6.1), but of one with one or two (RFC 6164). */
+export function firstHost6(subnet: Subnet6): bigint {
+  return first6(subnet) + (subnet.prefixLength < 127 ? 1n : 0n);
 }
 
 export function bytes6(address: string): Buffer {

@@ -1,35 +1,32 @@
 import { randomBytes } from "node:crypto";
 import type { Query, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import type { EndpointConfig } from "../wire/mod.ts";
-import { formatAddress, macOf, parseAddress } from "./address.ts";
+import { macOf } from "./address.ts";
 import { claimSix, takeSix } from "./address-pool.ts";
-import { parseAddress6 } from "./address6.ts";
-import { type Context, kernelNames, netnsPath } from "./context.ts";
-import { resolverRoutes, resolvesNames } from "./dns/names.ts";
+import { type Context, kernelNames } from "./context.ts";
+import { unplug } from "./disconnect.ts";
+import { resolvesNames } from "./dns/names.ts";
+import { checkEndpoint, type EndpointWish, type Joinable, joinable, parseMac } from "./endpoint.ts";
 import { forgetFlowsTo } from "./flows.ts";
-import { findNetwork, isPredefined, toEndpoint } from "./inspect.ts";
+import { findNetwork, toEndpoint } from "./inspect.ts";
 import { reservePorts } from "./live-ports.ts";
 import type { Endpoint, EndpointRequest } from "./network.ts";
+import { plug } from "./plug.ts";
 import { type PortWish, type PublishedPort, portWishes } from "./ports.ts";
 import { publishAfter } from "./publish.ts";
 import {
-  type BridgeSettings,
   deleteEndpoint,
   type EndpointRow,
   endpointsOf,
   hasSandbox,
   insertEndpoint,
+  type LegSettings,
   markReady,
   type NetworkRow,
-  networkById,
   type ResolverSettings,
   type SixSettings,
   withdrawPorts,
 } from "./table.ts";
-import { deleteLinks } from "./tools.ts";
-
-type BridgeNetwork = NetworkRow & { readonly bridge: BridgeSettings };
 
 /** Checks all, then: host ports, rows, veth, nft elements, and back in reverse when one of them fails. */
 export async function connect(context: Context, idOrName: string, request: EndpointRequest): Promise<Endpoint> {
@@ -40,7 +37,7 @@ export async function connect(context: Context, idOrName: string, request: Endpo
     const claimed = await context.locks.run(`network:${id}`, () => claim(context, { id, request, undo }));
     const { network, row, ports } = claimed;
     await plug(context, network, row);
-    undo.defer(() => deleteLinks(context, [row.veth]));
+    undo.defer(() => unplug(context, row));
     await publish(context, row, { ports, undo });
     if (resolvesNames(network)) await context.names.join(network, row);
     undo.defer(() => context.names.leave(row.id));
@@ -54,73 +51,26 @@ async function claim(
   context: Context,
   { id, request, undo }: { id: string; request: EndpointRequest; undo: AsyncDisposableStack },
 ) {
-  const network = bridgeNetwork(context.db.read((q) => findNetwork(q, id)));
-  const address = wantedAddress(network, request.config ?? {});
-  const address6 = wantedAddress6(network, request.config ?? {});
+  const network = joinable(context.db.read((q) => findNetwork(q, id)));
+  const wish = checkEndpoint(network, request.config ?? {});
   const wishes = wantedPorts(network, request);
   const endpointId = randomBytes(32).toString("hex");
   const ports = await reservePorts(context, { id: endpointId, name: request.name }, wishes);
   undo.defer(() => context.hostPorts.release(endpointId));
-  const row = insert(context, { endpointId, network, request, address, address6, ports });
+  const row = insert(context, { endpointId, network, request, wish, ports });
   undo.defer(() => context.db.write((tx) => deleteEndpoint(tx, endpointId)));
   return { network, row, ports };
 }
 
-function bridgeNetwork(network: NetworkRow): BridgeNetwork {
-  if (network.bridge) return { ...network, bridge: network.bridge };
-  throw new EngineError(
-    "forbidden",
-    `container cannot be disconnected from ${network.name} network or connected to ${network.name} network`,
-  );
-}
-
-function wantedAddress(network: BridgeNetwork, config: EndpointConfig): number | undefined {
-  refuseUnknown(network, config);
-  const text = config.IPAMConfig?.IPv4Address;
-  if (!text) return undefined;
-  if (isPredefined(network.name)) {
-    throw new EngineError("invalid", "user specified IP address is supported on user defined networks only");
+function wantedPorts(network: Joinable, request: EndpointRequest): PortWish[] {
+  const { bridge } = network;
+  const wishes = portWishes(request.ports ?? {}, bridge ?? { hostAddress: "0.0.0.0" }, request.portsBefore);
+  if (wishes.length === 0) return wishes;
+  if (!bridge) {
+    const why = "its containers have addresses of their own there, which are reached as they are";
+    throw new EngineError("invalid", `ports cannot be published on ${network.driver} network ${network.name}: ${why}`);
   }
-  if (network.bridge.automatic) {
-    throw new EngineError(
-      "invalid",
-      "user specified IP address is supported only when connecting to networks with user configured subnets",
-    );
-  }
-  const address = parseAddress(text);
-  if (address === undefined) throw new EngineError("invalid", `invalid IPv4 address: ${text}`);
-  return address;
-}
-
-function wantedAddress6({ name, bridge }: BridgeNetwork, config: EndpointConfig): bigint | undefined {
-  const text = config.IPAMConfig?.IPv6Address;
-  if (!text) return undefined;
-  if (isPredefined(name)) {
-    throw new EngineError("invalid", "user specified IP address is supported on user defined networks only");
-  }
-  const address = parseAddress6(text);
-  if (address === undefined) throw new EngineError("invalid", `invalid IPv6 address: ${text}`);
-  if (bridge.six) return address;
-  throw new EngineError("invalid", `no configured subnet contains IP address ${text}: network ${name} has no IPv6`);
-}
-
-function refuseUnknown(network: BridgeNetwork, config: EndpointConfig): void {
-  const refused = {
-    "link-local addresses": config.IPAMConfig?.LinkLocalIPs?.length,
-    "endpoint driver options": Object.keys(config.DriverOpts ?? {}).length,
-    "a gateway priority": config.GwPriority,
-  };
-  for (const [what, wanted] of Object.entries(refused)) {
-    if (wanted) throw new EngineError("not-implemented", `${what} of an endpoint: not implemented`);
-  }
-  if (isPredefined(network.name) && config.Aliases?.length) {
-    throw new EngineError("invalid", "network-scoped alias is supported only for containers in user defined networks");
-  }
-}
-
-function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish[] {
-  const wishes = portWishes(request.ports ?? {}, network.bridge, request.portsBefore);
-  if (wishes.length > 0 && network.internal) {
+  if (network.internal) {
     throw new EngineError("invalid", `ports cannot be published on internal network ${network.name}`);
   }
   return wishes;
@@ -128,33 +78,32 @@ function wantedPorts(network: BridgeNetwork, request: EndpointRequest): PortWish
 
 interface NewEndpoint {
   readonly endpointId: string;
-  readonly network: BridgeNetwork;
+  readonly network: Joinable;
   readonly request: EndpointRequest;
-  readonly address: number | undefined;
-  readonly address6: bigint | undefined;
+  readonly wish: EndpointWish;
   readonly ports: readonly PublishedPort[];
 }
 
 function insert(context: Context, fresh: NewEndpoint): EndpointRow {
-  const { network, request, endpointId } = fresh;
+  const { network, request, endpointId, wish } = fresh;
   return context.db.write((tx) => {
     const siblings = holdersEndpoints(tx, network, request);
-    const { id, bridge } = network;
+    const { id, legs } = network;
     const address =
-      fresh.address === undefined
-        ? context.addresses.take(tx, id, bridge)
-        : context.addresses.claim(tx, id, { bridge, address: fresh.address });
-    const address6 = bridge.six && addressSix(tx, id, { bridge, six: bridge.six, address, asked: fresh.address6 });
+      wish.address === undefined
+        ? context.addresses.take(tx, id, legs)
+        : context.addresses.claim(tx, id, { legs, address: wish.address });
+    const address6 = legs.six && addressSix(tx, id, { legs, six: legs.six, address, asked: wish.address6 });
     const row: EndpointRow = {
       id: endpointId,
       networkId: id,
       holder: request.holder,
       name: request.name,
-      interface: freeInterface(siblings),
+      interface: interfaceOf(siblings, wish.interface, legs.prefix),
       veth: kernelNames(context.config.tag).veth(endpointId),
       address,
       ...(address6 !== undefined && { address6 }),
-      mac: macAddress(request) ?? macOf(address),
+      mac: wish.macAddress ?? parseMac(network, request.macAddress) ?? ownMac(network, address),
       config: request.config ?? {},
       resolver: resolverSettings(request),
     };
@@ -164,7 +113,7 @@ function insert(context: Context, fresh: NewEndpoint): EndpointRow {
 }
 
 interface AskedSix {
-  readonly bridge: BridgeSettings;
+  readonly legs: LegSettings;
   readonly six: SixSettings;
   readonly address: number;
   readonly asked: bigint | undefined;
@@ -189,53 +138,18 @@ function holdersEndpoints(q: Query, network: NetworkRow, request: EndpointReques
   return siblings;
 }
 
-function freeInterface(siblings: readonly EndpointRow[]): string {
+function interfaceOf(siblings: readonly EndpointRow[], asked: string | undefined, prefix = "eth"): string {
   const taken = new Set(siblings.map((sibling) => sibling.interface));
-  for (let number = 0; ; number++) if (!taken.has(`eth${number}`)) return `eth${number}`;
+  if (asked === undefined)
+    for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
+  if (!taken.has(asked)) return asked;
+  throw new EngineError("conflict", `interface name ${asked} is in use in the container already`);
 }
 
-function macAddress(request: EndpointRequest): string | undefined {
-  const text = request.config?.MacAddress || request.macAddress;
-  if (!text) return undefined;
-  const plain = text.toLowerCase().replaceAll("-", ":");
-  const [first = ""] = plain.split(":");
-  if (!/^([\da-f]{2}:){5}[\da-f]{2}$/.test(plain)) throw new EngineError("invalid", `invalid MAC address: ${text}`);
-  if (Number.parseInt(first, 16) & 1)
-    throw new EngineError("invalid", `invalid MAC address: ${text} is a multicast address`);
-  return plain;
-}
-
-async function plug(context: Context, network: BridgeNetwork, row: EndpointRow): Promise<void> {
-  const { bridge, internal } = network;
-  const others = context.db.read((q) => endpointsOf(q, row.holder)).filter((other) => other.id !== row.id);
-  const first = others.length === 0;
-  const asks = resolvesNames(network) && !others.some((other) => resolvesIn(context, other));
-  const namespace = netnsPath(context.config, row.holder);
-  if (asks) await context.names.redirect(namespace);
-  await context.host.net.plugVeth({
-    name: row.veth,
-    bridge: bridge.link,
-    namespace,
-    inside: row.interface,
-    macAddress: row.mac,
-    address: formatAddress(row.address),
-    prefixLength: bridge.subnet.prefixLength,
-    isolated: !bridge.icc,
-    ...(first && !internal ? { gateway: formatAddress(bridge.gateway) } : {}),
-    ...(row.address6 !== undefined &&
-      bridge.six && { six: sixPlan(row.address6, { six: bridge.six, leads: first && !internal }) }),
-    ...(asks ? { routes: resolverRoutes(formatAddress(row.address)) } : {}),
-    ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
-  });
-}
-
-function sixPlan(address: string, { six, leads }: { six: SixSettings; leads: boolean }) {
-  return { address, prefixLength: six.subnet.prefixLength, ...(leads && { gateway: six.gateway }) };
-}
-
-function resolvesIn(context: Context, { networkId }: EndpointRow): boolean {
-  const network = context.db.read((q) => networkById(q, networkId));
-  return network !== undefined && resolvesNames(network);
+/** ipvlan and passthru have that of the parent. */
+function ownMac({ vlan }: Joinable, address: number): string {
+  const parents = vlan && (vlan.kind.type === "ipvlan" || vlan.kind.mode === "passthru");
+  return parents ? "" : macOf(address);
 }
 
 async function publish(

@@ -7,7 +7,7 @@ import type { AddressPool } from "./address-pool.ts";
 import type { Names } from "./dns/names.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { Nat } from "./nat.ts";
-import type { Pool } from "./pools.ts";
+import type { Pool, Subnets } from "./pools.ts";
 import type { Spare } from "./spare.ts";
 
 export interface NetworkConfig {
@@ -19,7 +19,7 @@ export interface NetworkConfig {
   readonly subnet?: string;
   /** Namespaces are bound at EXECROOT/netns/HOLDER. */
   readonly execRoot: string;
-  /** Where automatic subnets come from; Docker's own by default. */
+  /** Where automatic subnets come from, also the default network's. */
   readonly pools?: readonly Pool[];
   /** Where the host's resolvers are named. Default /etc/resolv.conf. */
   readonly resolvConf?: string;
@@ -38,6 +38,8 @@ export interface Context {
   readonly log: Log;
   readonly config: NetworkConfig;
   readonly addresses: AddressPool;
+  /** Of users' networks that name none. */
+  readonly subnets: Subnets;
   readonly hostPorts: HostPorts;
   readonly nat: Nat;
   readonly spare: Spare;
@@ -53,12 +55,14 @@ export const tablePrefix = "berth_";
 export function kernelNames(tag: string) {
   const vethPrefix = `ve${tag}-`;
   const bridgePrefix = `br${tag}-`;
+  const parentPrefix = `dm${tag}-`;
   return {
     table: `${tablePrefix}${tag}`,
     vethPrefix,
     bridgePrefix,
     veth: (id: string) => (vethPrefix + id).slice(0, 15),
     bridge: (id: string) => (bridgePrefix + id).slice(0, 15),
+    parent: (id: string) => (parentPrefix + id).slice(0, 15),
   };
 }
 

@@ -1,9 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { EngineError } from "../errors/mod.ts";
 import { contains, lastAddress, parseAddress, parseSubnet } from "./address.ts";
-import { choosePool, routeElsewhere } from "./bridges.ts";
+import { chooseDefaultPool } from "./choose.ts";
 import type { Context, NetworkConfig } from "./context.ts";
-import { ipamOf, optionNames } from "./options.ts";
+import { bridgeOptions, defaultOption } from "./drivers/bridge-options.ts";
+import { commonOptions } from "./drivers/option.ts";
+import { ipamOf } from "./ipam.ts";
+import { Obstacles } from "./obstacles.ts";
+import { checkPools } from "./pools.ts";
 import { type BridgeSettings, type NetworkRow, networkByName, networkInUse, putNetwork } from "./table.ts";
 import { deleteLinks, links } from "./tools.ts";
 
@@ -14,6 +18,7 @@ export function checkConfig(config: NetworkConfig): void {
     throw new EngineError("invalid", `invalid bridge name: "${config.bridge}"`);
   }
   if (config.subnet !== undefined) fixedPool(config.subnet);
+  checkPools(config.pools ?? []);
 }
 
 /** The rows of `bridge`, `host` and `none`; the first follows the configuration while nobody is connected. */
@@ -28,17 +33,17 @@ export async function settleDefaults(context: Context): Promise<void> {
   const row = context.db.read((q) => networkByName(q, "bridge"));
   if (row?.bridge && (await isSettled(context, row, row.bridge))) return;
   if (!row) await clearWay(context);
-  await placeDefault(context, 0);
+  placeDefault(context, 0);
 }
 
 /**
  * Gives the default network its subnet. Of several daemons that start at the same moment, all may see the same one free;
  * whoever finds that out afterwards asks again, passing over `skip` free subnets.
  */
-export async function placeDefault(context: Context, skip: number): Promise<NetworkRow> {
+export function placeDefault(context: Context, skip: number): NetworkRow {
   const { config } = context;
   const old = context.db.read((q) => networkByName(q, "bridge"));
-  const pool = config.subnet === undefined ? await choosePool(context, skip) : fixedPool(config.subnet);
+  const pool = config.subnet === undefined ? chooseDefaultPool(context, skip) : fixedPool(config.subnet);
   const bridge = { link: config.bridge, ...pool, masquerade: true, icc: true, hostAddress: "0.0.0.0" };
   const row = { ...predefined("bridge", "bridge"), ...(old ? { id: old.id, created: old.created } : {}) };
   const placed = { ...row, bridge, ipam: ipamOf(undefined, bridge), options: defaultOptions(config) };
@@ -51,9 +56,14 @@ async function isSettled(context: Context, row: NetworkRow, bridge: BridgeSettin
   const { config } = context;
   if (bridge.link !== config.bridge) await deleteLinks(context, [bridge.link]);
   const same = config.subnet === undefined ? bridge.automatic : sameSubnet(bridge, fixedPool(config.subnet));
-  const settled = same && bridge.link === config.bridge && !(await routeElsewhere(context, bridge));
+  const settled = same && bridge.link === config.bridge && !routeElsewhere(context, bridge);
   if (!settled) await deleteLinks(context, [config.bridge]);
   return settled;
+}
+
+/** True when the host reaches a part of the subnet through another link. */
+export function routeElsewhere(context: Context, { link, subnet }: Pick<BridgeSettings, "link" | "subnet">): boolean {
+  return new Obstacles(context, link).route(subnet) !== undefined;
 }
 
 function sameSubnet(a: BridgeSettings, b: Pick<BridgeSettings, "subnet" | "gateway">): boolean {
@@ -100,11 +110,11 @@ function predefined(name: string, driver: NetworkRow["driver"]): NetworkRow {
 /** As Docker's default network shows them. */
 function defaultOptions(config: NetworkConfig): Record<string, string> {
   return {
-    [optionNames.default]: "true",
-    [optionNames.icc]: "true",
-    [optionNames.masquerade]: "true",
-    [optionNames.hostAddress]: "0.0.0.0",
-    [optionNames.name]: config.bridge,
-    [optionNames.mtu]: "1500",
+    [defaultOption]: "true",
+    [bridgeOptions.icc]: "true",
+    [bridgeOptions.masquerade]: "true",
+    [bridgeOptions.hostAddress]: "0.0.0.0",
+    [bridgeOptions.name]: config.bridge,
+    [commonOptions.mtu]: "1500",
   };
 }

@@ -4,6 +4,8 @@ import { type Context, netnsPath } from "./context.ts";
 import { resolverRoutes, resolvesNames } from "./dns/names.ts";
 import { forgetFlowsInto } from "./flows.ts";
 import { findNetwork } from "./inspect.ts";
+import { leader, wayOut } from "./leads.ts";
+import { legsIn, waysOut } from "./plug.ts";
 import { publishAfter } from "./publish.ts";
 import {
   deleteEndpoint,
@@ -26,10 +28,12 @@ export async function disconnect(context: Context, idOrName: string, holder: str
     if (!endpoint)
       throw new EngineError("forbidden", `container ${holder} is not connected to network ${network.name}`);
     await takeDown(context, endpoint);
-    await deleteLinks(context, [endpoint.veth]);
-    const left = all.filter((candidate) => candidate !== endpoint);
-    await moveDefaultRoute(context, left);
-    await moveResolver(context, left);
+    await unplug(context, endpoint);
+    await moveDefaultRoutes(context, holder);
+    await moveResolver(
+      context,
+      all.filter((candidate) => candidate !== endpoint),
+    );
   });
 }
 
@@ -56,8 +60,10 @@ export async function openSandbox(context: Context, holder: string, owner?: stri
 
 export async function closeSandbox(context: Context, holder: string): Promise<void> {
   await context.locks.run(`holder:${holder}`, async () => {
-    for (const endpoint of context.db.read((q) => endpointsOf(q, holder))) await takeDown(context, endpoint);
+    const endpoints = context.db.read((q) => endpointsOf(q, holder));
+    for (const endpoint of endpoints) await takeDown(context, endpoint);
     context.host.net.removeNamespace(netnsPath(context.config, holder));
+    for (const { id } of endpoints) context.names.dropTie(id);
     context.db.write((tx) => deleteSandbox(tx, holder));
   });
 }
@@ -91,22 +97,38 @@ export async function takeDown(context: Context, endpoint: EndpointRow): Promise
   });
 }
 
-/** The container keeps a way out through the first network left that has one. */
-async function moveDefaultRoute(context: Context, left: readonly EndpointRow[]): Promise<void> {
-  for (const endpoint of left) {
-    const { bridge, internal } = context.db.read((q) => findNetwork(q, endpoint.networkId));
-    if (!bridge || internal) continue;
-    const namespace = netnsPath(context.config, endpoint.holder);
-    await context.host.net.addDefaultRoute(namespace, formatAddress(bridge.gateway));
-    if (bridge.six) await context.host.net.addDefaultRoute(namespace, bridge.six.gateway);
-    return;
+/** Removes the interface inside, whatever it is; to be called when the endpoint is off the network. */
+export async function unplug(context: Context, endpoint: EndpointRow): Promise<void> {
+  const network = context.db.read((q) => networkById(q, endpoint.networkId));
+  if (!network?.vlan) return await deleteLinks(context, [endpoint.veth]);
+  await context.names.untie(endpoint.id);
+  await context.host.net.unplugInside({
+    namespace: netnsPath(context.config, endpoint.holder),
+    inside: endpoint.interface,
+  });
+}
+
+/** The container keeps a way out through the networks left: of each kind of addresses, by the one that leads now. */
+async function moveDefaultRoutes(context: Context, holder: string): Promise<void> {
+  const legs = legsIn(context, holder);
+  for (const leg of legs) {
+    const ways = ([4, 6] as const).flatMap((kind) => {
+      const way = wayOut(leg.network, kind);
+      return way && leader(legs, kind) === leg ? [{ kind, way }] : [];
+    });
+    if (ways.length === 0) continue;
+    const { gateways, routes } = waysOut(ways);
+    const at = { namespace: netnsPath(context.config, holder), inside: leg.row.interface };
+    await context.host.net.setRoutes({ ...at, routes, gateways: gateways.map(({ gateway }) => gateway) });
   }
 }
 
 /** Questions go out by another network from now on; the routes of the one that is left have gone with its veth. */
 async function moveResolver(context: Context, left: readonly EndpointRow[]): Promise<void> {
   for (const endpoint of left) {
-    if (!resolvesNames(context.db.read((q) => findNetwork(q, endpoint.networkId)))) continue;
+    const network = context.db.read((q) => findNetwork(q, endpoint.networkId));
+    if (!resolvesNames(network)) continue;
+    if (network.vlan) return await context.names.tie(endpoint);
     const routes = resolverRoutes(formatAddress(endpoint.address));
     const namespace = netnsPath(context.config, endpoint.holder);
     await context.host.net.setRoutes({ namespace, inside: endpoint.interface, routes });

@@ -3,7 +3,7 @@ import { messageOf } from "../errors/mod.ts";
 import { Dockerd } from "./nft/dockerd.ts";
 import { Keeper } from "./nft/keeper.ts";
 import { NftTables, type PortOwner, type TablesOptions } from "./nft/tables.ts";
-import { type NetworkRow, networks } from "./table.ts";
+import { bridgeLinks, type NetworkRow } from "./table.ts";
 
 export interface NatOptions extends TablesOptions {
   readonly locks: KeyedLock;
@@ -79,9 +79,8 @@ export class Nat {
 
   /** What fails because dockerd changes its chain at the same moment is tried again when the keeper hears of that change. */
   async #pass(): Promise<void> {
-    const rows = this.#options.db.read(networks);
     try {
-      await this.#dockerd.pass(rows.flatMap(({ bridge }) => (bridge ? [bridge.link] : [])));
+      await this.#dockerd.pass(this.#options.db.read(bridgeLinks));
     } catch (err) {
       this.#options.log.warn("Let bridges through dockerd's rules", { error: messageOf(err) });
     }

@@ -29,6 +29,8 @@ export interface Networks {
   openSandbox(holder: string, owner?: string): Promise<Sandbox>;
   /** Takes down what is left of the holder: endpoints, ports, veths, the namespace. No error when nothing is. */
   closeSandbox(holder: string): Promise<void>;
+  /** Throws what {@link Networks.connect} throws for what can never be, without connecting anything. */
+  check(idOrName: string, config: EndpointConfig): void;
   /** Throws "not-found", "conflict"/"invalid" (address), "internal" `driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated`. Nothing is left when it fails. */
   connect(idOrName: string, request: EndpointRequest): Promise<Endpoint>;
   disconnect(idOrName: string, holder: string): Promise<void>;

@@ -2,9 +2,9 @@ import { isKind } from "../errors/mod.ts";
 import { type Filters, filterUntil, labelTest, requireFilters } from "../wire/mod.ts";
 import type { Context } from "./context.ts";
 import { removeNetwork } from "./create.ts";
-import { listNetworks } from "./inspect.ts";
+import { listNetworks } from "./list.ts";
 
-/** Removes everything custom that nobody uses. One that came into use meanwhile stays. Gives the names; filters: until, label, label!. */
+/** Removes everything custom that nobody uses, but configurations. One that came into use meanwhile stays. Gives the names; filters: until, label, label!. */
 export async function pruneNetworks(context: Context, filter: Filters): Promise<string[]> {
   requireFilters(filter, ["until", "label", "label!"]);
   const [until, hasLabels] = [filterUntil(filter), labelTest(filter)];
@@ -13,8 +13,8 @@ export async function pruneNetworks(context: Context, filter: Filters): Promise<
     ["type", ["custom"]],
   ]);
   const deleted: string[] = [];
-  for (const { Id, Name, Created, Labels } of context.db.read((q) => listNetworks(q, unused))) {
-    if (Date.parse(Created) >= until || !hasLabels(Labels)) continue;
+  for (const { Id, Name, Created, Labels, ConfigOnly } of context.db.read((q) => listNetworks(q, unused))) {
+    if (ConfigOnly || Date.parse(Created) >= until || !hasLabels(Labels)) continue;
     try {
       await removeNetwork(context, Id);
       deleted.push(Name);

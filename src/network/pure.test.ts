@@ -12,7 +12,7 @@ import {
   type Subnet,
 } from "./address.ts";
 import { kernelNames } from "./context.ts";
-import { defaultPools, pickSubnet } from "./pools.ts";
+import { bridgePools, checkPools, defaultPools, type Pool, Subnets } from "./pools.ts";
 import { chosenPorts, portWishes, toPortMap } from "./ports.ts";
 
 const subnet = (text: string) => parseSubnet(text) as Subnet;
@@ -44,21 +44,61 @@ describe("addresses", () => {
 });
 
 describe("pools", () => {
-  test("give the first subnet that overlaps nothing", () => {
-    expect(formatSubnet(pickSubnet(defaultPools, []))).toBe("172.17.0.0/16");
-    const taken = [subnet("172.17.3.0/24"), subnet("172.18.0.0/15")];
-    expect(formatSubnet(pickSubnet(defaultPools, taken))).toBe("172.20.0.0/16");
-    expect(formatSubnet(pickSubnet(defaultPools, [subnet("172.16.0.0/12")], 1))).toBe("192.168.16.0/20");
+  const taker = (pools: readonly Pool[], taken: readonly string[]) => {
+    const subnets = new Subnets(pools);
+    const others = taken.map(subnet);
+    return (skip = 0) => {
+      const takenTo = (candidate: Subnet) => {
+        const found = others.find((other) => overlap(candidate, other));
+        return found && lastAddress(found);
+      };
+      const picked = subnets.take(takenTo, skip);
+      others.push(picked);
+      return formatSubnet(picked);
+    };
+  };
+
+  test("give the next subnet that overlaps nothing", () => {
+    expect(taker(bridgePools, [])()).toBe("172.17.0.0/16");
+    expect(taker(bridgePools, ["172.17.3.0/24", "172.18.0.0/15"])()).toBe("172.20.0.0/16");
+    expect(taker(bridgePools, ["172.16.0.0/12"])(1)).toBe("192.168.16.0/20");
+    const take = taker(defaultPools, ["172.18.1.0/25", "172.18.3.7/32"]);
+    expect([take(), take(), take()]).toEqual(["172.18.0.0/24", "172.18.2.0/24", "172.18.4.0/24"]);
+  });
+
+  test("have room for thousands, and the rest of the private addresses comes last", () => {
+    const take = taker(defaultPools, ["172.16.0.0/12", "192.168.0.0/17"]);
+    const all = Array.from({ length: 200 }, () => take());
+    expect([all[0], all[127], all[128]]).toEqual(["192.168.128.0/24", "192.168.255.0/24", "10.0.0.0/24"]);
+    expect(new Set(all).size).toBe(200);
+  });
+
+  test("go round, so that a subnet just freed rests", () => {
+    const subnets = new Subnets([{ base: "10.5.0.0/22", size: 24 }]);
+    const taken = new Set<string>();
+    const take = () => {
+      const picked = subnets.take((one) => (taken.has(formatSubnet(one)) ? lastAddress(one) : undefined));
+      taken.add(formatSubnet(picked));
+      return formatSubnet(picked);
+    };
+    const first = take();
+    taken.delete(first);
+    expect([first, take(), take(), take(), take()]).toEqual([
+      first,
+      "10.5.1.0/24",
+      "10.5.2.0/24",
+      "10.5.3.0/24",
+      first,
+    ]);
+    expect(take).toThrow("all predefined address pools have been fully subnetted");
   });
 
   test("come to an end, and are checked", () => {
     const pools = [{ base: "10.5.0.0/23", size: 24 }];
-    expect(formatSubnet(pickSubnet(pools, [subnet("10.5.0.0/24")], 3))).toBe("10.5.1.0/24");
-    expect(() => pickSubnet(pools, [subnet("10.0.0.0/8")])).toThrow(
-      "all predefined address pools have been fully subnetted",
-    );
-    expect(() => pickSubnet([{ base: "x", size: 24 }], [])).toThrow("invalid address pool x of size 24");
-    expect(() => pickSubnet([{ base: "10.0.0.0/24", size: 16 }], [])).toThrow("invalid address pool");
+    expect(taker(pools, ["10.5.0.0/24"])(3)).toBe("10.5.1.0/24");
+    expect(() => taker(pools, ["10.0.0.0/8"])()).toThrow("all predefined address pools have been fully subnetted");
+    expect(() => checkPools([{ base: "x", size: 24 }])).toThrow("invalid address pool x of size 24");
+    expect(() => checkPools([{ base: "10.0.0.0/24", size: 16 }])).toThrow("invalid address pool");
   });
 });
 

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
-import { ensureBridges, routeElsewhere } from "./bridges.ts";
+import { ensureBridges, removeBridge } from "./bridges.ts";
 import { type Context, kernelNames, netnsDirectory, netnsPath } from "./context.ts";
-import { placeDefault } from "./defaults.ts";
-import { closeSandbox, takeDown } from "./disconnect.ts";
+import { placeDefault, routeElsewhere } from "./defaults.ts";
+import { closeSandbox, takeDown, unplug } from "./disconnect.ts";
 import { resolvesNames } from "./dns/names.ts";
+import { aliasOf, ensureParent } from "./drivers/parents.ts";
+import { legsIn } from "./plug.ts";
 import {
   allEndpoints,
   type EndpointRow,
@@ -15,7 +17,7 @@ import {
   sandboxes,
   unreadyEndpoints,
 } from "./table.ts";
-import { deleteLinks, ipBatch, links } from "./tools.ts";
+import { deleteLinks, ipBatch, type Link, links } from "./tools.ts";
 
 /** The kernel follows the rows, the rows follow the living, and what neither knows goes. */
 export async function recover(context: Context, live: ReadonlySet<string>): Promise<void> {
@@ -23,9 +25,13 @@ export async function recover(context: Context, live: ReadonlySet<string>): Prom
   const { db } = context;
   await context.spare.close();
   await ensureBridges(context, db.read(networks));
+  await restoreParents(context);
   await settleCollision(context);
   await context.nat.open();
-  for (const endpoint of db.read(unreadyEndpoints)) await takeDown(context, endpoint);
+  for (const endpoint of db.read(unreadyEndpoints)) {
+    await takeDown(context, endpoint);
+    await unplug(context, endpoint).catch(() => undefined); // it may be half made, or nothing at all
+  }
   for (const holder of db.read(sandboxes)) if (!live.has(holder)) await closeSandbox(context, holder);
   sweepNamespaces(context);
   await sweepLinks(context);
@@ -46,7 +52,9 @@ export async function shutdown(context: Context): Promise<void> {
   if (context.db.read(allEndpoints).length > 0) return;
   context.hostPorts.releaseAll();
   await context.nat.close();
-  await deleteLinks(context, [...(await ourLinks(context)), ...bridgeLinks(context)]);
+  const rows = context.db.read(networks);
+  for (const { bridge } of rows) if (bridge?.adopted) await removeBridge(context, bridge);
+  await deleteLinks(context, [...(await ourLinks(context)), ...keptLinks(context)]);
   removeDirectory(netnsDirectory(context.config));
 }
 
@@ -54,16 +62,16 @@ export async function shutdown(context: Context): Promise<void> {
 async function settleCollision(context: Context): Promise<void> {
   for (let attempt = 1; attempt <= 5; attempt++) {
     const row = context.db.read(networks).find((candidate) => candidate.name === "bridge");
-    if (!row || !(await mustMove(context, row))) return;
+    if (!row || !mustMove(context, row)) return;
     await deleteLinks(context, [context.config.bridge]);
     const skip = Number.parseInt(context.config.tag, 36) % 97;
-    await ensureBridges(context, [await placeDefault(context, skip * attempt)]);
+    await ensureBridges(context, [placeDefault(context, skip * attempt)]);
   }
 }
 
-async function mustMove(context: Context, row: NetworkRow): Promise<boolean> {
+function mustMove(context: Context, row: NetworkRow): boolean {
   if (!row.bridge?.automatic || context.db.read((q) => networkInUse(q, row.id))) return false;
-  return await routeElsewhere(context, row.bridge);
+  return routeElsewhere(context, row.bridge);
 }
 
 function sweepNamespaces(context: Context): void {
@@ -76,7 +84,7 @@ function sweepNamespaces(context: Context): void {
 }
 
 async function sweepLinks(context: Context): Promise<void> {
-  const known = new Set([...context.db.read(allEndpoints).map((row) => row.veth), ...bridgeLinks(context)]);
+  const known = new Set([...context.db.read(allEndpoints).map((row) => row.veth), ...keptLinks(context)]);
   const unknown = (await ourLinks(context)).filter((name) => !known.has(name));
   await deleteLinks(context, unknown);
 }
@@ -106,24 +114,49 @@ async function reserveAgain(context: Context, endpoint: EndpointRow): Promise<vo
     context.log.warn("Reserve published ports again", { container: endpoint.holder, count: refused.length, error });
 }
 
-/** The container leads its questions to the resolver still; this one has to learn whose they are. */
+/**
+ * The container leads its questions to the resolver still; this one has to learn whose they are. Links to the one before
+ * have gone with it.
+ */
 async function resolveAgain(context: Context, endpoint: EndpointRow): Promise<void> {
   const network = context.db.read((q) => networkById(q, endpoint.networkId));
   if (!network || !resolvesNames(network)) return;
-  await context.names.join(network, endpoint).catch((error: unknown) => {
+  const again = async () => {
+    await context.names.join(network, endpoint);
+    const asking = legsIn(context, endpoint.holder).find((leg) => resolvesNames(leg.network));
+    if (network.vlan && asking?.row.id === endpoint.id) await context.names.tie(endpoint);
+  };
+  await again().catch((error: unknown) => {
     context.log.warn("Resolve names again", { container: endpoint.holder, error });
   });
 }
 
-function bridgeLinks(context: Context): string[] {
-  return context.db.read(networks).flatMap((row) => (row.bridge ? [row.bridge.link] : []));
+/** Bridges and parents of ours that rows know. */
+function keptLinks(context: Context): string[] {
+  return context.db
+    .read(networks)
+    .flatMap(({ bridge, vlan }) => [
+      ...(bridge && !bridge.adopted ? [bridge.link] : []),
+      ...(vlan?.made ? [vlan.parent] : []),
+    ]);
 }
 
-/** By name: every veth and every bridge of a user's network that carries our tag. */
+/** Every veth and every bridge that carries our tag in its name, and every parent that does in its alias. */
 async function ourLinks(context: Context): Promise<string[]> {
   const { vethPrefix, bridgePrefix } = kernelNames(context.config.tag);
-  const names = (await links(context)).map((link) => link.name);
-  return names.filter((name) => name.startsWith(vethPrefix) || name.startsWith(bridgePrefix));
+  const alias = aliasOf(context);
+  const ours = (link: Link) =>
+    link.name.startsWith(vethPrefix) || link.name.startsWith(bridgePrefix) || link.alias === alias;
+  return (await links(context)).filter(ours).map(({ name }) => name);
+}
+
+/** A parent whose own link has gone takes only its network with it. */
+async function restoreParents(context: Context): Promise<void> {
+  for (const network of context.db.read(networks)) {
+    await ensureParent(context, network).catch((error: unknown) => {
+      context.log.warn("Make the parent of a network again", { network: network.name, error });
+    });
+  }
 }
 
 function removeDirectory(path: string): void {

@@ -5,8 +5,9 @@ import { HostResolvers } from "./dns/resolvers.ts";
 import { askByDatagram } from "./dns/upstream.ts";
 import { type FirewallReport, firewallReport } from "./firewall/published.ts";
 import type { FirewallWatch } from "./firewall/watch.ts";
+import { routes } from "./obstacles.ts";
 import { allEndpoints, networks } from "./table.ts";
-import { links, routes } from "./tools.ts";
+import { links } from "./tools.ts";
 
 /** How the host treats this daemon's networks. */
 export interface NetworkReport {
@@ -51,8 +52,8 @@ async function askedResolvers(path: string): Promise<NetworkReport["resolvers"]>
   );
 }
 
-async function overlapsOf(context: Context): Promise<Overlap[]> {
-  const all = await routes(context);
+function overlapsOf(context: Context): Overlap[] {
+  const all = routes(context);
   const rows = context.db.read(networks);
   const own = new Set(rows.flatMap(({ bridge }) => bridge?.link ?? []));
   return rows.flatMap(({ name, bridge }) => {

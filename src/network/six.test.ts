@@ -133,7 +133,7 @@ describe("a network with IPv6", () => {
   test("clashes and nonsense are refused", async () => {
     await create("own", pool("fd12:3456::/64"));
     expect(create("two", pool("fd12:3456::/48"))).rejects.toThrow("Pool overlaps with other one");
-    expect(create("two", pool("fd99::/128"))).rejects.toThrow("invalid subnet fd99::/128");
+    expect(create("two", pool("fd99::/129"))).rejects.toThrow("invalid subnet fd99::/129");
     expect(create("two", pool("fd99::/64", { Gateway: "fd98::1" }))).rejects.toThrow("invalid gateway fd98::1");
     expect(create("two", pool("fd99::/64", { IPRange: "fd98::/80" }))).rejects.toThrow("invalid ip-range");
   });

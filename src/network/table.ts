@@ -1,8 +1,9 @@
 import type { Migration, Query, Tx } from "../db/mod.ts";
-import type { EndpointConfig, Ipam } from "../wire/mod.ts";
-import type { Subnet } from "./address.ts";
-import type { Subnet6 } from "./address6.ts";
+import type { EndpointConfig } from "../wire/mod.ts";
+import { lastAddress, type Subnet } from "./address.ts";
+import { first6, isSix, last6, type Subnet6 } from "./address6.ts";
 import type { Protocol, PublishedPort } from "./ports.ts";
+import { legsOf, type NetworkRow } from "./settings.ts";
 
 export const networkMigrations: readonly Migration[] = [
   {
@@ -62,52 +63,20 @@ export const networkMigrations: readonly Migration[] = [
       )))
       WHERE resolver ->> '$.names' = '[]'`,
   },
+  {
+    // What `reindexSubnets` fills: the subnets of networks by their place, so that a free one is found without looking at all.
+    module: "network",
+    version: 5,
+    sql: `CREATE TABLE subnets (
+        network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+        first TEXT NOT NULL,
+        last TEXT NOT NULL,
+        PRIMARY KEY (first, network_id)
+      ) STRICT, WITHOUT ROWID`,
+  },
 ];
 
-export interface NetworkRow {
-  readonly id: string;
-  readonly name: string;
-  readonly driver: "bridge" | "host" | "null";
-  /** RFC 3339. */
-  readonly created: string;
-  /** Absent for "host" and "null", which are nothing in the kernel. */
-  readonly bridge?: BridgeSettings;
-  readonly ipam: Ipam;
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-export interface BridgeSettings {
-  /** The bridge's name in the kernel. */
-  readonly link: string;
-  readonly subnet: Subnet;
-  /** Where addresses come from: the subnet or a part of it. */
-  readonly range: Subnet;
-  readonly gateway: number;
-  /** Auxiliary addresses, never given to an endpoint. */
-  readonly reserved: readonly number[];
-  /** Chosen by us, so that it may be chosen anew; the user named no subnet. */
-  readonly automatic: boolean;
-  readonly masquerade: boolean;
-  /** May containers talk to each other. */
-  readonly icc: boolean;
-  /** Host address of a published port that names none. */
-  readonly hostAddress: string;
-  readonly mtu?: number;
-  /** IPv6 beside it. */
-  readonly six?: SixSettings;
-}
-
-export interface SixSettings {
-  readonly subnet: Subnet6;
-  /** Where addresses come from: the subnet or a part of it. */
-  readonly range: Subnet6;
-  readonly gateway: string;
-  /** Auxiliary addresses, never given to an endpoint. */
-  readonly reserved: readonly string[];
-}
+export * from "./settings.ts";
 
 export interface EndpointRow {
   readonly id: string;
@@ -151,6 +120,12 @@ export function networks(q: Query): NetworkRow[] {
   return q.all<StoredNetwork>("SELECT body FROM networks ORDER BY rowid").map(parseNetwork);
 }
 
+/** The names of all bridges, without the rest of their networks. */
+export function bridgeLinks(q: Query): string[] {
+  const sql = "SELECT body ->> '$.bridge.link' AS link FROM networks WHERE link IS NOT NULL ORDER BY rowid";
+  return q.all<{ link: string }>(sql).map(({ link }) => link);
+}
+
 /** At most two, which is enough to see that a prefix is ambiguous. */
 export function networksByPrefix(q: Query, prefix: string): NetworkRow[] {
   const sql = "SELECT body FROM networks WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2";
@@ -174,6 +149,40 @@ export function networkById(q: Query, id: string): NetworkRow | undefined {
 export function putNetwork(tx: Tx, row: NetworkRow): void {
   const sql = "INSERT INTO networks (id, name, body) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET body = ?3";
   tx.run(sql, [row.id, row.name, JSON.stringify(row)]);
+  indexSubnets(tx, row);
+}
+
+/** Makes the index of subnets anew from the networks, since it says nothing of its own. */
+export function reindexSubnets(tx: Tx): void {
+  for (const row of networks(tx)) indexSubnets(tx, row);
+}
+
+/** The network that has a part of the subnet. None overlaps another, so only the last that begins before the subnet's end can. */
+export function networkOverlapping(q: Query, subnet: Subnet | Subnet6): NetworkRow | undefined {
+  const { family, first, last } = placeOf(subnet);
+  const sql = `SELECT n.body, s.last FROM subnets s JOIN networks n ON n.id = s.network_id
+    WHERE s.first BETWEEN ?1 AND ?2 ORDER BY s.first DESC LIMIT 1`;
+  const found = q.get<StoredNetwork & { last: string }>(sql, [family, last]);
+  return found && found.last >= first ? parseNetwork(found) : undefined;
+}
+
+function indexSubnets(tx: Tx, row: NetworkRow): void {
+  tx.run("DELETE FROM subnets WHERE network_id = ?", [row.id]);
+  const legs = legsOf(row);
+  for (const subnet of legs ? [legs.subnet, ...(legs.six ? [legs.six.subnet] : [])] : []) {
+    const { first, last } = placeOf(subnet);
+    tx.run("INSERT INTO subnets (network_id, first, last) VALUES (?, ?, ?)", [row.id, first, last]);
+  }
+}
+
+/** Texts that sort as the addresses do, those of one kind after `family`. */
+function placeOf(subnet: Subnet | Subnet6): { family: string; first: string; last: string } {
+  if (!isSix(subnet)) {
+    const text = (address: number) => `4:${address.toString(16).padStart(8, "0")}`;
+    return { family: "4:", first: text(subnet.base), last: text(lastAddress(subnet)) };
+  }
+  const text = (address: bigint) => `6:${address.toString(16).padStart(32, "0")}`;
+  return { family: "6:", first: text(first6(subnet)), last: text(last6(subnet)) };
 }
 
 export function deleteNetwork(tx: Tx, id: string): void {
@@ -205,6 +214,12 @@ export function endpointsOf(q: Query, holder: string): EndpointRow[] {
 
 export function endpointsIn(q: Query, networkId: string): EndpointRow[] {
   return endpointRows(q, "WHERE network_id = ? AND ready = 1 ORDER BY address", [networkId]);
+}
+
+/** By network; those of one in the order of their addresses. */
+export function endpointsByNetwork(q: Query): ReadonlyMap<string, readonly EndpointRow[]> {
+  const rows = endpointRows(q, "WHERE ready = 1 ORDER BY network_id, address", []);
+  return Map.groupBy(rows, ({ networkId }) => networkId);
 }
 
 export function allEndpoints(q: Query): EndpointRow[] {

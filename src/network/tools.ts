@@ -1,6 +1,4 @@
 import { EngineError } from "../errors/mod.ts";
-import { parseAddress, parseSubnet, type Subnet, subnetOf } from "./address.ts";
-import { parseSubnet6, type Subnet6 } from "./address6.ts";
 import type { Context } from "./context.ts";
 
 /** ip(8), for what is too rare to be worth a netlink message of our own. */
@@ -8,39 +6,17 @@ export interface Link {
   readonly name: string;
   /** The bridge that it is a port of. */
   readonly master?: string;
+  readonly alias?: string;
 }
 
 /** Every link of the host. */
 export async function links(context: Context): Promise<Link[]> {
-  const found = await json<{ ifname: string; master?: string }[]>(context, ["ip", "-j", "link"]);
-  return found.map(({ ifname, master }) => ({ name: ifname, ...(master === undefined ? {} : { master }) }));
-}
-
-/** What a new subnet may not overlap: the routes of all tables, each with its link. */
-export async function routes(context: Context): Promise<{ subnet: Subnet; link: string }[]> {
-  const found = await json<{ dst: string; dev?: string }[]>(context, [
-    "ip",
-    "-j",
-    "-4",
-    "route",
-    "show",
-    "table",
-    "all",
-  ]);
-  return found.flatMap(({ dst, dev = "" }) => {
-    const address = parseAddress(dst);
-    const subnet = address === undefined ? parseSubnet(dst) : subnetOf(address, 32);
-    return subnet && subnet.prefixLength > 0 ? [{ subnet, link: dev }] : [];
-  });
-}
-
-/** The same of IPv6, but for link-local and multicast addresses, which are everywhere. */
-export async function routes6(context: Context): Promise<Subnet6[]> {
-  const found = await json<{ dst: string }[]>(context, ["ip", "-j", "-6", "route", "show", "table", "all"]);
-  return found.flatMap(({ dst }) => {
-    const subnet = parseSubnet6(dst.includes("/") ? dst : `${dst}/128`);
-    return subnet && subnet.prefixLength > 0 && !/^f(e[89ab]|f)/.test(subnet.base) ? [subnet] : [];
-  });
+  const found = await json<{ ifname: string; master?: string; ifalias?: string }[]>(context, ["ip", "-j", "link"]);
+  return found.map(({ ifname, master, ifalias }) => ({
+    name: ifname,
+    ...(master !== undefined && { master }),
+    ...(ifalias !== undefined && { alias: ifalias }),
+  }));
 }
 
 /** Runs the lines in one ip(8); stops at the first that fails. */

@@ -91,14 +91,22 @@ export function ignoreMatcher(patterns: readonly string[]): (path: string) => bo
     const prefixes = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
     let ignored = false;
     for (const { negated, pattern } of rules) {
-      if (negated === ignored && prefixes.some((prefix) => pattern.test(prefix))) ignored = !negated;
+      if (negated === ignored && prefixes.some(pattern)) ignored = !negated;
     }
     return ignored;
   };
 }
 
-function rule(text: string): { negated: boolean; pattern: RegExp } {
+function rule(text: string): { negated: boolean; pattern: (path: string) => boolean } {
   if (text === "!") throw new EngineError("invalid", 'illegal exclusion pattern: "!"');
   const negated = text.startsWith("!");
-  return { negated, pattern: deepPattern(negated ? text.slice(1) : text) };
+  return { negated, pattern: matcher(negated ? text.slice(1) : text) };
+}
+
+/** `**` in front of plain text is any beginning, also one that ends in the middle of a name, as patternmatcher has it. */
+function matcher(pattern: string): (path: string) => boolean {
+  const end = /^\*\*([^/*?[\]\\][^*?[\]\\]*)$/.exec(pattern)?.[1];
+  if (end !== undefined) return (path) => path.endsWith(end);
+  const regular = deepPattern(pattern);
+  return (path) => regular.test(path);
 }

@@ -6,6 +6,8 @@ import { queryFlag, queryInteger, queryJson, queryText } from "./query.ts";
 
 /** The query of `POST /build`; sizes in bytes, CPU times in microseconds, 0 for no limit. */
 export interface BuildQuery {
+  /** Berth's own: check the Dockerfile instead of building it. */
+  readonly check: boolean;
   /** Path inside the context. */
   readonly dockerfile: string;
   readonly tags: readonly string[];
@@ -60,6 +62,7 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
   const text = (name: string) => query.get(name) ?? "";
   const args = queryJson(query, "buildargs", record(nullable(string))) ?? {};
   return {
+    check: queryFlag(query, "check"),
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: query.getAll("t").filter((tag) => tag !== ""),
     ...optional("remote", queryText(query, "remote")),
@@ -127,4 +130,20 @@ function refuse(query: URLSearchParams): void {
 
 function optional<K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } {
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: T };
+}
+
+/** Answer of `POST /build?check=1`, Berth's own. Lines count from 1. */
+export interface CheckResult {
+  readonly Warnings: readonly {
+    readonly Rule: string;
+    readonly Description: string;
+    readonly URL?: string;
+    readonly Detail: string;
+    readonly StartLine: number;
+    readonly EndLine: number;
+  }[];
+  /** What would end the build before its first step. */
+  readonly Error?: { readonly Message: string; readonly StartLine?: number; readonly EndLine?: number };
+  /** All of it as text, with the lines it is about. */
+  readonly Text: string;
 }

@@ -33,11 +33,10 @@ const endpointIpam: Decode<NonNullable<EndpointConfig["IPAMConfig"]>> = (json, p
   };
 };
 
-/** `POST /networks/create`. Throws "not-implemented" for `ConfigFrom`, which the engine has no words for. */
+/** `POST /networks/create`. */
 export const decodeNetworkCreate: Decode<NetworkCreateBody> = (json, path) => {
   const fields = new Fields(json ?? {}, path);
   const flag = (name: string) => fields.get(name, boolean, false);
-  refuseConfigFrom(fields);
   return {
     Name: fields.required("Name"),
     Driver: fields.get("Driver", string, ""),
@@ -47,17 +46,15 @@ export const decodeNetworkCreate: Decode<NetworkCreateBody> = (json, path) => {
     Ingress: flag("Ingress"),
     ConfigOnly: flag("ConfigOnly"),
     ...fields.maybe("EnableIPv4", boolean),
-    EnableIPv6: flag("EnableIPv6"),
+    ...fields.maybe("EnableIPv6", boolean),
+    ...fields.maybe("ConfigFrom", configFrom),
     ...fields.maybe("IPAM", ipam),
     Options: fields.get("Options", record(string), {}),
     Labels: fields.get("Labels", record(string), {}),
   };
 };
 
-function refuseConfigFrom(fields: Fields): void {
-  const from = fields.get("ConfigFrom", (json, path) => new Fields(json, path).get("Network", string, ""), "");
-  if (from !== "") throw new EngineError("not-implemented", `ConfigFrom (${from}) is not implemented by Berth yet`);
-}
+const configFrom: Decode<string> = (json, path) => new Fields(json, path).get("Network", string, "");
 
 const ipam: Decode<Partial<Ipam>> = (json, path) => {
   const fields = new Fields(json, path);

@@ -236,9 +236,17 @@ test("network bodies", () => {
     Labels: {},
   });
   expect(refusal(() => decodeNetworkCreate({}))).toBe("invalid: Name is required");
-  expect(refusal(() => decodeNetworkCreate({ Name: "a", ConfigFrom: { Network: "x" } }))).toStartWith(
-    "not-implemented: ConfigFrom (x)",
-  );
+  expect(decodeNetworkCreate({ Name: "a", ConfigFrom: { Network: "x" } })).toEqual({
+    Name: "a",
+    Driver: "",
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    ConfigOnly: false,
+    ConfigFrom: "x",
+    Options: {},
+    Labels: {},
+  });
   expect(decodeNetworkConnect({ container: "c", endpointconfig: { GwPriority: 1 } })).toEqual({
     Container: "c",
     EndpointConfig: { GwPriority: 1 },

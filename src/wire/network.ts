@@ -23,8 +23,10 @@ export interface NetworkCreateBody {
   readonly Ingress: boolean;
   readonly ConfigOnly: boolean;
   readonly EnableIPv4?: boolean;
-  readonly EnableIPv6: boolean;
+  readonly EnableIPv6?: boolean;
   readonly IPAM?: Partial<Ipam>;
+  /** Name of the configuration network that says the rest. */
+  readonly ConfigFrom?: string;
   readonly Options: Readonly<Record<string, string>>;
   readonly Labels: Readonly<Record<string, string>>;
 }

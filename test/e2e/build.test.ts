@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
+import { freePort } from "../support/registry.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -108,6 +111,36 @@ CMD ["/out/made.out"]
     expect(await engine.ok("ps", "-aq")).toBe("");
   });
 
+  test("an error in the Dockerfile shows its lines and what was meant", async () => {
+    const Dockerfile = "FROM busybox AS maker\nRUN true \\\n  && true\nCOPPY a \\\n  b\n";
+    const failed = await build("-t", name, context({ Dockerfile }));
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain(
+      "dockerfile parse error on line 4: unknown instruction: COPPY (did you mean COPY?)",
+    );
+    expect(failed.stderr).toContain("Dockerfile:4\n");
+    expect(failed.stderr).toContain("   4 | >>> COPPY a \\\n   5 | >>>   b\n");
+  });
+
+  test("a step that fails shows its lines, after its output", async () => {
+    const failed = await build("-t", name, context({ Dockerfile: "FROM busybox\nRUN echo loud && \\\n  exit 3\n" }));
+    expect(failed.code).toBe(3);
+    expect(failed.stdout + failed.stderr).toMatch(/loud\n[\s\S]*>>> RUN echo loud[\s\S]*>>> {3}exit 3/);
+  });
+
+  test("what the checks find is told, and ends the build when it is asked to", async () => {
+    const text = "FROM busybox AS Maker\nMAINTAINER me\nCOPY $NOPE* /\n";
+    const told = await build("-t", name, context({ Dockerfile: text }));
+    expect(told.code).toBe(0);
+    expect(told.stdout).toContain(" 3 warnings found");
+    expect(told.stdout).toContain(" - StageNameCasing: Stage name 'Maker' should be lowercase (line 1)\n");
+    const ended = await build("-t", name, context({ Dockerfile: `# check=skip=UndefinedVar;error=true\n${text}` }));
+    expect([ended.code, ended.stderr]).toEqual([
+      1,
+      expect.stringContaining("lint violation found for rules: MaintainerDeprecated, StageNameCasing"),
+    ]);
+  });
+
   test(".dockerignore keeps files away, and -f takes another Dockerfile", async () => {
     const directory = context({
       "other/Dockerfile.x": "FROM busybox\nCOPY . /ctx\nRUN find /ctx -type f | sort > /list\n",
@@ -180,6 +213,100 @@ ENTRYPOINT echo $A
     expect(await engine.ok("inspect", "-f", "{{.Config.Labels.x}} {{.Architecture}}", `${name}:a`)).toBe(
       `y ${await engine.ok("run", "--rm", `${name}:a`, "cat", "/arch")}`,
     );
+  });
+});
+
+describe("berth build --check", () => {
+  const check = (...argv: string[]) => cli("berth", engine.host, ["build", "--check", ...argv]);
+
+  test("says that there is nothing to say, without an image that is not here", async () => {
+    const { code, stdout } = await check(context({ Dockerfile: "FROM nowhere.invalid/x\nRUN false\n" }));
+    expect([code, stdout]).toEqual([0, "Check complete, no warnings found.\n"]);
+  });
+
+  test("shows each finding with its lines", async () => {
+    const files = { Dockerfile: "FROM busybox\nCOPY secret $NOPE /x/\nCMD run\n", ".dockerignore": "secret\n" };
+    const { code, stdout } = await check(context(files));
+    expect(code).toBe(1);
+    expect(stdout).toStartWith("Check complete, 3 warnings have been found!\n\nWARNING: ");
+    for (const rule of ["UndefinedVar", "CopyIgnoredFile", "JSONArgsRecommended"]) expect(stdout).toContain(rule);
+    expect(stdout).toContain("Dockerfile:3\n--------------------\n   1 |     FROM busybox\n");
+    expect(stdout).toContain("   3 | >>> CMD run\n");
+  });
+
+  test("shows what would end the build", async () => {
+    const { code, stdout } = await check(context({ Dockerfile: "FROM busybox\nEXPOSE x\n" }));
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/^dockerfile parse error on line 2: invalid containerPort: x\nDock/),
+    ]);
+  });
+
+  test("leaves nothing behind", async () => {
+    const images = () => engine.ok("images", "-a", "-q");
+    const before = await images();
+    await check(context({ Dockerfile: "FROM busybox\nRUN touch /x\n" }));
+    expect(await images()).toBe(before);
+  });
+});
+
+describe("ADD of a repository", () => {
+  const git = (directory: string, ...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", "-C", directory, ...args], { encoding: "utf8" });
+  let served: string;
+  let server: ChildProcess;
+  let url: string;
+
+  beforeAll(async () => {
+    served = `${engine.directory}/served`;
+    mkdirSync(`${served}/repo/docs`, { recursive: true });
+    git(`${served}/repo`, "init", "--quiet", "-b", "main");
+    writeFileSync(`${served}/repo/docs/a.txt`, "one\n");
+    writeFileSync(`${served}/repo/run.sh`, "#!/bin/sh\n", { mode: 0o755 });
+    git(`${served}/repo`, "add", "-A");
+    git(`${served}/repo`, "commit", "--quiet", "-m", "one");
+    const port = await freePort();
+    const options = ["--listen=127.0.0.1", `--port=${port}`, "--export-all", "--reuseaddr", `--base-path=${served}`];
+    server = spawn("git", ["-c", "safe.directory=*", "daemon", ...options, served], { stdio: "ignore" });
+    url = `git://127.0.0.1:${port}/repo`;
+    while (spawnSync("git", ["ls-remote", url], { stdio: "ignore" }).status !== 0) await Bun.sleep(50);
+  });
+  afterAll(async () => {
+    server.kill();
+    await once(server, "exit");
+  });
+
+  test("takes its files, and the second time the cache", async () => {
+    const directory = context({
+      Dockerfile: `FROM busybox
+ADD ${url} /all/
+ADD --chown=5:6 ${url}?ref=main&subdir=docs /docs/
+ADD --keep-git-dir ${url}#main:docs /kept
+RUN cd /all && find . | sort > /list && stat -c '%a %u %n' run.sh /docs/a.txt >> /list && ls -A /kept >> /list
+`,
+    });
+    const first = await cli("docker", engine.host, ["build", "-t", "with-git", directory]);
+    expect([first.code, first.stderr]).toEqual([0, expect.any(String)]);
+    expect((await engine.ok("run", "--rm", "with-git", "cat", "/list")).split("\n")).toEqual([
+      ".",
+      "./docs",
+      "./docs/a.txt",
+      "./run.sh",
+      "755 0 run.sh",
+      "644 5 /docs/a.txt",
+      "a.txt",
+    ]);
+    const second = await cli("docker", engine.host, ["build", directory]);
+    expect(second.stdout.match(/Using cache/g)).toHaveLength(4);
+  });
+
+  test("says what is not there, with its lines", async () => {
+    const failed = await cli("docker", engine.host, [
+      "build",
+      context({ Dockerfile: `FROM busybox\nADD ${url}#nothing /x/\n` }),
+    ]);
+    expect(failed.code).toBe(1);
+    expect(failed.stdout + failed.stderr).toMatch(/>>> ADD git:[\s\S]*failed to fetch git:.*couldn't find remote ref/);
   });
 });
 

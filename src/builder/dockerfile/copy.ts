@@ -1,8 +1,8 @@
-import { jsonList, quotedWords } from "./arguments.ts";
+import { listOrWords } from "./arguments.ts";
 import { dockerfileError } from "./error.ts";
 import { type FlagKind, type Flags, flag, flagSet, readFlags } from "./flags.ts";
-import { heredocStart } from "./heredoc.ts";
-import type { CopyInstruction, CopySource } from "./instructions.ts";
+import { type Heredoc, heredocStart } from "./heredoc.ts";
+import { type CopyInstruction, type CopySource, placeOf } from "./instructions.ts";
 import type { Node } from "./parse.ts";
 
 const common = { chown: "string", chmod: "string", link: "boolean", exclude: "list" } as const;
@@ -18,14 +18,13 @@ const addFlags: Readonly<Record<string, FlagKind>> = {
 export function copyInstruction(node: Node): CopyInstruction {
   const keyword = node.keyword === "ADD" ? "ADD" : "COPY";
   const flags = readFlags(node, keyword === "ADD" ? addFlags : copyFlags);
-  const words = jsonList(flags.rest, node.startLine) ?? quotedWords(flags.rest, node.escape);
+  const words = listOrWords(flags.rest, node);
   const destination = words.at(-1);
-  if (destination === undefined || words.length < 2) throw tooFew(node, words.length);
+  if (destination === undefined || words.length < 2) throw tooFew(node);
+  if (heredocStart(destination)) throw dockerfileError(node, `${keyword} cannot accept a heredoc as a destination`);
   return {
     kind: "copy",
-    original: node.original,
-    line: node.startLine,
-    escape: node.escape,
+    ...placeOf(node),
     keyword,
     sources: sourcesOf(node, words.slice(0, -1)),
     destination,
@@ -34,6 +33,7 @@ export function copyInstruction(node: Node): CopyInstruction {
     parents: flagSet(flags, "parents"),
     exclude: flags.values.get("exclude") ?? [],
     ...(flags.values.has("unpack") && { unpack: flagSet(flags, "unpack") }),
+    ...(flags.values.has("keep-git-dir") && { keepGitDir: flagSet(flags, "keep-git-dir") }),
   };
 }
 
@@ -42,20 +42,18 @@ function texts(flags: Flags): Pick<CopyInstruction, "from" | "chown" | "chmod" |
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
+/** Here-documents find their text by name: of two with one name the last counts, one without any is empty (BuildKit `parseSourcesAndDest`). */
 function sourcesOf(node: Node, words: readonly string[]): CopySource[] {
-  let used = 0;
+  const texts = new Map(node.heredocs.map((heredoc) => [heredoc.name, heredoc.content]));
   return words.map((word) => {
-    const heredoc = heredocStart(word, node.escape) && node.heredocs[used];
-    if (!heredoc) return { kind: "path", path: word };
-    used++;
+    const start = heredocStart(word);
+    if (!start) return { kind: "path", path: word };
+    const heredoc: Heredoc = { ...start, content: texts.get(start.name) ?? "" };
     return { kind: "heredoc", heredoc };
   });
 }
 
-function tooFew(node: Node, count: number): Error {
-  const problem =
-    count === 1
-      ? `${node.keyword} requires at least two arguments, but only one was provided. Destination could not be determined`
-      : `${node.keyword} requires at least two arguments`;
-  return dockerfileError(node.startLine, problem);
+function tooFew(node: Node): Error {
+  const problem = "requires at least two arguments, but only one was provided. Destination could not be determined";
+  return dockerfileError(node, `${node.keyword} ${problem}`);
 }

@@ -2,12 +2,16 @@ import { EngineError } from "../../errors/mod.ts";
 import { dockerfileError } from "./error.ts";
 import { toInstruction } from "./instruction.ts";
 import type { ArgInstruction, FromInstruction, Instruction } from "./instructions.ts";
-import { parseNodes } from "./parse.ts";
+import { parseLines } from "./parse.ts";
 
 /** A parsed Dockerfile: the ARGs in front of the first FROM, and the stages. */
 export interface Dockerfile {
   readonly globals: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
+  /** Value of the directive `check`. */
+  readonly check?: string;
+  /** Where instructions that have a blank line inside end. */
+  readonly emptyContinuations: readonly number[];
 }
 
 export interface Stage {
@@ -15,21 +19,28 @@ export interface Stage {
   readonly instructions: readonly Exclude<Instruction, FromInstruction>[];
 }
 
+/** Each takes over what the one below it has, so that more would be slow. */
+const mostStages = 2000;
+
 /** Lexes, parses and types the whole file; pure. Throws "invalid" with the line of the first mistake. */
 export function parseDockerfile(text: string): Dockerfile {
-  const nodes = parseNodes(text);
+  const { nodes, check } = parseLines(text);
   if (nodes.length === 0) throw new EngineError("invalid", "dockerfile parse error: file with no instructions");
   const globals: ArgInstruction[] = [];
   const stages: { from: FromInstruction; instructions: Exclude<Instruction, FromInstruction>[] }[] = [];
   for (const node of nodes) {
     const instruction = toInstruction(node);
     const stage = stages.at(-1);
+    if (instruction.kind === "from" && stages.length === mostStages) {
+      throw dockerfileError(node, `a Dockerfile has at most ${mostStages} stages`);
+    }
     if (instruction.kind === "from") stages.push({ from: instruction, instructions: [] });
     else if (stage) stage.instructions.push(instruction);
     else if (instruction.kind === "arg") globals.push(instruction);
-    else throw dockerfileError(node.startLine, "no build stage in current context");
+    else throw dockerfileError(node, "no build stage in current context");
   }
   if (stages.length === 0)
     throw new EngineError("invalid", "dockerfile parse error: no build stage in current context");
-  return { globals, stages };
+  const emptyContinuations = nodes.flatMap((node) => node.emptyContinuation ?? []);
+  return { globals, stages, emptyContinuations, ...(check !== undefined && { check }) };
 }

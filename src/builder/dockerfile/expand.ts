@@ -1,5 +1,6 @@
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { shellPattern } from "./shell-pattern.ts";
+import { spend } from "./budget.ts";
+import { replaced, shellPattern, withoutPrefix, withoutSuffix } from "./shell-pattern.ts";
 
 /**
  * Words of a Dockerfile as a shell would read them: quotes, escapes, `$NAME`, `${NAME}` and the modifiers `:-` `-` `:+` `+`
@@ -12,48 +13,66 @@ export interface ExpandOptions {
   readonly env: ReadonlyMap<string, string>;
   /** For here-documents: quotes are ordinary characters. */
   readonly keepQuotes?: boolean;
+  /** Quotes and escapes do their work, and stay. */
+  readonly rawQuotes?: boolean;
+  readonly rawEscapes?: boolean;
+  /** A variable that is not there stays as it was written. */
+  readonly keepUnset?: boolean;
 }
+
+export interface Expanded {
+  readonly text: string;
+  /** Split at the blanks that are not quoted, also those that came out of a variable. */
+  readonly words: readonly string[];
+  /** Names that the environment had, and those that it had not. */
+  readonly matched: ReadonlySet<string>;
+  readonly unmatched: ReadonlySet<string>;
+}
+
+/** Longest result in characters: `ENV A=$A$A` doubles with every line. */
+const longest = 1024 * 1024;
 
 /** One word, expanded; blanks in a value do not split it. Throws "invalid": `failed to process "WORD": …`. */
 export function shellWord(word: string, options: ExpandOptions): string {
-  return process(word, options).text;
+  return expand(word, options).text;
 }
 
-/** The word expanded and split at the blanks that are not quoted, also those that came out of a variable. */
-export function shellWords(word: string, options: ExpandOptions): string[] {
-  return process(word, options).words;
+/** The word expanded and split. Empty words are none, quoted or not. */
+export function shellWords(word: string, options: ExpandOptions): readonly string[] {
+  return expand(word, options).words;
 }
 
-function process(word: string, options: ExpandOptions): { text: string; words: string[] } {
+/** Throws like {@link shellWord}. */
+export function expand(word: string, options: ExpandOptions): Expanded {
   try {
     return new Scanner(word, options).all();
   } catch (err) {
-    throw new EngineError("invalid", `failed to process ${JSON.stringify(word)}: ${messageOf(err)}`, { cause: err });
+    const shown = JSON.stringify(word.length > 200 ? `${word.slice(0, 200)}…` : word);
+    throw new EngineError("invalid", `failed to process ${shown}: ${messageOf(err)}`, { cause: err });
   }
 }
 
-/** Collects words: quoted text never splits, and an empty quoted word counts. */
+/** Collects words: quoted text never splits. */
 class Words {
   readonly done: string[] = [];
   #current = "";
-  #open = false;
 
   quoted(text: string): void {
     this.#current += text;
-    this.#open = true;
   }
 
   plain(text: string): void {
-    for (const ch of text) {
-      if (/\s/.test(ch)) this.close();
-      else this.quoted(ch);
+    const [first = "", ...rest] = text.split(/\s+/);
+    this.#current += first;
+    for (const piece of rest) {
+      this.close();
+      this.#current = piece;
     }
   }
 
   close(): void {
-    if (this.#open) this.done.push(this.#current);
+    if (this.#current !== "") this.done.push(this.#current);
     this.#current = "";
-    this.#open = false;
   }
 }
 
@@ -61,19 +80,24 @@ class Scanner {
   readonly #chars: readonly string[];
   readonly #options: ExpandOptions;
   readonly #words = new Words();
+  readonly #matched = new Set<string>();
+  readonly #unmatched = new Set<string>();
+  #rawEscapes: boolean;
   #at = 0;
   /** Above 0 inside of a modifier's word. */
   #muted = 0;
+  #size = 0;
 
   constructor(word: string, options: ExpandOptions) {
     this.#chars = [...word];
     this.#options = options;
+    this.#rawEscapes = options.rawEscapes === true;
   }
 
-  all(): { text: string; words: string[] } {
-    const text = this.#until(undefined, false);
+  all(): Expanded {
+    const text = this.#until(undefined);
     this.#words.close();
-    return { text, words: this.#words.done };
+    return { text, words: this.#words.done, matched: this.#matched, unmatched: this.#unmatched };
   }
 
   #peek(): string | undefined {
@@ -84,28 +108,28 @@ class Scanner {
     return this.#chars[this.#at++];
   }
 
-  /** Up to `stop`, which is consumed, or the end. `rawEscapes` keeps escapes, for patterns that read them themselves. */
-  #until(stop: string | undefined, rawEscapes: boolean): string {
+  /** Up to `stop`, which is consumed, or the end. */
+  #until(stop: string | undefined): string {
     let out = "";
     for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
       if (ch === stop) {
         this.#at++;
         return out;
       }
-      out += this.#piece(ch, rawEscapes);
+      out += this.#piece(ch);
     }
     if (stop !== undefined) throw new Error(`unexpected end of statement while looking for matching ${stop}`);
     return out;
   }
 
-  #piece(ch: string, rawEscapes: boolean): string {
+  #piece(ch: string): string {
     if (ch === "$") return this.#splitting(this.#dollar());
     if (!this.#options.keepQuotes && ch === "'") return this.#whole(this.#singleQuoted());
     if (!this.#options.keepQuotes && ch === '"') return this.#whole(this.#doubleQuoted());
     this.#at++;
     if (ch !== this.#options.escape) return this.#splitting(ch);
     const escaped = this.#next() ?? "";
-    return this.#whole(rawEscapes ? ch + escaped : escaped);
+    return this.#whole(this.#rawEscapes ? ch + escaped : escaped);
   }
 
   #splitting(text: string): string {
@@ -118,40 +142,44 @@ class Scanner {
     return text;
   }
 
+  #quote(ch: string): string {
+    return this.#options.rawQuotes ? ch : "";
+  }
+
   #singleQuoted(): string {
     this.#at++;
-    let out = "";
-    for (let ch = this.#next(); ch !== "'"; ch = this.#next()) {
-      if (ch === undefined) throw new Error("unexpected end of statement while looking for matching single-quote");
-      out += ch;
-    }
-    return out;
+    const end = this.#chars.indexOf("'", this.#at);
+    if (end < 0) throw new Error("unexpected end of statement while looking for matching single-quote");
+    const text = this.#chars.slice(this.#at, end).join("");
+    this.#at = end + 1;
+    return this.#quote("'") + text + this.#quote("'");
   }
 
   #doubleQuoted(): string {
     this.#at++;
-    let out = "";
+    let out = this.#quote('"');
     for (let ch = this.#peek(); ch !== '"'; ch = this.#peek()) {
       if (ch === undefined) throw new Error("unexpected end of statement while looking for matching double-quote");
       out += ch === "$" ? this.#dollar() : this.#inDoubleQuotes();
     }
     this.#at++;
-    return out;
+    return out + this.#quote('"');
   }
 
   #inDoubleQuotes(): string {
     const ch = this.#next() ?? "";
     if (ch !== this.#options.escape) return ch;
+    const front = this.#rawEscapes ? ch : "";
     const escaped = this.#peek();
-    if (escaped === undefined) return "";
-    return escaped === '"' || escaped === "$" || escaped === ch ? (this.#next() ?? "") : ch;
+    if (escaped === undefined) return front;
+    return front + (escaped === '"' || escaped === "$" || escaped === ch ? (this.#next() ?? "") : ch);
   }
 
   #dollar(): string {
     this.#at++;
     if (this.#peek() !== "{") {
       const name = this.#name();
-      return name === "" ? "$" : (this.#options.env.get(name) ?? "");
+      return name === "" ? "$" : this.#plain(name, `$${name}`);
     }
     this.#at++;
     const first = this.#peek();
@@ -160,52 +188,76 @@ class Scanner {
     return this.#braced(this.#name());
   }
 
-  #braced(name: string): string {
+  #plain(name: string, written: string): string {
+    const value = this.#value(name);
+    if (value === undefined) return this.#options.keepUnset ? written : "";
+    return this.#sized(value);
+  }
+
+  #value(name: string): string | undefined {
     const value = this.#options.env.get(name);
+    (value === undefined ? this.#unmatched : this.#matched).add(name);
+    return value;
+  }
+
+  #sized(text: string): string {
+    this.#size += text.length;
+    if (this.#size > longest) throw new Error(`the result is longer than ${longest} characters`);
+    spend(text.length);
+    return text;
+  }
+
+  #braced(name: string): string {
     const ch = this.#next();
-    if (ch === "}") return value ?? "";
+    if (ch === "}") return this.#plain(name, `\${${name}}`);
     if (ch === undefined) throw new Error("syntax error: missing '}'");
-    if (ch === "/") return this.#replace(value ?? "");
+    if (ch === "/") return this.#replace(name);
     const colon = ch === ":";
     const modifier = colon ? (this.#next() ?? "") : ch;
-    if (!"-+?#%".includes(modifier) || modifier === "" || (colon && "#%".includes(modifier))) {
+    const trims = "#%".includes(modifier);
+    if (!"-+?#%".includes(modifier) || (colon && trims && modifier !== "")) {
       throw new Error(`unsupported modifier (${colon ? ":" : ""}${modifier}) in substitution`);
     }
-    const word = this.#modifierWord("#%".includes(modifier));
-    return modified({ name, modifier, word, value: colon && value === "" ? undefined : value, empty: value === "" });
+    const word = this.#modifierWord(trims && modifier !== "");
+    if (modifier === "") throw new Error("syntax error: missing '}'");
+    const value = this.#value(name);
+    if (value === undefined && this.#options.keepUnset) return `\${${name}${colon ? ":" : ""}${modifier}${word}}`;
+    return this.#sized(modified({ name, modifier, word, value, colon }));
   }
 
   /** A modifier's word is only a part of the result when it is chosen, so its pieces must not split words on their own. */
   #modifierWord(rawEscapes: boolean, stop = "}"): string {
+    const before = this.#rawEscapes;
+    this.#rawEscapes = rawEscapes;
     this.#muted++;
     try {
-      return this.#until(stop, rawEscapes);
+      return this.#until(stop);
     } catch (err) {
-      if (this.#peek() === undefined) throw new Error("syntax error: missing '}'");
-      throw err;
+      if (this.#peek() !== undefined) throw err;
+      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? " in a substitution" : ""}`);
     } finally {
       this.#muted--;
+      this.#rawEscapes = before;
     }
   }
 
-  #replace(value: string): string {
+  #replace(name: string): string {
     const all = this.#peek() === "/";
     if (all) this.#at++;
     const pattern = this.#modifierWord(true, "/");
     const replacement = this.#modifierWord(true);
-    return value.replace(new RegExp(shellPattern(pattern, true), all ? "gsu" : "su"), () => replacement);
+    const value = this.#value(name);
+    if (value === undefined && this.#options.keepUnset) return `\${${name}/${pattern}/${replacement}}`;
+    return this.#sized(replaced(value ?? "", { pattern: shellPattern(pattern), replacement, all }));
   }
 
   #name(): string {
     const first = this.#peek() ?? "";
-    const more = /[A-Za-z_]/.test(first) ? /[A-Za-z0-9_]/ : /[0-9]/.test(first) ? /[0-9]/ : undefined;
+    const more = /[\p{L}_]/u.test(first) ? /[\p{L}\p{Nd}_]/u : /\p{Nd}/u.test(first) ? /\p{Nd}/u : undefined;
     if (!more) return /[@*#?\-$!]/.test(first) ? (this.#next() ?? "") : "";
-    let name = "";
-    for (let ch = this.#peek(); ch !== undefined && more.test(ch); ch = this.#peek()) {
-      name += ch;
-      this.#at++;
-    }
-    return name;
+    const from = this.#at;
+    while (more.test(this.#peek() ?? "")) this.#at++;
+    return this.#chars.slice(from, this.#at).join("");
   }
 }
 
@@ -214,32 +266,25 @@ interface Modified {
   readonly modifier: string;
   readonly word: string;
   readonly value: string | undefined;
-  readonly empty: boolean;
+  /** With a colon an empty value is as good as none. */
+  readonly colon: boolean;
 }
 
-function modified({ name, modifier, word, value, empty }: Modified): string {
+function modified({ name, modifier, word, value, colon }: Modified): string {
+  const missing = value === undefined || (colon && value === "");
+  const greedy = word.startsWith(modifier);
+  const pattern = () => shellPattern(greedy ? word.slice(1) : word);
   switch (modifier) {
     case "-":
-      return value ?? word;
+      return missing ? word : value;
     case "+":
-      return value === undefined ? "" : word;
+      return missing ? "" : word;
     case "?":
-      if (value !== undefined) return value;
-      throw new Error(`${name}: ${word || (empty ? "is not allowed to be empty" : "is not allowed to be unset")}`);
+      if (!missing) return value;
+      throw new Error(`${name}: ${word || `is not allowed to be ${value === undefined ? "unset" : "empty"}`}`);
+    case "#":
+      return withoutPrefix(value ?? "", pattern(), greedy);
     default:
-      return trimmed(value ?? "", word, modifier);
+      return withoutSuffix(value ?? "", pattern(), greedy);
   }
-}
-
-function trimmed(value: string, word: string, modifier: string): string {
-  const greedy = word.startsWith(modifier);
-  const pattern = greedy ? word.slice(1) : word;
-  if (modifier === "#") return value.replace(new RegExp(`^${shellPattern(pattern, greedy)}`, "su"), "");
-  // The shortest suffix is the one that starts last, which a lazy match from the left would not find.
-  const whole = new RegExp(`^${shellPattern(pattern, true)}$`, "su");
-  const chars = [...value];
-  const starts = chars.map((_, index) => index).concat(chars.length);
-  const order = greedy ? starts : starts.reverse();
-  const start = order.find((index) => whole.test(chars.slice(index).join("")));
-  return start === undefined ? value : chars.slice(0, start).join("");
 }

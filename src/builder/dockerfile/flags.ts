@@ -1,5 +1,6 @@
 import { dockerfileError } from "./error.ts";
 import type { Node } from "./parse.ts";
+import { didYouMean } from "./suggest.ts";
 
 /** The `--name=value` words in front of an instruction's arguments, and what follows them. */
 export interface Flags {
@@ -11,17 +12,15 @@ export type FlagKind = "string" | "boolean" | "list";
 
 /** Throws "invalid" for a flag that the instruction does not have, one given twice, or one without its value. */
 export function readFlags(node: Node, known: Readonly<Record<string, FlagKind>>): Flags {
-  const { words, rest } = split(node.rest, node.escape);
+  const { words, rest } = split(node.rest);
   const values = new Map<string, string[]>();
   for (const word of words) {
     const at = word.indexOf("=");
     const name = at < 0 ? word : word.slice(0, at);
     const value = at < 0 ? undefined : word.slice(at + 1);
     const kind = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (!kind) throw dockerfileError(node.startLine, `unknown flag: --${name}`);
-    if (values.has(name) && kind !== "list") {
-      throw dockerfileError(node.startLine, `duplicate flag specified: --${name}`);
-    }
+    if (!kind) throw dockerfileError(node, `unknown flag: --${name}${didYouMean(name, Object.keys(known))}`);
+    if (values.has(name) && kind !== "list") throw dockerfileError(node, `duplicate flag specified: --${name}`);
     values.set(name, [...(values.get(name) ?? []), flagValue({ node, name, kind, value })]);
   }
   return { values, rest };
@@ -38,37 +37,38 @@ export function flagSet(flags: Flags, name: string): boolean {
 
 function flagValue(given: { node: Node; name: string; kind: FlagKind; value: string | undefined }): string {
   const { node, name, kind, value } = given;
-  if (kind !== "boolean") {
-    if (value === undefined) throw dockerfileError(node.startLine, `missing a value on flag: --${name}`);
-    return value;
+  if (value === undefined ? kind !== "boolean" : value === "" && kind === "boolean") {
+    throw dockerfileError(node, `missing a value on flag: --${name}`);
   }
-  if (value === undefined || value.toLowerCase() === "true") return "true";
-  if (value.toLowerCase() === "false") return "false";
-  throw dockerfileError(node.startLine, `expecting boolean value for flag ${name}, not: ${value}`);
+  if (kind !== "boolean") return value ?? "";
+  const truth = (value ?? "true").toLowerCase();
+  if (truth === "true" || truth === "false") return truth;
+  throw dockerfileError(node, `expecting boolean value for flag ${name}, not: ${value}`);
 }
 
-/** Flags end at the first word without dashes; `--` alone is a word of the command. Escapes and quotes are read as in BuildKit's `split_command.go`. */
-function split(text: string, mark: string): { words: string[]; rest: string } {
+/** Flags end at the first word without dashes, or at `--`, which is taken away. Quotes and backslashes are read as in BuildKit's `split_command.go`, whatever the escape directive says. */
+export function split(text: string): { words: string[]; rest: string } {
   const words: string[] = [];
   let at = 0;
   for (;;) {
     while (/\s/.test(text[at] ?? "")) at++;
-    if (!text.startsWith("--", at) || /^--(?:\s|$)/.test(text.slice(at))) break;
-    const { word, end } = flagWord(text, { at: at + 2, mark });
-    words.push(word);
+    if (!text.startsWith("--", at)) break;
+    const { word, end } = flagWord(text, at);
     at = end;
+    if (word === "--") break;
+    words.push(word.slice(2));
   }
-  return { words, rest: text.slice(at) };
+  return { words, rest: text.slice(at).trim() };
 }
 
-function flagWord(text: string, { at, mark }: { at: number; mark: string }): { word: string; end: number } {
+function flagWord(text: string, from: number): { word: string; end: number } {
   let word = "";
   let quote = "";
-  let end = at;
+  let end = from;
   for (; end < text.length; end++) {
     const ch = text[end] ?? "";
     if (quote === "" && /\s/.test(ch)) break;
-    if (ch === mark && quote !== "'") word += text[++end] ?? "";
+    if (ch === "\\") word += text[++end] ?? "";
     else if (quote === "" && (ch === "'" || ch === '"')) quote = ch;
     else if (ch === quote) quote = "";
     else word += ch;

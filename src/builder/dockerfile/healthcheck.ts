@@ -3,7 +3,7 @@ import { parseDuration } from "../../wire/mod.ts";
 import { command } from "./arguments.ts";
 import { dockerfileError } from "./error.ts";
 import { type Flags, flag, readFlags } from "./flags.ts";
-import type { HealthcheckInstruction } from "./instructions.ts";
+import { type HealthcheckInstruction, placeOf } from "./instructions.ts";
 import type { Node } from "./parse.ts";
 
 const timed = {
@@ -19,27 +19,28 @@ export function healthcheckInstruction(node: Node): HealthcheckInstruction {
   const flags = readFlags(node, kinds);
   const type = (/^\S*/.exec(flags.rest)?.[0] ?? "").toUpperCase();
   const rest = flags.rest.slice(type.length).trim();
-  const place = { kind: "healthcheck", original: node.original, line: node.startLine, escape: node.escape } as const;
-  if (type === "") throw dockerfileError(node.startLine, "HEALTHCHECK requires at least one argument");
+  const place = { kind: "healthcheck", ...placeOf(node) } as const;
+  if (type === "") throw dockerfileError(node, "HEALTHCHECK requires at least one argument");
   if (type === "NONE") {
-    if (rest !== "") throw dockerfileError(node.startLine, "HEALTHCHECK NONE takes no arguments");
+    if (rest !== "" && rest !== "[]") throw dockerfileError(node, "HEALTHCHECK NONE takes no arguments");
     return { ...place, check: {} };
   }
-  if (type !== "CMD")
-    throw dockerfileError(node.startLine, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
-  if (rest === "") throw dockerfileError(node.startLine, "Missing command after HEALTHCHECK CMD");
-  return { ...place, check: options(flags, node), command: command(rest, node.startLine) };
+  if (type !== "CMD") throw dockerfileError(node, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
+  const parsed = command(rest, node);
+  if (parsed.words.join("") === "") throw dockerfileError(node, "Missing command after HEALTHCHECK CMD");
+  return { ...place, check: options(flags, node), command: parsed };
 }
 
 function options(flags: Flags, node: Node): HealthcheckInstruction["check"] {
   const times = Object.entries(timed).map(([name, field]) => [field, interval(flags, { name, node })] as const);
   const retries = flag(flags, "retries");
-  if (retries !== undefined && !/^\d{1,9}$/.test(retries)) {
-    throw dockerfileError(node.startLine, `--retries cannot be negative (${retries})`);
+  if (retries !== undefined && !/^[+-]?\d{1,9}$/.test(retries)) {
+    throw dockerfileError(node, `strconv.ParseInt: parsing ${JSON.stringify(retries)}: invalid syntax`);
   }
+  if (Number(retries) < 0) throw dockerfileError(node, `--retries cannot be negative (${retries})`);
   return {
     ...Object.fromEntries(times.filter(([, value]) => value !== undefined && value !== 0)),
-    ...(retries !== undefined && retries !== "0" && { Retries: Number(retries) }),
+    ...(retries !== undefined && Number(retries) !== 0 && { Retries: Number(retries) }),
   };
 }
 
@@ -48,7 +49,7 @@ function interval(flags: Flags, { name, node }: { name: string; node: Node }): n
   if (text === undefined || text === "") return undefined;
   const value = nanoseconds(text, node);
   if (value !== 0 && value < 1e6) {
-    throw dockerfileError(node.startLine, `Interval ${JSON.stringify(name)} cannot be less than 1ms`);
+    throw dockerfileError(node, `Interval ${JSON.stringify(name)} cannot be less than 1ms`);
   }
   return value;
 }
@@ -57,6 +58,6 @@ function nanoseconds(text: string, node: Node): number {
   try {
     return Number(parseDuration(text));
   } catch (err) {
-    throw dockerfileError(node.startLine, `time: ${messageOf(err)}`);
+    throw dockerfileError(node, `time: ${messageOf(err)}`);
   }
 }

@@ -1,7 +1,9 @@
 import type { Healthcheck } from "../../oci/mod.ts";
 import type { Command, Pair } from "./arguments.ts";
+import type { Lines } from "./error.ts";
 import type { Heredoc } from "./heredoc.ts";
-import type { RunMount } from "./mount.ts";
+import type { MountFields } from "./mount.ts";
+import type { Node } from "./parse.ts";
 
 /** Typed instructions: validated as far as a Dockerfile alone allows, words not yet expanded. */
 export type Instruction =
@@ -19,11 +21,18 @@ export type Instruction =
   | OnbuildInstruction;
 
 /** Where an instruction stands and how it reads. */
-export interface Place {
+export interface Place extends Lines {
   /** The joined line, as `Step 1/3 : …` shows it. */
   readonly original: string;
-  readonly line: number;
   readonly escape: string;
+  /** The keyword as it was written. */
+  readonly spelled: string;
+  /** Comments right above. */
+  readonly comments: readonly string[];
+}
+
+export function placeOf({ original, line, endLine, spelled, comments, ...node }: Node): Place {
+  return { original, line, endLine, escape: node.escape, spelled, comments };
 }
 
 export interface FromInstruction extends Place {
@@ -31,6 +40,8 @@ export interface FromInstruction extends Place {
   readonly image: string;
   /** Lower case. */
   readonly name?: string;
+  /** `AS` and the name as they were written. */
+  readonly as?: { readonly keyword: string; readonly name: string };
   readonly platform?: string;
 }
 
@@ -43,7 +54,8 @@ export interface RunInstruction extends Place {
   readonly kind: "run";
   readonly command: Command;
   readonly heredocs: readonly Heredoc[];
-  readonly mounts: readonly RunMount[];
+  /** Their words are not expanded yet. */
+  readonly mounts: readonly MountFields[];
   readonly network: "default" | "none" | "host";
 }
 
@@ -61,6 +73,8 @@ export interface CopyInstruction extends Place {
   readonly exclude: readonly string[];
   /** ADD --unpack; undefined means local archives only. */
   readonly unpack?: boolean;
+  /** ADD --keep-git-dir; undefined leaves it to the repository's URL. */
+  readonly keepGitDir?: boolean;
 }
 
 export type CopySource =
@@ -70,11 +84,14 @@ export type CopySource =
 export interface EnvInstruction extends Place {
   readonly kind: "env";
   readonly pairs: readonly Pair[];
+  /** `ENV name value` */
+  readonly legacy: boolean;
 }
 
 export interface LabelInstruction extends Place {
   readonly kind: "label";
   readonly pairs: readonly Pair[];
+  readonly legacy: boolean;
 }
 
 export interface CommandInstruction extends Place {

@@ -1,13 +1,16 @@
-import { dockerfileError } from "./error.ts";
+import { dockerfileError, type Lines } from "./error.ts";
+import { didYouMean } from "./suggest.ts";
 
-/** One `RUN --mount=…` (docs.docker.com/reference/dockerfile, "RUN --mount"). Words are not yet expanded. */
+/** One `RUN --mount=…` (docs.docker.com/reference/dockerfile, "RUN --mount"). */
 export interface RunMount {
-  readonly type: "bind" | "cache" | "tmpfs" | "secret";
+  readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
+  /** As it was written; "" when it was not. */
   readonly target: string;
   readonly source: string;
   /** A stage or an image; undefined is the build context (bind) or nothing (cache). */
   readonly from?: string;
   readonly readonly: boolean;
+  /** "" when it was not given. */
   readonly id: string;
   readonly sharing: "shared" | "private" | "locked";
   readonly mode?: number;
@@ -20,12 +23,13 @@ export interface RunMount {
   readonly env?: string;
 }
 
-const keysOf: Readonly<Record<RunMount["type"], readonly string[]>> = {
-  bind: ["target", "source", "from", "readonly"],
-  cache: ["target", "source", "from", "readonly", "id", "sharing", "mode", "uid", "gid"],
-  tmpfs: ["target", "size"],
-  secret: ["target", "id", "required", "mode", "uid", "gid", "env"],
-};
+/** `key=value` or `key`, in order; the words are not expanded yet. */
+export type MountFields = readonly { readonly key: string; readonly value?: string; readonly text: string }[];
+
+const types = ["bind", "cache", "tmpfs", "secret", "ssh"] as const;
+const sharings = ["shared", "private", "locked"] as const;
+const keys =
+  "type from source target readonly id sharing required mode uid gid src dst ro rw readwrite size env destination";
 const aliases: Readonly<Record<string, string>> = {
   dst: "target",
   destination: "target",
@@ -34,97 +38,159 @@ const aliases: Readonly<Record<string, string>> = {
   rw: "readwrite",
 };
 
-/** Throws "invalid" for an unknown type or key, and "not-implemented"-like words for ssh, which needs a session. */
-export function parseMount(text: string, line: number): RunMount {
-  const fields = new Map<string, string | undefined>();
-  for (const field of text.split(",")) {
+/** Splits a mount at its commas, which quotes can hold together. `from` decides what else is built, so variables cannot. */
+export function mountFields(text: string, lines: Lines): MountFields {
+  return csvFields(text, lines).map((field) => {
     const at = field.indexOf("=");
-    const key = (at < 0 ? field : field.slice(0, at)).trim().toLowerCase();
-    fields.set(aliases[key] ?? key, at < 0 ? undefined : field.slice(at + 1));
+    const key = (at < 0 ? field : field.slice(0, at)).toLowerCase();
+    const value = at < 0 ? undefined : field.slice(at + 1);
+    if (key === "from" && /\$./.test(value ?? "")) {
+      throw dockerfileError(lines, "'from' doesn't support variable expansion, define alias stage instead");
+    }
+    return { key, text: field, ...(value !== undefined && { value }) };
+  });
+}
+
+/** The stage or image that a mount names; undefined for none. */
+export function mountFrom(fields: MountFields): string | undefined {
+  return fields.findLast(({ key }) => key === "from")?.value || undefined;
+}
+
+function csvFields(text: string, lines: Lines): string[] {
+  const fields: string[] = [];
+  const pattern = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
+  for (let end = false; !end; ) {
+    const match = pattern.exec(text);
+    if (!match) throw dockerfileError(lines, `failed to parse csv mounts: ${JSON.stringify(text)}`);
+    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
+    end = match[3] === "";
   }
-  const type = typeOf(fields.get("type") ?? "bind", line);
-  for (const key of fields.keys()) checkKey(type, { key, line });
-  return mountOf(type, { fields, line });
+  return fields;
 }
 
-function typeOf(text: string, line: number): RunMount["type"] {
-  const type = text.toLowerCase();
-  if (type === "bind" || type === "cache" || type === "tmpfs" || type === "secret") return type;
-  if (type === "ssh")
-    throw dockerfileError(line, "RUN --mount=type=ssh requires a build session, which is not supported");
-  throw dockerfileError(line, `unsupported mount type ${JSON.stringify(text)}`);
+interface Reading {
+  readonly lines: Lines;
+  readonly values: ReadonlyMap<string, string>;
+  readonly type: RunMount["type"];
 }
 
-function checkKey(type: RunMount["type"], { key, line }: { key: string; line: number }): void {
-  if (key === "type" || keysOf[type].includes(key)) return;
-  if (key === "readwrite" && keysOf[type].includes("readonly")) return;
-  throw dockerfileError(line, `unexpected key '${key}' for mount type '${type}'`);
-}
-
-interface Given {
-  readonly fields: ReadonlyMap<string, string | undefined>;
-  readonly line: number;
-}
-
-function mountOf(type: RunMount["type"], given: Given): RunMount {
-  const { fields } = given;
-  const id = fields.get("id") ?? "";
-  const from = fields.get("from");
-  const env = fields.get("env");
-  const mode = number(given, { key: "mode", radix: 8 });
-  const size = bytes(given);
-  const target = fields.get("target") ?? (type === "secret" && env === undefined ? `/run/secrets/${id}` : "");
-  if (target === "" && env === undefined) {
-    throw dockerfileError(given.line, `mount type ${type} requires a target`);
+/** Throws "invalid" for an unknown type or key, and for what the type does not have (BuildKit `commands_runmount.go`). */
+export function toMount(
+  fields: MountFields,
+  { lines, expand }: { lines: Lines; expand: (word: string) => string },
+): RunMount {
+  const values = new Map<string, string>();
+  for (const { key, value, text } of fields) {
+    const name = aliases[key] ?? key;
+    if (!keys.split(" ").includes(key)) {
+      throw dockerfileError(lines, `unexpected key '${key}' in '${text}'${didYouMean(key, keys.split(" "))}`);
+    }
+    const isFlag = ["readonly", "readwrite", "required"].includes(name);
+    if (value === undefined && !isFlag) {
+      throw dockerfileError(lines, `invalid field '${text}' must be a key=value pair`);
+    }
+    values.set(name, value === undefined ? "true" : expand(value));
   }
+  const type = oneOf(values.get("type") ?? "bind", { lines, among: types, what: "mount type" });
+  return checked({ lines, values, type });
+}
+
+function oneOf<T extends string>(
+  text: string,
+  { lines, among, what }: { lines: Lines; among: readonly T[]; what: string },
+): T {
+  const found = among.find((one) => one === text.toLowerCase());
+  if (found) return found;
+  throw dockerfileError(lines, `unsupported ${what} ${JSON.stringify(text)}${didYouMean(text, among)}`);
+}
+
+function checked(reading: Reading): RunMount {
+  const { values, type, lines } = reading;
+  const only = (key: string, ...allowed: RunMount["type"][]) => {
+    if (values.has(key) && !allowed.includes(type)) throw notAllowed(key, reading);
+  };
+  only("required", "secret", "ssh");
+  only("size", "tmpfs");
+  only("env", "secret");
+  only("mode", "secret", "ssh", "cache");
+  only("uid", "secret", "ssh", "cache");
+  only("gid", "secret", "ssh", "cache");
+  if (type === "secret") checkSecret(reading);
+  if (values.get("sharing") && type !== "cache") {
+    throw dockerfileError(lines, `invalid cache sharing set for ${type} mount`);
+  }
+  return mountOf(reading);
+}
+
+function notAllowed(key: string, { type, lines }: Reading): Error {
+  if (["mode", "uid", "gid"].includes(key)) {
+    return dockerfileError(lines, `${key} not allowed for ${JSON.stringify(type)} type mounts`);
+  }
+  return dockerfileError(lines, `unexpected key '${key}' for mount type '${type}'`);
+}
+
+function checkSecret({ values, lines }: Reading): void {
+  if (values.get("from")) throw dockerfileError(lines, "secret mount should not have a from");
+  if (values.get("sharing")) throw dockerfileError(lines, "secret mount should not define sharing");
+  if (!values.get("source") && !values.get("target") && !values.get("id")) {
+    throw dockerfileError(lines, "invalid secret mount. one of source, target required");
+  }
+  if (values.get("source") && values.get("id")) throw dockerfileError(lines, "both source and id can't be set");
+}
+
+function mountOf(reading: Reading): RunMount {
+  const { values, type, lines } = reading;
+  const from = values.get("from") || undefined;
+  const env = values.get("env");
+  const mode = number(reading, { key: "mode", radix: 8 });
+  const size = bytes(reading);
+  const isSecret = type === "secret";
   return {
     type,
-    target,
-    source: fields.get("source") ?? "",
+    target: values.get("target") ?? "",
+    source: isSecret ? "" : (values.get("source") ?? ""),
     ...(from !== undefined && { from }),
-    readonly: isReadonly(type, given),
-    id: id || target,
-    sharing: sharing(given),
+    readonly: isReadonly(reading),
+    id: (isSecret && values.get("source")) || (values.get("id") ?? ""),
+    sharing: oneOf(values.get("sharing") || "shared", { lines, among: sharings, what: "sharing value" }),
     ...(mode !== undefined && { mode }),
-    uid: number(given, { key: "uid", radix: 10 }) ?? 0,
-    gid: number(given, { key: "gid", radix: 10 }) ?? 0,
+    uid: number(reading, { key: "uid", radix: 10 }) ?? 0,
+    gid: number(reading, { key: "gid", radix: 10 }) ?? 0,
     ...(size !== undefined && { size }),
-    required: truth(given, "required") ?? false,
+    required: truth(reading, "required") ?? false,
     ...(env !== undefined && { env }),
   };
 }
 
-function isReadonly(type: RunMount["type"], given: Given): boolean {
-  const readwrite = truth(given, "readwrite");
-  return truth(given, "readonly") ?? (readwrite === undefined ? type === "bind" : !readwrite);
+function isReadonly(reading: Reading): boolean {
+  const readwrite = truth(reading, "readwrite");
+  const readonly = truth(reading, "readonly") ?? (readwrite === undefined ? undefined : !readwrite);
+  return readonly ?? !["cache", "tmpfs"].includes(reading.type);
 }
 
-function truth({ fields, line }: Given, key: string): boolean | undefined {
-  if (!fields.has(key)) return undefined;
-  const value = fields.get(key)?.toLowerCase() ?? "true";
-  if (["true", "1"].includes(value)) return true;
-  if (["false", "0"].includes(value)) return false;
-  throw dockerfileError(line, `invalid value for ${key}: ${value}`);
-}
-
-function sharing({ fields, line }: Given): RunMount["sharing"] {
-  const value = (fields.get("sharing") ?? "shared").toLowerCase();
-  if (value === "shared" || value === "private" || value === "locked") return value;
-  throw dockerfileError(line, `unsupported sharing value ${JSON.stringify(value)}`);
-}
-
-function number({ fields, line }: Given, { key, radix }: { key: string; radix: 8 | 10 }): number | undefined {
-  const value = fields.get(key);
+/** The words of Go's `strconv.ParseBool`. */
+function truth({ values, lines }: Reading, key: string): boolean | undefined {
+  const value = values.get(key);
   if (value === undefined) return undefined;
-  const good = radix === 8 ? /^[0-7]{1,5}$/ : /^\d{1,10}$/;
-  if (!good.test(value)) throw dockerfileError(line, `invalid value ${value} for ${key}`);
-  return Number.parseInt(value, radix);
+  if (["1", "t", "T", "TRUE", "true", "True"].includes(value)) return true;
+  if (["0", "f", "F", "FALSE", "false", "False"].includes(value)) return false;
+  throw dockerfileError(lines, `invalid value for ${key}: ${value}`);
 }
 
-function bytes({ fields, line }: Given): number | undefined {
-  const value = fields.get("size");
+function number({ values, lines }: Reading, { key, radix }: { key: string; radix: 8 | 10 }): number | undefined {
+  const value = values.get(key);
   if (value === undefined) return undefined;
-  const match = /^(\d+)([kmg]?)b?$/i.exec(value);
-  if (!match) throw dockerfileError(line, `invalid value for size: ${value}`);
-  return Number(match[1]) * 1024 ** " kmg".indexOf((match[2] || " ").toLowerCase());
+  const good = radix === 8 ? /^[0-7]{1,11}$/ : /^\d{1,10}$/;
+  const found = good.test(value) ? Number.parseInt(value, radix) : Number.NaN;
+  if (!(found < 2 ** 32)) throw dockerfileError(lines, `invalid value ${value} for ${key}`);
+  return found;
+}
+
+/** go-units `RAMInBytes`. */
+function bytes({ values, lines }: Reading): number | undefined {
+  const value = values.get("size");
+  if (value === undefined) return undefined;
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(value);
+  if (!match) throw dockerfileError(lines, `invalid value for size: ${value}`);
+  return Math.floor(Number(match[1]) * 1024 ** " kmgtp".indexOf((match[2] || " ").toLowerCase()));
 }

@@ -2,15 +2,17 @@ import { EngineError } from "../../errors/mod.ts";
 import type { JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
 import { copyXattrs, makeNodeLike, setTimes } from "./attributes.ts";
+import type { Chmod } from "./chmod.ts";
 import * as fs from "./fs.ts";
 import type { Owner } from "./place.ts";
 import { shown } from "./raw.ts";
+import { type Visited, walk } from "./walk.ts";
 
 export interface CopyOptions {
   /** undefined: as it is at the source. */
   readonly owner?: Owner;
   /** For files and directories below the destination; undefined: as it is at the source. */
-  readonly mode?: number;
+  readonly chmod?: Chmod;
   readonly exclude: readonly string[];
   /** For messages: raw path of the root that is written into. */
   readonly root: string;
@@ -21,6 +23,8 @@ export interface CopyOptions {
 export class TreeCopier {
   readonly #options: CopyOptions;
   readonly #excluded: (path: string) => boolean;
+  /** Directories on the way that were there before. */
+  readonly #existing = new Set<string>();
   /** First copies of files with several names, by device and inode. */
   readonly #links = new Map<string, string>();
 
@@ -29,9 +33,20 @@ export class TreeCopier {
     this.#excluded = ignoreMatcher(options.exclude);
   }
 
-  /** `to` is a directory that exists; its own attributes stay. */
-  contents(from: string, to: string): void {
-    this.#children({ from, to, path: "" });
+  /** `to` is a directory that exists; its own attributes stay. With `include` only what matches is copied. */
+  contents(from: string, to: string, include?: string): void {
+    const { exclude, context } = this.#options;
+    const at = ({ path }: Visited) => `${to}/${path}`;
+    walk(from, {
+      exclude,
+      context,
+      ...(include !== undefined && { include }),
+      visitor: {
+        enter: (directory) => this.#enter(directory, at(directory)),
+        leave: (directory) => this.#leave(directory, at(directory)),
+        leaf: (file) => this.#leaf({ from: file.whole, to: at(file), stat: file.stat }),
+      },
+    });
   }
 
   /** One thing that is not a directory, to the path `to`. */
@@ -41,37 +56,20 @@ export class TreeCopier {
     if (stat) this.#leaf({ from, to, stat });
   }
 
-  #children({ from, to, path }: { from: string; to: string; path: string }): void {
-    this.#options.context.check();
-    for (const name of fs.readdir(from)) {
-      const child = { from: `${from}/${name}`, to: `${to}/${name}`, path: path === "" ? name : `${path}/${name}` };
-      const stat = fs.lstat(child.from);
-      if (!stat) continue;
-      const excluded = this.#excluded(shown(child.path));
-      if (stat.isDirectory()) this.#directory({ ...child, stat, excluded });
-      else if (!excluded) this.#leaf({ ...child, stat });
-    }
-  }
-
-  /** An excluded directory is made only when something below it is taken back in. */
-  #directory(entry: { from: string; to: string; path: string; stat: fs.Stat; excluded: boolean }): void {
-    const { from, to, path, stat, excluded } = entry;
-    if (excluded && !this.#anythingBelow(from, path)) return;
+  #enter({ path }: Visited, to: string): void {
     const there = fs.lstat(to);
     if (there && !there.isDirectory()) {
       throw new EngineError("invalid", `cannot copy to non-directory: ${this.#shown(to)}`);
     }
-    if (!there) fs.mkdir(to, 0o700);
-    this.#children({ from, to, path });
-    this.#attributes(from, { to, stat });
+    if (there) this.#existing.add(path);
+    else fs.mkdir(to, 0o700);
   }
 
-  #anythingBelow(from: string, path: string): boolean {
-    return fs.readdir(from).some((name) => {
-      const child = `${path}/${name}`;
-      if (!this.#excluded(shown(child))) return true;
-      return fs.lstat(`${from}/${name}`)?.isDirectory() === true && this.#anythingBelow(`${from}/${name}`, child);
-    });
+  /** Of a directory that was there already, one that only holds what is copied has no more than its mode changed. */
+  #leave({ whole, path, stat, own }: Visited, to: string): void {
+    const existed = this.#existing.delete(path);
+    if (own || !existed) this.#attributes(whole, { to, stat });
+    else fs.chmod(to, this.#mode(stat));
   }
 
   #leaf({ from, to, stat }: { from: string; to: string; stat: fs.Stat }): void {
@@ -102,9 +100,14 @@ export class TreeCopier {
   /** Owner first: it clears setuid bits and capabilities (chown(2)). */
   #attributes(from: string, { to, stat }: { to: string; stat: fs.Stat }): void {
     fs.lchown(to, this.#options.owner ?? { uid: Number(stat.uid), gid: Number(stat.gid) });
-    if (!stat.isSymbolicLink()) fs.chmod(to, this.#options.mode ?? Number(stat.mode) & 0o7777);
+    if (!stat.isSymbolicLink()) fs.chmod(to, this.#mode(stat));
     copyXattrs(from, to);
     setTimes(to, stat.mtimeNs);
+  }
+
+  #mode(stat: fs.Stat): number {
+    const mode = Number(stat.mode) & 0o7777;
+    return this.#options.chmod?.(mode, stat.isDirectory()) ?? mode;
   }
 
   #shown(path: string): string {

@@ -4,9 +4,10 @@ import type { JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
 import { mostListed } from "../explain/listing.ts";
 import { xattrsOf } from "./attributes.ts";
-import { lstat, open, readdir, readlink, type Stat, viewOf } from "./fs.ts";
+import { lstat, open, readlink, type Stat, viewOf } from "./fs.ts";
 import { rawBytes, shown } from "./raw.ts";
 import type { Selected } from "./select.ts";
+import { type Visited, walk } from "./walk.ts";
 
 export interface TreeHashOptions {
   readonly root: string;
@@ -25,54 +26,58 @@ export interface TreeHashOptions {
 export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
   const hash = createHash("sha256");
   const excluded = ignoreMatcher(options.exclude);
-  const walk: Walk = { ...options, excluded, hash, pending: [] };
+  const entry: EntryOptions = { hash, pending: [], owners: options.owners, listing: options.listing };
   for (const item of selected) {
     const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
-    const base = item.name.slice(item.name.lastIndexOf("/") + 1);
-    if (item.type !== "directory" && excluded(shown(base))) continue;
-    addField(walk, `${item.type} ${item.name}`);
-    if (item.type === "directory") addChildren(walk, { whole, path: "" });
-    else addEntry(walk, { whole, path: base });
+    const path = item.name.slice(item.name.lastIndexOf("/") + 1);
+    if (item.type !== "directory" && excluded(shown(path))) continue;
+    addField(entry, `${item.type} ${item.name}`);
+    if (item.type === "directory") addTree(entry, { whole, item, options });
+    else addEntry(entry, { whole, path, stat: lstat(whole) });
   }
-  flush(walk);
+  flush(entry);
   return `sha256:${hash.digest("hex")}`;
 }
 
-interface Walk extends TreeHashOptions {
-  readonly excluded: (path: string) => boolean;
+interface EntryOptions {
   readonly hash: Hash;
   /** Fields that are yet to be hashed. */
   readonly pending: string[];
+  readonly owners: boolean;
+  readonly listing: string[] | undefined;
 }
 
-interface Place {
-  /** Raw path to read from. */
+interface Tree {
   readonly whole: string;
-  /** Raw path relative to what is copied. */
-  readonly path: string;
+  readonly item: Selected;
+  readonly options: TreeHashOptions;
 }
 
-function addChildren(walk: Walk, { whole, path }: Place): void {
-  walk.context.check();
-  for (const name of readdir(whole)) {
-    const child = path === "" ? name : `${path}/${name}`;
-    if (!walk.excluded(shown(child))) addEntry(walk, { whole: `${whole}/${name}`, path: child });
-    else if (lstat(`${whole}/${name}`)?.isDirectory()) addChildren(walk, { whole: `${whole}/${name}`, path: child });
-  }
+function addTree(entry: EntryOptions, { whole, item, options }: Tree): void {
+  const add = (visited: Visited) => addEntry(entry, visited);
+  const { include } = item;
+  const { exclude, context } = options;
+  const visitor = { enter: add, leaf: add, leave: () => undefined };
+  walk(whole, { exclude, context, ...(include !== undefined && { include }), visitor });
 }
 
-function addEntry(walk: Walk, place: Place): void {
-  const stat = lstat(place.whole);
+/** `stat` is undefined when it has gone since it was selected. */
+function addEntry(entry: EntryOptions, { whole, path, stat }: Entry): void {
   if (!stat) return;
-  const owner = walk.owners ? ` ${stat.uid}:${stat.gid}` : "";
-  addField(walk, place.path);
-  addField(walk, `${stat.mode.toString(8)}${owner}`);
-  for (const [name, value] of xattrsOf(place.whole)) addField(walk, `${name}=${value.toString("latin1")}`);
-  const content = contentOf(place.whole, stat);
-  if (walk.listing && walk.listing.length < mostListed)
-    walk.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${place.path}`);
-  if (stat.isDirectory()) addChildren(walk, place);
-  else addField(walk, content);
+  const owner = entry.owners ? ` ${stat.uid}:${stat.gid}` : "";
+  addField(entry, path);
+  addField(entry, `${stat.mode.toString(8)}${owner}`);
+  for (const [name, value] of xattrsOf(whole)) addField(entry, `${name}=${value.toString("latin1")}`);
+  const content = contentOf(whole, stat);
+  if (entry.listing && entry.listing.length < mostListed)
+    entry.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${path}`);
+  if (!stat.isDirectory()) addField(entry, content);
+}
+
+interface Entry {
+  readonly whole: string;
+  readonly path: string;
+  readonly stat: Stat | undefined;
 }
 
 function contentOf(path: string, stat: Stat): string {
@@ -82,7 +87,7 @@ function contentOf(path: string, stat: Stat): string {
 }
 
 /** Length in front, so that no two lists of fields look alike. */
-function addField({ pending, hash }: Pick<Walk, "pending" | "hash">, text: string): void {
+function addField({ pending, hash }: Pick<EntryOptions, "pending" | "hash">, text: string): void {
   pending.push(`${text.length}:${text}`);
   if (pending.length >= mostPending) flush({ pending, hash });
 }
@@ -90,7 +95,7 @@ function addField({ pending, hash }: Pick<Walk, "pending" | "hash">, text: strin
 /** Hashing a few bytes costs as much as hashing many. */
 const mostPending = 1000;
 
-function flush({ pending, hash }: Pick<Walk, "pending" | "hash">): void {
+function flush({ pending, hash }: Pick<EntryOptions, "pending" | "hash">): void {
   hash.update(rawBytes(pending.join("")));
   pending.length = 0;
 }

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
-import { deepPattern, globPattern, isGlob } from "../../patterns/mod.ts";
+import { globPattern, isGlob } from "../../patterns/mod.ts";
 import { lstat, readdir } from "./fs.ts";
 import { raw, shown } from "./raw.ts";
 import { inScope } from "./scope.ts";
@@ -9,10 +9,10 @@ import { inScope } from "./scope.ts";
 export interface Selected {
   /** Raw path below the root, symlinks resolved: what is read. */
   readonly real: string;
-  /** Raw name that it was found by, relative to the root: gives the name at the destination, and --parents' directories. */
+  /** Raw name that it was found by, relative to the root: gives the name at the destination. */
   readonly name: string;
-  /** How many characters of the name are in front of a `/./`, and no part of the destination with --parents. */
-  readonly pivot: number;
+  /** Of a directory only what matches is meant (--parents). */
+  readonly include?: string;
   readonly type: "file" | "directory" | "other";
 }
 
@@ -27,16 +27,25 @@ export interface SelectOptions {
   readonly keyword: string;
 }
 
-/** What the sources name, in their order; a pattern's finds in byte order. Throws "not-found" in docker's words. */
+/** What the sources name, in their order; a pattern's finds in byte order, none is none. Throws "not-found" in docker's words. */
 export function select(options: SelectOptions): Selected[] {
-  const found = options.sources.flatMap((source) => {
-    const path = insideRoot(source, options);
-    const pivot = pivotOf(source, options);
-    const matched = isGlob(path) ? expand(path, options) : [one(path, options)];
-    return matched.map((selected) => ({ ...selected, pivot }));
-  });
-  if (found.length > 0 || options.sources.length === 0) return found;
-  throw new EngineError("not-found", `${options.keyword} failed: no source files were specified`);
+  return options.sources.flatMap((source) => (options.deep ? below(source, options) : named(source, options)));
+}
+
+function named(source: string, options: SelectOptions): Selected[] {
+  const path = insideRoot(source, options);
+  return isGlob(path) ? expand(path, options) : [one(path, options)];
+}
+
+/** With --parents the directories behind the first `/./` are part of the destination (BuildKit `convert_copy.go`). */
+function below(source: string, options: SelectOptions): Selected[] {
+  const at = source.indexOf("/./");
+  const front = at < 0 ? "" : insideRoot(source.slice(0, at), options);
+  const include = insideRoot(at < 0 ? source : source.slice(at + 3), options);
+  const found = isGlob(front) ? expand(front, options) : [one(front, options)];
+  if (include === "") return found;
+  if (!isGlob(front) && !isGlob(include)) one(posix.join(front, include), options);
+  return found.map((item) => (item.type === "directory" ? { ...item, include } : item));
 }
 
 /** Sources of a context must not lead out of it; those of a stage start at its root. */
@@ -45,12 +54,6 @@ function insideRoot(source: string, { where, keyword }: SelectOptions): string {
   if (path !== ".." && !path.startsWith("../")) return path === "." ? "" : path;
   if (where === "stage") return path.replace(/^(?:\.\.(?:\/|$))+/, "");
   throw new EngineError("invalid", `${keyword} failed: forbidden path outside the build context: ${source} ()`);
-}
-
-function pivotOf(source: string, options: SelectOptions): number {
-  const at = source.indexOf("/./");
-  const front = at < 0 ? "" : insideRoot(source.slice(0, at), options);
-  return front === "" || isGlob(front) ? 0 : raw(front).length + 1;
 }
 
 function one(path: string, options: SelectOptions): Selected {
@@ -64,7 +67,7 @@ function selectPath(path: string, { root }: SelectOptions): Selected | undefined
   const stat = lstat(whole);
   if (!stat) return undefined;
   const type = stat.isDirectory() ? "directory" : stat.isFile() ? "file" : "other";
-  return { real: whole.slice(root.length + 1), name: path, pivot: 0, type };
+  return { real: whole.slice(root.length + 1), name: path, type };
 }
 
 function notFound(path: string, { where, keyword }: SelectOptions): EngineError {
@@ -72,36 +75,28 @@ function notFound(path: string, { where, keyword }: SelectOptions): EngineError 
   return new EngineError("not-found", `${keyword} failed: ${problem}stat ${path}: file does not exist`);
 }
 
+/** Directories in front of the first pattern are followed through symlinks, others are not (fsutil `ResolveWildcards`). */
 function expand(pattern: string, options: SelectOptions): Selected[] {
-  const names = options.deep && pattern.includes("**") ? deepNames(pattern, options) : levelNames(pattern, options);
-  return names.map((name) => selectPath(name, options)).filter((selected) => selected !== undefined);
+  const parts = pattern.split("/");
+  const first = parts.findIndex(isGlob);
+  const front = raw(parts.slice(0, first).join("/"));
+  const base = inScope(options.root, front, { followLast: true });
+  const names = matching(base, parts.slice(first));
+  const prefix = front === "" ? "" : `${front}/`;
+  return names.map((name) => selectPath(prefix + name, options)).filter((selected) => selected !== undefined);
 }
 
 /** Component by component, so that only directories that can match are read. */
-function levelNames(pattern: string, { root }: SelectOptions): string[] {
+function matching(base: string, parts: readonly string[]): string[] {
   let names = [""];
-  for (const part of pattern.split("/")) {
+  for (const part of parts) {
     const matches = globPattern(part);
     names = names.flatMap((parent) => {
-      const directory = inScope(root, parent, { followLast: true });
+      const directory = parent === "" ? base : `${base}/${parent}`;
       if (!lstat(directory)?.isDirectory()) return [];
       const children = readdir(directory).filter((child) => matches.test(shown(child)));
       return children.map((child) => (parent === "" ? child : `${parent}/${child}`));
     });
   }
   return names;
-}
-
-function deepNames(pattern: string, { root }: SelectOptions): string[] {
-  const matches = deepPattern(pattern);
-  const found: string[] = [];
-  const visit = (name: string) => {
-    for (const child of readdir(name === "" ? root : `${root}/${name}`)) {
-      const path = name === "" ? child : `${name}/${child}`;
-      if (matches.test(shown(path))) found.push(path);
-      else if (lstat(`${root}/${path}`)?.isDirectory()) visit(path);
-    }
-  };
-  visit("");
-  return found;
 }

@@ -14,7 +14,7 @@ import {
 } from "./metadata.ts";
 import { joinPath } from "./paths.ts";
 import { execOp } from "./run.ts";
-import { expander, type StageState, variables } from "./stage.ts";
+import { expander, type StageState } from "./stage.ts";
 import type { StageContext } from "./to-graph.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
@@ -62,7 +62,7 @@ export function applyInstruction(stage: StageState, instruction: Instruction, co
       applyOnbuild(stage, instruction);
       break;
     case "from":
-      throw dockerfileError(instruction.line, "FROM isn't allowed as an ONBUILD trigger");
+      throw dockerfileError(instruction, "FROM isn't allowed as an ONBUILD trigger");
     default:
       instruction satisfies never;
   }
@@ -70,7 +70,7 @@ export function applyInstruction(stage: StageState, instruction: Instruction, co
 
 function applyRun(stage: StageState, instruction: RunInstruction, context: StageContext): void {
   const { op, createdBy, inputs } = execOp(stage, instruction, {
-    hiddenEnv: hiddenProxies(stage, context.options),
+    hiddenEnv: hiddenProxies(context.options),
     from: (name) => context.from(name, instruction),
   });
   append(stage, { op, inputs, createdBy, context });
@@ -83,7 +83,7 @@ function applyCopy(stage: StageState, instruction: CopyInstruction, context: Sta
 
 /** The directory is made, and belongs to USER, unless it is there. */
 function applyWorkdir(stage: StageState, instruction: WordInstruction, context: StageContext): void {
-  const word = expander(instruction, variables(stage)).word(instruction.word);
+  const word = expander(instruction, stage.env).word(instruction.word);
   const path = joinPath(stage.config.WorkingDir || "/", word).replace(/(?<=.)\/$/, "");
   stage.config.WorkingDir = path;
   if (path === "/") {

@@ -3,37 +3,45 @@ import type { ArgInstruction } from "../dockerfile/instructions.ts";
 import type { GraphOptions } from "./graph.ts";
 import { note } from "./metadata.ts";
 import { formatPlatform } from "./platform.ts";
-import { expander, located, type StageState, variables } from "./stage.ts";
+import { expander, located, type StageState, setVariable } from "./stage.ts";
 
-/** Arguments that need no ARG (Dockerfile reference, "Predefined ARGs"). */
-const proxyNames = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"].flatMap((name) => [
-  name,
-  name.toLowerCase(),
-]);
+/** Arguments that need no ARG, in capitals or not (Dockerfile reference, "Predefined ARGs"). */
+const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
+/** Arguments that speak to the builder (Dockerfile reference, "BuildKit built-in build args"); there is one frontend here, so none is chosen. */
+const forBuilder = new Set(["BUILDKIT_SYNTAX", "BUILDKIT_DOCKERFILE_CHECK", "SOURCE_DATE_EPOCH"]);
 
-/** TARGETPLATFORM and its kin: known in FROM, and in a stage that declares them. */
-export function platformArgs(options: GraphOptions): Map<string, string> {
+/** TARGETPLATFORM and its kin: known in FROM, and in a stage that declares them. Given values win. */
+export function platformArgs(options: Omit<GraphOptions, "images">): Map<string, string> {
   const of = (prefix: string, platform: GraphOptions["buildPlatform"]): [string, string][] => [
     [`${prefix}PLATFORM`, formatPlatform(platform)],
     [`${prefix}OS`, platform.os],
+    [`${prefix}OSVERSION`, ""],
     [`${prefix}ARCH`, platform.architecture],
     [`${prefix}VARIANT`, platform.variant ?? ""],
   ];
-  return new Map([...of("BUILD", options.buildPlatform), ...of("TARGET", options.targetPlatform)]);
+  const { file, target, args } = options;
+  const stage = target || file.stages.at(-1)?.from.name || "default";
+  const own = [...of("BUILD", options.buildPlatform), ...of("TARGET", options.targetPlatform)];
+  return new Map([...own, ["TARGETSTAGE", stage] as const].map(([name, value]) => [name, given(args, name) ?? value]));
 }
 
 /** What FROM lines may use: platform arguments, and the ARGs in front of the first FROM with the values given for them. */
-export function globalArgs(options: GraphOptions): Map<string, string> {
+export function globalArgs(options: Omit<GraphOptions, "images">): Map<string, string> {
   const known = platformArgs(options);
   for (const instruction of options.file.globals) {
     for (const { name, value } of instruction.args) {
-      const given = options.args[name];
       const env = { escape: instruction.escape, env: known };
-      const own = given ?? (value === undefined ? undefined : located(instruction, () => shellWord(value, env)));
+      const fallback = () => (value === undefined ? undefined : located(instruction, () => shellWord(value, env)));
+      const own = given(options.args, name) ?? fallback();
       if (own !== undefined) known.set(name, own);
     }
   }
   return known;
+}
+
+/** A value that the client named without having one is none. */
+function given(args: GraphOptions["args"], name: string): string | undefined {
+  return (Object.hasOwn(args, name) ? args[name] : undefined) ?? undefined;
 }
 
 export function applyArg(
@@ -41,21 +49,22 @@ export function applyArg(
   instruction: ArgInstruction,
   context: { options: GraphOptions; globals: ReadonlyMap<string, string> },
 ): void {
-  for (const { name: written, value } of instruction.args) {
-    const { word } = expander(instruction, variables(stage));
-    const name = word(written);
-    const fallback = value === undefined ? context.globals.get(name) : word(value);
-    stage.args.set(name, context.options.args[name] ?? fallback);
-  }
-  const shown = instruction.args.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`));
+  const shown = instruction.args.map(({ name, value: written }) => {
+    const { word } = expander(instruction, stage.env);
+    const fallback = () => (written === undefined ? context.globals.get(name) : word(written));
+    const value = given(context.options.args, name) ?? fallback();
+    stage.args.push({ name, ...(value !== undefined && { value }) });
+    if (value !== undefined) setVariable(stage, instruction, { name, value });
+    return value === undefined ? name : `${name}=${value}`;
+  });
   note(stage, `ARG ${shown.join(" ")}`);
 }
 
-/** Proxies that were given but not declared: RUN has them, nothing records them. */
-export function hiddenProxies(stage: StageState, options: GraphOptions): string[] {
-  return proxyNames.flatMap((name) => {
-    const value = options.args[name];
-    return value === null || value === undefined || stage.args.has(name) ? [] : [`${name}=${value}`];
+/** Proxies that were given: RUN has them in capitals and small letters, and nothing records them. */
+export function hiddenProxies({ args }: GraphOptions): string[] {
+  return proxies.flatMap((name) => {
+    const value = given(args, name.toLowerCase()) ?? given(args, name);
+    return value ? [`${name}=${value}`, `${name.toLowerCase()}=${value}`] : [];
   });
 }
 
@@ -64,7 +73,10 @@ export function unusedArgs(options: GraphOptions): string[] {
   const { globals, stages } = options.file;
   const all = [...globals, ...stages.flatMap((stage) => stage.instructions)];
   const declared = new Set(all.flatMap((one) => (one.kind === "arg" ? one.args.map((arg) => arg.name) : [])));
+  const platform = platformArgs(options);
+  const isKnown = (name: string) =>
+    declared.has(name) || proxies.includes(name.toUpperCase()) || platform.has(name) || forBuilder.has(name);
   return Object.keys(options.args)
-    .filter((name) => !declared.has(name) && !proxyNames.includes(name) && !platformArgs(options).has(name))
+    .filter((name) => !isKnown(name))
     .sort();
 }

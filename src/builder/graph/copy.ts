@@ -1,8 +1,11 @@
 import { dockerfileError } from "../dockerfile/error.ts";
 import { shellWord } from "../dockerfile/expand.ts";
+import { textOf } from "../dockerfile/heredoc.ts";
 import type { CopyInstruction, CopySource } from "../dockerfile/instructions.ts";
+import { parseChmod } from "../files/chmod.ts";
+import { type GitRef, parseGitRef } from "../git/ref.ts";
 import { joinPath } from "./paths.ts";
-import { type Expander, expander, located, type StageState, variables } from "./stage.ts";
+import { type Expander, expander, located, type StageState } from "./stage.ts";
 import type { CopyOp, SourceFile, Vertex } from "./vertex.ts";
 
 /** What COPY or ADD does, and how the history tells it. `from` is what --from names. */
@@ -11,27 +14,30 @@ export function copyOp(
   instruction: CopyInstruction,
   from: (name: string) => Vertex | undefined,
 ): { op: CopyOp; createdBy: string } {
-  const expand = expander(instruction, variables(stage));
+  const expand = expander(instruction, stage.env);
   const sources = instruction.sources.map((source) => sourceFile(source, { instruction, expand }));
   const destination = expand.word(instruction.destination);
   requireDirectory(instruction, { sources, destination });
-  const source = instruction.from === undefined ? undefined : from(expand.word(instruction.from));
+  const source = instruction.from ? from(instruction.from) : undefined;
+  const [chown, chmod, checksum] = [instruction.chown, instruction.chmod, instruction.checksum].map(
+    (text) => text && expand.word(text),
+  );
   const op: CopyOp = {
     kind: "copy",
     keyword: instruction.keyword,
     sources,
-    origin: instruction.from === undefined ? "context" : "stage",
+    origin: instruction.from ? "stage" : "context",
     ...(source && { from: source }),
     destination: joinPath(stage.config.WorkingDir || "/", destination),
-    ...(instruction.chown !== undefined && { chown: expand.word(instruction.chown) }),
-    ...(instruction.chmod !== undefined && { chmod: chmodOf(expand.word(instruction.chmod), instruction) }),
-    ...(instruction.checksum !== undefined && { checksum: checksumOf(expand.word(instruction.checksum), instruction) }),
+    ...(chown && { chown }),
+    ...(chmod !== undefined && chmod !== "" && { chmod: checkedChmod(chmod, instruction) }),
+    ...(checksum !== undefined && checksum !== "" && { checksum: checkedChecksum(checksum, { instruction, sources }) }),
     link: instruction.link,
     parents: instruction.parents,
     exclude: instruction.exclude.map((pattern) => expand.word(pattern)),
     ...(instruction.unpack !== undefined && { unpack: instruction.unpack }),
   };
-  return { op, createdBy: createdBy(instruction, { sources, destination }) };
+  return { op, createdBy: createdBy(op, { chmod: chmod ?? "", destination }) };
 }
 
 interface Words {
@@ -43,7 +49,7 @@ function requireDirectory(instruction: CopyInstruction, { sources, destination }
   const isDirectory = destination.endsWith("/") || /(?:^|\/)\.\.?$/.test(destination);
   if (sources.length < 2 || isDirectory || instruction.parents) return;
   const problem = `When using ${instruction.keyword} with more than one source file, the destination must be a directory and end with a /`;
-  throw dockerfileError(instruction.line, problem);
+  throw dockerfileError(instruction, problem);
 }
 
 function sourceFile(
@@ -51,42 +57,68 @@ function sourceFile(
   { instruction, expand }: { instruction: CopyInstruction; expand: Expander },
 ): SourceFile {
   if (source.kind === "heredoc") {
-    const { name, content, expand: variable } = source.heredoc;
+    const { name, expand: variable } = source.heredoc;
+    const content = textOf(source.heredoc);
     // Here-documents know the backslash alone as an escape, whatever the escape directive says (BuildKit `dispatch`).
     const options = { ...expand.options, escape: "\\", keepQuotes: true };
     const text = variable ? located(instruction, () => shellWord(content, options)) : content;
     return { kind: "text", name, text };
   }
   const path = expand.word(source.path);
-  if (instruction.keyword === "COPY") return { kind: "path", path };
-  if (/^(?:git@|git:\/\/|ssh:\/\/)|\.git(?:#.*)?$/.test(path) && /^(?:git@|\w+:\/\/)/.test(path)) {
-    throw dockerfileError(instruction.line, `ADD from a git repository is not supported: ${path}`);
+  const git = located(instruction, () => parseGitRef(path));
+  const isUrl = /^https?:\/\//.test(path);
+  if (instruction.keyword === "COPY" && (git || isUrl)) {
+    throw dockerfileError(instruction, `source can't be a ${git ? "git ref" : "URL"} for COPY`);
   }
-  return /^https?:\/\//i.test(path) ? { kind: "url", url: path } : { kind: "path", path };
+  if (git) return { kind: "git", url: path, git: kept(git, instruction) };
+  return isUrl ? { kind: "url", url: path } : { kind: "path", path };
 }
 
-function chmodOf(text: string, instruction: CopyInstruction): number {
-  if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
-  const problem = `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`;
-  throw dockerfileError(instruction.line, problem);
+/** --keep-git-dir and the URL's own query must not contradict each other. */
+function kept(git: GitRef, instruction: CopyInstruction): GitRef {
+  const { keepGitDir } = instruction;
+  if (keepGitDir === undefined) return git;
+  if (git.keepGitDir !== undefined && git.keepGitDir !== keepGitDir) {
+    throw dockerfileError(instruction, "inconsistent keep-git-dir configuration");
+  }
+  return { ...git, keepGitDir };
 }
 
-function checksumOf(text: string, instruction: CopyInstruction): string {
-  if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
-  throw dockerfileError(instruction.line, `invalid checksum ${JSON.stringify(text)}: unsupported digest format`);
+function checkedChmod(text: string, instruction: CopyInstruction): string {
+  located(instruction, () => parseChmod(text));
+  return text;
 }
 
-function createdBy(instruction: CopyInstruction, { sources, destination }: Words): string {
+/** A checksum is about one download. */
+function checkedChecksum(
+  text: string,
+  { instruction, sources }: { instruction: CopyInstruction; sources: readonly SourceFile[] },
+): string {
+  const [source, ...more] = sources.filter(({ kind }) => kind !== "text");
+  if (!source || more.length > 0)
+    throw dockerfileError(instruction, "checksum can't be specified for multiple sources");
+  if (source.kind === "path") {
+    throw dockerfileError(
+      instruction,
+      "checksum requires HTTP(S) or Git sources: it can't be specified for local files",
+    );
+  }
+  const good = source.kind === "git" ? /^[0-9a-f]{7,64}$/i : /^sha256:[0-9a-f]{64}$/;
+  if (good.test(text)) return text;
+  const problem = /^sha256:/.test(text) || source.kind === "git" ? "length or digits" : "algorithm or format";
+  throw dockerfileError(instruction, `invalid checksum ${JSON.stringify(text)}: unsupported digest ${problem}`);
+}
+
+/** In BuildKit's words: what does not change the files is not told. */
+function createdBy(op: CopyOp, { chmod, destination }: { chmod: string; destination: string }): string {
   const flags = [
-    instruction.from !== undefined && `--from=${instruction.from}`,
-    instruction.chown !== undefined && `--chown=${instruction.chown}`,
-    instruction.chmod !== undefined && `--chmod=${instruction.chmod}`,
-    instruction.link && "--link",
-    instruction.parents && "--parents",
+    op.parents && "--parents",
+    op.chown !== undefined && `--chown=${op.chown}`,
+    chmod !== "" && `--chmod=${chmod}`,
   ].filter((flag) => flag !== false);
-  const words = sources.map((source) => {
+  const words = op.sources.map((source) => {
     if (source.kind === "text") return `<<${source.name}`;
-    return source.kind === "url" ? source.url : source.path;
+    return source.kind === "path" ? source.path : source.url;
   });
-  return [instruction.keyword, ...flags, ...words, destination, "# buildkit"].join(" ");
+  return [op.keyword, ...flags, ...words, destination, "# buildkit"].join(" ");
 }

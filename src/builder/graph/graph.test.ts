@@ -7,6 +7,8 @@ import { toGraph } from "./to-graph.ts";
 const amd64 = { os: "linux", architecture: "amd64" };
 const hex = (digit: string) => `sha256:${digit.repeat(64)}` as const;
 
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 function image(digit: string, config: ImageRunConfig = {}): ResolvedImage {
   const whole: ImageConfig = { ...amd64, config, rootfs: { type: "layers", diff_ids: [hex(digit)] } };
   return { id: hex(digit), config: whole };
@@ -81,7 +83,7 @@ COPY --from=2 /r /`;
     const text = "FROM one AS a\nFROM two AS b\nFROM three\nCOPY --from=a / /\nCOPY --from=b / /";
     expect(outcome(text)).toMatchObject({
       kind: "needs",
-      images: [{ name: "three" }, { name: "one" }, { name: "two" }],
+      images: [{ name: "one" }, { name: "three" }, { name: "two" }],
     });
   });
 
@@ -99,7 +101,7 @@ COPY --from=2 /r /`;
       "COPY --from=tools /t /t",
       "RUN own",
     ]);
-    expect(made.result.config).toMatchObject({ OnBuild: null, Env: ["FROM_PARENT=yes"] });
+    expect(made.result.config).toMatchObject({ OnBuild: null, Env: [defaultPath, "FROM_PARENT=yes"] });
   });
 
   test("scratch has no vertex, and copies from nothing", () => {
@@ -122,8 +124,10 @@ describe("arguments", () => {
     expect(run(text, { args: { A: "2", G: "given" } })?.env).toEqual(["PATH=/bin", "G=given", "A=2", "B=2"]);
   });
 
-  test("ENV hides an argument of its name", () => {
-    expect(run("FROM base\nENV A=env\nARG A=arg\nRUN x")?.env).toEqual(["PATH=/bin", "A=env"]);
+  test("of ENV and ARG the later one counts for RUN, in the image only ENV", () => {
+    expect(run("FROM base\nENV A=env\nARG A=arg\nRUN x")?.env).toEqual(["PATH=/bin", "A=arg"]);
+    expect(run("FROM base\nARG A=arg\nENV A=env\nRUN x")?.env).toEqual(["PATH=/bin", "A=env"]);
+    expect(config("FROM base\nENV A=env\nARG A=arg").Env).toEqual(["PATH=/bin", "A=env"]);
   });
 
   test("a child stage inherits them, a new one does not", () => {
@@ -135,7 +139,7 @@ describe("arguments", () => {
     const args = { HTTP_PROXY: "http://p", https_proxy: "s" };
     expect(run("FROM base\nRUN x", { args })).toMatchObject({
       env: ["PATH=/bin"],
-      hiddenEnv: ["HTTP_PROXY=http://p", "https_proxy=s"],
+      hiddenEnv: ["HTTP_PROXY=http://p", "http_proxy=http://p", "HTTPS_PROXY=s", "https_proxy=s"],
     });
     expect(history("FROM base\nRUN x", { args })).toEqual(["RUN /bin/sh -c x # buildkit"]);
     expect(history("FROM base\nARG HTTP_PROXY\nRUN x", { args })[1]).toBe(
@@ -204,17 +208,16 @@ ONBUILD RUN x`;
       "ENV A=1 B=two words",
       "ENV A=two words",
       "LABEL l=two words m=$A",
-      "EXPOSE map[80/tcp:{} 8000/udp:{} 8001/udp:{}]",
+      "EXPOSE [80/tcp 8000/udp 8001/udp]",
       "VOLUME [/v /v2]",
       "WORKDIR /w",
       "WORKDIR /w/e",
       "USER app:staff",
       "STOPSIGNAL SIGINT",
       "SHELL [/bin/bash -c]",
-      'CMD ["/bin/bash","-c","echo hi"]',
-      'HEALTHCHECK ["CMD-SHELL","true"]',
+      'CMD ["/bin/bash" "-c" "echo hi"]',
+      "HEALTHCHECK {Test:[CMD-SHELL true] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2}",
       "MAINTAINER me",
-      "ONBUILD RUN x",
     ]);
   });
 
@@ -243,7 +246,7 @@ ONBUILD RUN x`;
     const text = "FROM base\nENV A=x\nWORKDIR /w\nCOPY --chmod=750 a$A <<E <<'F' ../d/\n$A\nE\n$A\nF";
     expect(graph(text).result.vertex?.op).toMatchObject({
       destination: "/d/",
-      chmod: 0o750,
+      chmod: "750",
       sources: [
         { kind: "path", path: "ax" },
         { kind: "text", name: "E", text: "x\n" },
@@ -252,24 +255,106 @@ ONBUILD RUN x`;
     });
   });
 
-  test("ADD knows URLs", () => {
-    expect(graph("FROM base\nADD http://h/f /d/").result.vertex?.op).toMatchObject({ sources: [{ kind: "url" }] });
-    expect(() => graph("FROM base\nADD https://h/r.git /d")).toThrow("git repository is not supported");
+  test("ADD knows URLs and repositories", () => {
+    const text = "FROM base\nADD --keep-git-dir http://h/f https://h/r.git#v1:a git@h:o/r file.git /d/";
+    expect(graph(text).result.vertex?.op).toMatchObject({
+      sources: [
+        { kind: "url", url: "http://h/f" },
+        { kind: "git", git: { remote: "https://h/r.git", ref: "v1", subdir: "a", keepGitDir: true } },
+        { kind: "git", git: { remote: "git@h:o/r" } },
+        { kind: "path", path: "file.git" },
+      ],
+    });
+  });
+
+  test("mounts expand every word, and targets start at WORKDIR", () => {
+    const text = `FROM base
+ENV T=cache D=/c
+WORKDIR /w
+RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target=in,rw --mount=type=secret,id=s \\
+  --mount=type=secret,target=/k/name --mount=type=secret,id=e,env=E --mount=type=ssh --mount=type=tmpfs,dst=t,size=1.5m x`;
+    const { op } = graph(text).result.vertex ?? {};
+    expect(op?.kind === "exec" && op.mounts).toMatchObject([
+      { type: "cache", target: "/c", id: "i", sharing: "locked", mode: 0o700, uid: 5, readonly: false },
+      { type: "bind", target: "/w/in", readonly: false },
+      { type: "secret", target: "/run/secrets/s", id: "s", readonly: true },
+      { type: "secret", target: "/k/name", id: "name" },
+      { type: "secret", target: "", id: "e", env: "E" },
+      { type: "ssh", target: "" },
+      { type: "tmpfs", target: "/w/t", size: 1.5 * 1024 * 1024 },
+    ]);
   });
 
   const errors: Record<string, string> = {
+    "FROM --platform=bogus a": '"bogus": unknown operating system or architecture: invalid argument',
+    "FROM --platform=a/b/c/d a": '"a/b/c/d": cannot parse platform specifier: invalid argument',
+    "FROM --platform=li*nux/amd64 a": '"li*nux" is an invalid OS component of "li*nux/amd64"',
+    "FROM --platform=linux/${TARGETARHC} a": // biome-ignore lint/suspicious/noTemplateCurlyInString: Dockerfile
+      'failed to parse platform linux/${TARGETARHC}: "" is an invalid component of "linux/"',
     "EXPOSE x": "invalid containerPort: x",
     "EXPOSE 80/xyz": "invalid proto: xyz",
     "EXPOSE 70000": "invalid containerPort: 70000",
     "STOPSIGNAL SIGNOTHING": "invalid signal: SIGNOTHING",
     "VOLUME $NONE": "VOLUME specified can not be an empty string",
     "COPY a b /c": "the destination must be a directory and end with a /",
-    "COPY --chmod=u+x a b": "invalid chmod parameter: 'u+x'",
+    "COPY --chmod=u+q a b": "invalid chmod parameter: 'u+q'",
     "ADD --checksum=md5:0 http://h/f /f": 'invalid checksum "md5:0"',
+    "ADD --checksum=sha256:0 a b": "checksum requires HTTP(S) or Git sources",
+    "ADD --checksum=sha256:0 http://h/a http://h/b /c/": "checksum can't be specified for multiple sources",
+    "COPY http://h/f /f": "source can't be a URL for COPY",
+    "COPY git@h:o/r /f": "source can't be a git ref for COPY",
+    "ADD --keep-git-dir=false https://h/r.git?keep-git-dir=1 /f": "inconsistent keep-git-dir configuration",
+    "ADD https://h/r.git?nope=1 /f": 'unexpected query "nope"',
+    "COPY --from=$X a b": "variable expansion is not supported for --from",
+    "COPY --from=7 a b": "invalid stage index 7",
+    "RUN --mount=type=magic,target=/x a": 'unsupported mount type "magic"',
+    "RUN --mount=type=cach,target=/x a": 'unsupported mount type "cach" (did you mean cache?)',
+    "RUN --mount=type=tmpfs,target=/x,colour=red a": "unexpected key 'colour' in 'colour=red'",
+    "RUN --mount=target=/x,frm=y a": "unexpected key 'frm' in 'frm=y' (did you mean from?)",
+    "RUN --mount=type=cache a": 'invalid mount target "/"',
+    "RUN --mount=type=bind,target=/x,mode=7 a": 'mode not allowed for "bind" type mounts',
+    "RUN --mount=type=bind,target=/x,sharing=locked a": "invalid cache sharing set for bind mount",
+    "RUN --mount=type=cache,target=/x,sharing=lockd a": 'unsupported sharing value "lockd" (did you mean locked?)',
+    "RUN --mount=type=cache,target a": "invalid field 'target' must be a key=value pair",
+    "RUN --mount=type=cache,target=/x,ro=perhaps a": "invalid value for readonly: perhaps",
+    "RUN --mount=type=secret a": "invalid secret mount. one of source, target required",
+    "RUN --mount=type=secret,id=a,source=b a": "both source and id can't be set",
+    "RUN --mount=type=tmpfs,target=/x,size=big a": "invalid value for size: big",
+    "RUN --mount=type=cache,target=/x,uid=-1 a": "invalid value -1 for uid",
     'LABEL a="${NONE:?give it}"': "NONE: give it",
   };
   test.each(Object.entries(errors))("%s names its line", (text, message) => {
     expect(() => graph(`FROM base\n${text}`)).toThrow("dockerfile parse error on line 2: ");
     expect(() => graph(`FROM base\n${text}`)).toThrow(message);
+  });
+});
+
+describe("what nobody writes is bounded", () => {
+  const chain = (count: number, more: string) =>
+    Array.from(
+      { length: count },
+      (_, index) => `FROM ${index === 0 ? "scratch" : `s${index - 1}`} AS s${index}\n${more}`,
+    );
+  const lines = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_, at) => line(at));
+
+  test("2000 stages in a row are evaluated", () => {
+    expect(graph(chain(2000, "ENV A=1\n").join("")).steps).toHaveLength(4000);
+  });
+
+  const large: Record<string, [string[], string]> = {
+    "a value that doubles": [["ENV A=aaaaaaaa", ...lines(60, () => "ENV A=$A$A")], "longer than 1048576 characters"],
+    "long values again and again": [
+      [`ENV A=${"a".repeat(60_000)}`, ...lines(900, () => "LABEL a=$A")],
+      "too much text",
+    ],
+    "patterns that try everything": [
+      [`ENV A=${"a".repeat(60_000)}`, `ENV B=\${A#${"*a".repeat(1000)}b}`],
+      "too much text",
+    ],
+    "more variables than a process can have": [lines(1001, (at) => `ENV V${at}=1`), "at most 1000 variables"],
+    "ports without end": [lines(100, () => "EXPOSE 0-65535"), "too much text"],
+  };
+  test.each(Object.entries(large))("%s", (_, [text, message]) => {
+    expect(() => graph(["FROM base", ...text].join("\n"))).toThrow(message);
   });
 });

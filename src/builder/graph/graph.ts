@@ -1,5 +1,6 @@
 import type { ImageConfig, ImageRunConfig, Platform } from "../../oci/mod.ts";
 import type { Dockerfile } from "../dockerfile/dockerfile.ts";
+import type { Lines } from "../dockerfile/error.ts";
 import type { Vertex } from "./vertex.ts";
 
 /** What a Dockerfile comes to: only the stages that the target needs, with every variable expanded. */
@@ -7,12 +8,16 @@ export interface BuildGraph {
   /** In the order of the Dockerfile, for `Step 1/4 : …`. */
   readonly steps: readonly Step[];
   readonly result: StageResult;
+  /** Indices of the stages that the target needs. */
+  readonly stages: ReadonlySet<number>;
   /** Names of --build-arg that nothing declares. */
   readonly unusedArgs: readonly string[];
 }
 
 export interface Step {
   readonly text: string;
+  /** Where it stands; undefined for what the Dockerfile does not have. */
+  readonly lines?: Lines;
   /** What the stage stands on after the step; undefined for an empty root. */
   readonly vertex?: Vertex;
   /** Whether the vertex is this step's own. */
@@ -47,8 +52,8 @@ export interface NeededImage {
   readonly name: string;
   /** As FROM --platform or the build asked for it. */
   readonly platform?: string;
-  /** Line of the Dockerfile, for messages. */
-  readonly line: number;
+  /** Where it is named, for messages. */
+  readonly lines: Lines;
 }
 
 export interface GraphOptions {
@@ -71,6 +76,7 @@ export type GraphOutcome =
   /** These images must be known first; base images may bring ONBUILD triggers that need further ones. */
   | { readonly kind: "needs"; readonly images: readonly NeededImage[] };
 
+/** By this key {@link GraphOptions.images} has an image. */
 export function imageKey(image: Pick<NeededImage, "name" | "platform">): string {
   return `${image.name} ${image.platform ?? ""}`;
 }

@@ -1,4 +1,6 @@
+import type { Healthcheck } from "../../oci/mod.ts";
 import type { Command } from "../dockerfile/arguments.ts";
+import { spend } from "../dockerfile/budget.ts";
 import { shellWords } from "../dockerfile/expand.ts";
 import type {
   CommandInstruction,
@@ -10,38 +12,39 @@ import type {
   ShellInstruction,
   WordInstruction,
 } from "../dockerfile/instructions.ts";
-import { exposedPorts } from "./ports.ts";
+import { portSpec } from "./ports.ts";
 import { checkSignal } from "./signal.ts";
-import { expander, located, type StageState, shellOf, variables, withEnv } from "./stage.ts";
+import { expander, located, type StageState, setVariable, shellOf } from "./stage.ts";
 
-/** Instructions that change the configuration alone. Each leaves a history entry without a layer. */
+/** Instructions that change the configuration alone. Each but ONBUILD leaves a history entry without a layer. */
 export function note(stage: StageState, createdBy: string): void {
   stage.history.push({ createdBy });
 }
 
 export function applyEnv(stage: StageState, instruction: EnvInstruction): void {
-  const { word } = expander(instruction, variables(stage));
+  const { word } = expander(instruction, stage.env);
   const set = instruction.pairs.map(({ name, value }) => ({ name: word(name), value: word(value) }));
-  let env: readonly string[] = stage.config.Env ?? [];
-  for (const { name, value } of set) env = withEnv(env, name, value);
-  stage.config.Env = env;
+  for (const { name, value } of set) {
+    stage.imageEnv.set(name, value);
+    setVariable(stage, instruction, { name, value });
+  }
   note(stage, `ENV ${set.map(({ name, value }) => `${name}=${value}`).join(" ")}`);
 }
 
 export function applyLabel(stage: StageState, instruction: LabelInstruction): void {
-  const { word } = expander(instruction, variables(stage));
+  const { word } = expander(instruction, stage.env);
   const set = instruction.pairs.map(({ name, value }) => [word(name), word(value)] as const);
   addLabels(stage, set);
 }
 
 export function addLabels(stage: StageState, set: readonly (readonly [string, string])[]): void {
-  stage.config.Labels = { ...stage.config.Labels, ...Object.fromEntries(set) };
+  for (const [name, value] of set) stage.labels.set(name, value);
   note(stage, `LABEL ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`);
 }
 
 export function applyCommand(stage: StageState, instruction: CommandInstruction): void {
   const words = commandWords(stage, instruction.command);
-  const text = `${instruction.kind.toUpperCase()} ${JSON.stringify(words)}`;
+  const text = `${instruction.kind.toUpperCase()} ${quotedList(words)}`;
   if (instruction.kind === "cmd") {
     stage.config.Cmd = words;
     stage.cmdSet = true;
@@ -50,6 +53,11 @@ export function applyCommand(stage: StageState, instruction: CommandInstruction)
     if (!stage.cmdSet) stage.config.Cmd = null;
   }
   note(stage, text);
+}
+
+/** Go's `%q` of a list, which the history has always had. */
+function quotedList(words: readonly string[]): string {
+  return `[${words.map((word) => JSON.stringify(word)).join(" ")}]`;
 }
 
 /** Shell form goes through the shell of the moment. */
@@ -63,29 +71,31 @@ export function applyList(stage: StageState, instruction: ListInstruction): void
 }
 
 function applyExpose(stage: StageState, instruction: ListInstruction): void {
-  const { options } = expander(instruction, variables(stage));
+  const { options } = expander(instruction, stage.env);
+  const written = instruction.words.toSorted();
   const ports = located(instruction, () =>
-    instruction.words.flatMap((word) => shellWords(word, options)).flatMap(exposedPorts),
+    written.flatMap((word) => shellWords(word, options)).flatMap((word) => portSpec(word).ports),
   );
-  stage.config.ExposedPorts = { ...stage.config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
-  note(stage, `EXPOSE map[${ports.map((port) => `${port}:{}`).join(" ")}]`);
+  spend(10 * ports.length);
+  for (const port of ports) stage.ports.add(port);
+  note(stage, `EXPOSE [${ports.join(" ")}]`);
 }
 
 function applyVolume(stage: StageState, instruction: ListInstruction): void {
-  const { word } = expander(instruction, variables(stage));
+  const { word } = expander(instruction, stage.env);
   const volumes = instruction.words.map((name) => word(name));
   if (volumes.some((name) => name === "")) {
     located(instruction, () => {
       throw new Error("VOLUME specified can not be an empty string");
     });
   }
-  stage.config.Volumes = { ...stage.config.Volumes, ...Object.fromEntries(volumes.map((name) => [name, {}])) };
+  for (const name of volumes) stage.volumes.add(name);
   note(stage, `VOLUME [${volumes.join(" ")}]`);
 }
 
 /** USER, STOPSIGNAL and MAINTAINER; WORKDIR also makes a directory, which is the graph's business. */
 export function applyWord(stage: StageState, instruction: WordInstruction): void {
-  const { word } = expander(instruction, variables(stage));
+  const { word } = expander(instruction, stage.env);
   switch (instruction.kind) {
     case "user":
       stage.config.User = word(instruction.word);
@@ -117,7 +127,25 @@ export function applyHealthcheck(stage: StageState, instruction: HealthcheckInst
       ? ["CMD", ...command.words]
       : ["CMD-SHELL", ...command.words];
   stage.config.Healthcheck = { Test: test, ...check };
-  note(stage, `HEALTHCHECK ${JSON.stringify(test)}`);
+  note(stage, `HEALTHCHECK ${shownCheck({ Test: test, ...check })}`);
+}
+
+/** Go's `%+v` of the check, as BuildKit writes it. */
+function shownCheck(check: Healthcheck): string {
+  const times = (["Interval", "Timeout", "StartPeriod", "StartInterval"] as const).map(
+    (name) => `${name}:${goDuration(check[name] ?? 0)}`,
+  );
+  return `{Test:[${(check.Test ?? []).join(" ")}] ${times.join(" ")} Retries:${check.Retries ?? 0}}`;
+}
+
+/** Nanoseconds as Go's `time.Duration.String` has them, such as 1m30s or 1.5s. */
+function goDuration(nanoseconds: number): string {
+  if (nanoseconds === 0) return "0s";
+  if (nanoseconds < 1e9) return nanoseconds < 1e6 ? `${nanoseconds / 1e3}µs` : `${nanoseconds / 1e6}ms`;
+  const total = Math.floor(nanoseconds / 1e9);
+  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
+  const seconds = (total % 60) + (nanoseconds % 1e9) / 1e9;
+  return `${hours > 0 ? `${hours}h` : ""}${total >= 60 ? `${minutes}m` : ""}${seconds}s`;
 }
 
 export function applyShell(stage: StageState, instruction: ShellInstruction): void {
@@ -127,5 +155,4 @@ export function applyShell(stage: StageState, instruction: ShellInstruction): vo
 
 export function applyOnbuild(stage: StageState, instruction: OnbuildInstruction): void {
   stage.config.OnBuild = [...(stage.config.OnBuild ?? []), instruction.trigger];
-  note(stage, `ONBUILD ${instruction.trigger}`);
 }

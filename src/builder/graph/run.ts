@@ -1,9 +1,11 @@
+import { posix } from "node:path";
+import { spend } from "../dockerfile/budget.ts";
 import { dockerfileError } from "../dockerfile/error.ts";
-import { heredocStart } from "../dockerfile/heredoc.ts";
+import { heredocStart, textOf } from "../dockerfile/heredoc.ts";
 import type { RunInstruction } from "../dockerfile/instructions.ts";
-import type { RunMount } from "../dockerfile/mount.ts";
+import { type MountFields, toMount } from "../dockerfile/mount.ts";
 import { joinPath } from "./paths.ts";
-import { type Expander, effectiveArgs, expander, type StageState, shellOf, variables } from "./stage.ts";
+import { entriesOf, expander, type StageState, shellOf, shownArgs } from "./stage.ts";
 import type { ExecMount, ExecOp, Vertex } from "./vertex.ts";
 
 export interface RunContext {
@@ -18,24 +20,23 @@ export function execOp(
   instruction: RunInstruction,
   context: RunContext,
 ): { op: ExecOp; createdBy: string; inputs: Vertex[] } {
-  const expand = expander(instruction, variables(stage));
   const { args, script } = commandLine(stage, instruction);
-  const declared = effectiveArgs(stage);
-  const mounts = instruction.mounts.map((mount) => execMount(mount, { expand, stage, instruction, context }));
-  const cwd = stage.config.WorkingDir || "/";
+  const mounts = instruction.mounts.map((fields) => execMount(fields, { stage, instruction, context }));
   const op: ExecOp = {
     kind: "exec",
     args,
-    env: [...(stage.config.Env ?? []), ...declared],
+    env: entriesOf(stage.env),
     hiddenEnv: context.hiddenEnv,
     user: stage.config.User ?? "",
-    cwd,
+    cwd: stage.config.WorkingDir || "/",
     network: instruction.network,
     mounts,
     ...(script && { script }),
   };
+  const declared = shownArgs(stage);
   const shown = declared.length > 0 ? `|${declared.length} ${declared.join(" ")} ` : "";
   const inputs = mounts.flatMap((mount) => mount.input ?? []);
+  spend(shown.length + stage.env.size);
   return { op, createdBy: `RUN ${shown}${args.join(" ")} # buildkit`, inputs };
 }
 
@@ -46,32 +47,41 @@ function commandLine(stage: StageState, instruction: RunInstruction): Pick<ExecO
   const text = command.words[0] ?? "";
   const [only] = heredocs;
   if (!only) return { args: [...shellOf(stage), text] };
-  if (!heredocStart(text, instruction.escape)) {
+  if (!heredocStart(text)) {
     const documents = heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`);
     return { args: [...shellOf(stage), text + documents.join("")] };
   }
-  if (!only.content.startsWith("#!")) return { args: [...shellOf(stage), only.content] };
-  if (/[/\0]/.test(only.name)) throw dockerfileError(instruction.line, `invalid here-document name ${only.name}`);
+  const document = textOf(only);
+  if (!document.startsWith("#!")) return { args: [...shellOf(stage), document] };
+  if (/[/\0]/.test(only.name)) throw dockerfileError(instruction, `invalid here-document name ${only.name}`);
   const path = `/dev/pipes/${only.name}`;
-  return { args: [...shellOf(stage), path], script: { path, text: only.content } };
+  return { args: [...shellOf(stage), path], script: { path, text: document } };
 }
 
 interface MountContext {
-  readonly expand: Expander;
   readonly stage: StageState;
   readonly instruction: RunInstruction;
   readonly context: RunContext;
 }
 
-function execMount(mount: RunMount, { expand, stage, context }: MountContext): ExecMount {
-  const target = mount.target === "" ? "" : joinPath(stage.config.WorkingDir ?? "/", expand.word(mount.target));
-  const from = mount.from === undefined ? undefined : expand.word(mount.from);
-  const input = from === undefined ? undefined : context.from(from);
-  return {
-    ...mount,
-    target,
-    source: expand.word(mount.source),
-    id: mount.id === mount.target ? target : expand.word(mount.id),
-    ...(input && { input }),
-  };
+/** Targets start at the working directory; what names nothing is named after its target. */
+function execMount(fields: MountFields, { stage, instruction, context }: MountContext): ExecMount {
+  const { word } = expander(instruction, stage.env);
+  const mount = toMount(fields, { lines: instruction, expand: word });
+  const input = mount.from === undefined ? undefined : context.from(mount.from);
+  const id = mount.id || (mount.type === "secret" ? posix.basename(mount.target) : "");
+  const target = targetOf({ ...mount, id }, stage);
+  if (target === "/") throw dockerfileError(instruction, 'invalid mount target "/"');
+  return { ...mount, target, id: id || target, ...(input && { input }) };
+}
+
+/** "" for a secret that is a variable alone, and for an SSH agent, which has a place of its own. */
+function targetOf(
+  { type, target, id, env }: Pick<ExecMount, "type" | "target" | "id" | "env">,
+  stage: StageState,
+): string {
+  if (target !== "" || (type !== "secret" && type !== "ssh")) {
+    return joinPath(stage.config.WorkingDir || "/", target).replace(/(?<=.)\/$/, "");
+  }
+  return type === "ssh" || env !== undefined ? "" : `/run/secrets/${posix.basename(id)}`;
 }

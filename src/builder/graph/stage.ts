@@ -1,5 +1,6 @@
 import { messageOf } from "../../errors/mod.ts";
 import type { ImageRunConfig, Platform } from "../../oci/mod.ts";
+import { spend } from "../dockerfile/budget.ts";
 import { dockerfileError } from "../dockerfile/error.ts";
 import { type ExpandOptions, shellWord } from "../dockerfile/expand.ts";
 import type { Place } from "../dockerfile/instructions.ts";
@@ -8,11 +9,25 @@ import type { Vertex } from "./vertex.ts";
 
 export type MutableConfig = { -readonly [K in keyof ImageRunConfig]: ImageRunConfig[K] };
 
+/** An argument that the stage declares; one without a value counts, too. */
+export interface DeclaredArg {
+  readonly name: string;
+  readonly value?: string;
+}
+
 /** A stage while its instructions are applied one after another. */
 export interface StageState {
+  /** Without what has a field of its own here. */
   config: MutableConfig;
-  /** Declared arguments in order; undefined has no value. */
-  readonly args: Map<string, string | undefined>;
+  /** Of the image, in order. */
+  readonly imageEnv: Map<string, string>;
+  readonly labels: Map<string, string>;
+  readonly ports: Set<string>;
+  readonly volumes: Set<string>;
+  /** What `$NAME` means at this point, and what RUN sees: of ENV and ARG the later one counts, as in BuildKit. */
+  readonly env: Map<string, string>;
+  /** In order; the same name may come again. */
+  readonly args: DeclaredArg[];
   vertex: Vertex | undefined;
   readonly base?: ResolvedImage;
   author: string | undefined;
@@ -22,26 +37,82 @@ export interface StageState {
   cmdSet: boolean;
 }
 
+/** Variables and arguments of a stage, each; a process is started with less. */
+const mostVariables = 1000;
+
+/** A variable of the stage. Throws "invalid" when there are too many. */
+export function setVariable(stage: StageState, place: Place, { name, value }: { name: string; value: string }): void {
+  stage.env.set(name, value);
+  if (stage.env.size <= mostVariables && stage.args.length <= mostVariables) return;
+  throw dockerfileError(place, `a stage has at most ${mostVariables} variables and arguments`);
+}
+
+/** A stage that has what an image has. */
+export function stateOf(
+  config: ImageRunConfig,
+  rest: Pick<StageState, "vertex" | "base" | "author" | "platform">,
+): StageState {
+  const { Env, Labels, ExposedPorts, Volumes, ...own } = config;
+  const env = envMap(Env ?? []);
+  return {
+    ...rest,
+    config: own,
+    imageEnv: env,
+    labels: new Map(Object.entries(Labels ?? {})),
+    ports: new Set(Object.keys(ExposedPorts ?? {})),
+    volumes: new Set(Object.keys(Volumes ?? {})),
+    env: new Map(env),
+    args: [],
+    history: [],
+    cmdSet: false,
+  };
+}
+
+/** A stage that goes on where another one ended, arguments included. */
+export function childOf(parent: StageState): StageState {
+  const { config, imageEnv, labels, ports, volumes, env, args, history } = parent;
+  spend(env.size + labels.size + ports.size + volumes.size + args.length + history.length);
+  return {
+    ...parent,
+    config: { ...config },
+    imageEnv: new Map(imageEnv),
+    labels: new Map(labels),
+    ports: new Set(ports),
+    volumes: new Set(volumes),
+    env: new Map(env),
+    args: [...args],
+    history: [...history],
+    cmdSet: false,
+  };
+}
+
+/** The whole configuration. */
+export function configOf({ config, imageEnv, labels, ports, volumes }: StageState): ImageRunConfig {
+  const keys = (names: ReadonlySet<string>) => Object.fromEntries([...names].map((name) => [name, {}]));
+  return {
+    ...config,
+    Env: entriesOf(imageEnv),
+    ...(labels.size > 0 && { Labels: Object.fromEntries(labels) }),
+    ...(ports.size > 0 && { ExposedPorts: keys(ports) }),
+    ...(volumes.size > 0 && { Volumes: keys(volumes) }),
+  };
+}
+
+/** As `NAME=value`. */
+export function entriesOf(env: ReadonlyMap<string, string>): string[] {
+  return [...env].map(([name, value]) => `${name}=${value}`);
+}
+
 export const defaultShell: readonly string[] = ["/bin/sh", "-c"];
 
-/** `NAME=value` entries as a map. */
-export function envMap(env: readonly string[] | undefined): Map<string, string> {
-  return new Map((env ?? []).map((entry) => [entry.split("=", 1)[0] ?? "", entry.slice(entry.indexOf("=") + 1)]));
-}
-
-/** Sets a variable where it stands already, or at the end. */
-export function withEnv(env: readonly string[], name: string, value: string): string[] {
-  const entry = `${name}=${value}`;
-  const at = env.findIndex((existing) => existing.split("=", 1)[0] === name);
-  return at < 0 ? [...env, entry] : env.with(at, entry);
-}
-
-/** What `$NAME` means at this point: arguments, and the image's variables, which win (Dockerfile reference, ARG). */
-export function variables(stage: StageState): Map<string, string> {
-  const known = new Map<string, string>();
-  for (const [name, value] of stage.args) if (value !== undefined) known.set(name, value);
-  for (const [name, value] of envMap(stage.config.Env)) known.set(name, value);
-  return known;
+/** `NAME=value` entries as a map; one without `=` is empty. */
+export function envMap(env: readonly string[]): Map<string, string> {
+  return new Map(
+    env.map((entry) => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
 }
 
 export interface Expander {
@@ -60,14 +131,15 @@ export function located<T>(place: Place, body: () => T): T {
   try {
     return body();
   } catch (err) {
-    throw dockerfileError(place.line, messageOf(err));
+    throw dockerfileError(place, messageOf(err));
   }
 }
 
-/** Arguments with a value that the image's variables do not hide: what RUN sees and the history shows. */
-export function effectiveArgs(stage: StageState): string[] {
-  const env = envMap(stage.config.Env);
-  return [...stage.args].flatMap(([name, value]) => (value === undefined || env.has(name) ? [] : [`${name}=${value}`]));
+/** Declared arguments with the value that RUN sees, for the history (BuildKit `runCommandString`). */
+export function shownArgs({ args, env }: StageState): string[] {
+  const values = new Map<string, string>();
+  for (const { name, value } of args) values.set(name, env.get(name) ?? value ?? "");
+  return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
 export function shellOf(stage: StageState): readonly string[] {

@@ -1,6 +1,5 @@
 import { EngineError } from "../../errors/mod.ts";
-import { dockerfileError } from "../dockerfile/error.ts";
-import { shellWord } from "../dockerfile/expand.ts";
+import { withBudget } from "../dockerfile/budget.ts";
 import { triggerInstruction } from "../dockerfile/instruction.ts";
 import type { FromInstruction, Instruction, Place } from "../dockerfile/instructions.ts";
 import { applyInstruction } from "./apply.ts";
@@ -17,23 +16,25 @@ import {
 } from "./graph.ts";
 import { addLabels } from "./metadata.ts";
 import { parsePlatform } from "./platform.ts";
-import { located, type StageState } from "./stage.ts";
+import { type Reference, References } from "./references.ts";
+import { childOf, configOf, type StageState, stateOf } from "./stage.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
 /** Evaluates the stages that the target needs; pure. Throws "invalid" with the line of what cannot be. */
 export function toGraph(options: GraphOptions): GraphOutcome {
-  const evaluation = new Evaluation(options);
-  try {
-    const graph = evaluation.graph();
-    return { kind: "graph", graph };
-  } catch (err) {
-    if (!(err instanceof Missing)) throw err;
-    return { kind: "needs", images: evaluation.needed() };
-  }
+  return withBudget(() => {
+    const evaluation = new Evaluation(options);
+    try {
+      return { kind: "graph", graph: evaluation.graph() };
+    } catch (err) {
+      if (!(err instanceof Missing)) throw err;
+      return { kind: "needs", images: evaluation.needed() };
+    }
+  });
 }
 
-/** What an image from scratch has, as docker gives it one (moby `system.DefaultPathEnv`). */
-const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** What every image has, as docker gives it one (moby `system.DefaultPathEnv`). */
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** An image that evaluation cannot go on without. Never leaves this file. */
 class Missing extends Error {}
@@ -55,6 +56,7 @@ interface Evaluated {
 class Evaluation {
   readonly #options: GraphOptions;
   readonly #globals: ReadonlyMap<string, string>;
+  readonly #references: References;
   readonly #stages = new Map<number, Evaluated>();
   readonly #images = new Map<string, Vertex>();
   readonly #missing = new Map<string, NeededImage>();
@@ -63,80 +65,72 @@ class Evaluation {
   constructor(options: GraphOptions) {
     this.#options = options;
     this.#globals = globalArgs(options);
+    this.#references = new References(options.file, { globals: this.#globals, platform: options.targetPlatform });
   }
 
   graph(): BuildGraph {
-    const target = this.#target();
-    const { state } = this.#stage(target);
+    const { state } = this.#stage(this.#references.target(this.#options.target));
     const labels = this.#labels(state);
     const steps = [...this.#stages].sort(([a], [b]) => a - b).flatMap(([, stage]) => stage.steps);
-    return { steps: [...steps, ...labels], result: resultOf(state), unusedArgs: unusedArgs(this.#options) };
+    const stages = new Set(this.#stages.keys());
+    return { steps: [...steps, ...labels], result: resultOf(state), stages, unusedArgs: unusedArgs(this.#options) };
   }
 
   /** What is missing, with everything else that can be foreseen, so that it can be fetched at the same time. */
   needed(): NeededImage[] {
-    for (const index of this.#foreseen(this.#target(), new Set())) {
-      const { from } = this.#options.file.stages[index] ?? {};
-      if (from && this.#stageNamed(this.#fromName(from), index) === undefined) this.#tryImage(from);
+    for (const index of this.#reachable(this.#references.target(this.#options.target))) {
+      const { from, instructions } = this.#options.file.stages[index] ?? {};
+      if (!from || !instructions) continue;
+      const [base, ...sources] = this.#references.of(index, []);
+      if (base?.kind === "image") this.#known({ name: base.name, ...this.#platformOf(from), lines: from });
+      for (const source of sources) this.#foresee(source, from);
     }
     return [...this.#missing.values()];
   }
 
-  #foreseen(index: number, seen: Set<number>): Set<number> {
-    if (seen.has(index)) return seen;
-    seen.add(index);
-    const stage = this.#options.file.stages[index];
-    if (!stage) return seen;
-    const copies = stage.instructions.flatMap((one) => (one.kind === "copy" && one.from ? [one.from] : []));
-    for (const name of [this.#fromName(stage.from), ...copies]) {
-      const next = this.#stageNamed(name, index);
-      if (next !== undefined) this.#foreseen(next, seen);
+  #foresee(source: Reference, place: FromInstruction): void {
+    if (source.kind === "image") this.#known({ name: source.name, ...this.#ownPlatform(), lines: place });
+  }
+
+  /** The stages that one needs, itself included: by steps, not by recursion, since there may be thousands in a row. */
+  #reachable(index: number): number[] {
+    const found = new Set([index]);
+    for (const at of found) {
+      for (const one of this.#references.of(at, this.#triggersOf(at))) if (one.kind === "stage") found.add(one.index);
     }
-    return seen;
+    return [...found];
   }
 
-  #tryImage(from: FromInstruction): void {
-    const name = this.#fromName(from);
-    if (name !== "scratch") this.#known({ name, ...this.#platformOf(from), line: from.line });
-  }
-
-  #target(): number {
-    const { stages } = this.#options.file;
-    const { target } = this.#options;
-    if (target === undefined || target === "") return stages.length - 1;
-    const index = this.#stageNamed(target, stages.length);
-    if (index !== undefined) return index;
-    throw new EngineError("invalid", `target stage ${JSON.stringify(target)} could not be found`);
-  }
-
-  /** A stage in front of `before` by its name, the last of that name, or by its number. */
-  #stageNamed(text: string, before: number): number | undefined {
-    const { stages } = this.#options.file;
-    const at = stages.slice(0, before).findLastIndex((stage) => stage.from.name === text.toLowerCase());
-    if (at >= 0) return at;
-    return /^\d{1,6}$/.test(text) && Number(text) < before ? Number(text) : undefined;
-  }
-
-  #fromName(from: FromInstruction): string {
-    const name = located(from, () => shellWord(from.image, { escape: from.escape, env: this.#globals }));
-    if (name !== "") return name;
-    throw dockerfileError(from.line, `base name (${from.image}) should not be blank`);
+  /** Triggers that a stage will run, as far as its base is known. */
+  #triggersOf(index: number): Instruction[] {
+    const from = this.#options.file.stages[index]?.from;
+    if (!from) return [];
+    const base = this.#references.base(from, index);
+    if (base.kind === "scratch") return [];
+    if (base.kind === "image") {
+      const known = this.#options.images.get(imageKey({ name: base.name, ...this.#platformOf(from) }));
+      return triggersAt(known?.config.config?.OnBuild ?? [], from);
+    }
+    const own = this.#options.file.stages[base.index]?.instructions ?? [];
+    return triggersAt(
+      own.flatMap((one) => (one.kind === "onbuild" ? [one.trigger] : [])),
+      from,
+    );
   }
 
   #platformOf(from: FromInstruction): { platform?: string } {
-    if (from.platform === undefined) return this.#options.platformGiven ? { platform: this.#ownPlatform() } : {};
-    const text = from.platform;
-    const platform = located(from, () => shellWord(text, { escape: from.escape, env: this.#globals }));
-    return platform === "" ? {} : { platform };
+    const platform = this.#references.platform(from, this.#options.targetPlatform);
+    return platform === undefined ? this.#ownPlatform() : { platform };
   }
 
-  #ownPlatform(): string {
-    return this.#globals.get("TARGETPLATFORM") ?? "";
+  /** The platform of the build is asked for only when its user did. */
+  #ownPlatform(): { platform?: string } {
+    return this.#options.platformGiven ? { platform: this.#globals.get("TARGETPLATFORM") ?? "" } : {};
   }
 
   #known(image: NeededImage): ResolvedImage | undefined {
     const known = this.#options.images.get(imageKey(image));
-    if (!known) this.#missing.set(imageKey(image), image);
+    if (!known && !this.#missing.has(imageKey(image))) this.#missing.set(imageKey(image), image);
     return known;
   }
 
@@ -146,26 +140,41 @@ class Evaluation {
     return known;
   }
 
+  /** Stages stand on earlier ones alone, so that in ascending order each finds what it needs. */
   #stage(index: number): Evaluated {
+    for (const one of this.#reachable(index).sort((a, b) => a - b)) {
+      if (!this.#stages.has(one)) this.#stages.set(one, this.#evaluate(one));
+    }
+    return this.#evaluated(index);
+  }
+
+  #evaluated(index: number): Evaluated {
     const done = this.#stages.get(index);
-    if (done) return done;
+    if (!done) throw new EngineError("internal", `Stage ${index} is needed before its turn`);
+    return done;
+  }
+
+  #evaluate(index: number): Evaluated {
     const stage = this.#options.file.stages[index];
     if (!stage) throw new EngineError("internal", `Stage ${index} does not exist`);
-    const { state, triggers } = this.#start(stage.from, index);
-    const steps: Step[] = [{ text: stage.from.original, ...(state.vertex && { vertex: state.vertex }), runs: false }];
-    for (const instruction of [...triggers, ...stage.instructions]) {
-      steps.push(this.#apply(state, { instruction, index }));
-    }
-    const evaluated = { state, steps };
-    this.#stages.set(index, evaluated);
-    return evaluated;
+    const { from } = stage;
+    const { state, triggers } = this.#start(from, index);
+    const first: Step = {
+      text: from.original,
+      lines: from,
+      ...(state.vertex && { vertex: state.vertex }),
+      runs: false,
+    };
+    const steps = [...triggers, ...stage.instructions].map((one) => this.#apply(state, { instruction: one, index }));
+    return { state, steps: [first, ...steps] };
   }
 
   #apply(state: StageState, { instruction, index }: { instruction: Instruction; index: number }): Step {
     const before = state.vertex;
     applyInstruction(state, instruction, this.#context(index));
     const { vertex } = state;
-    return { text: instruction.original, ...(vertex && { vertex }), runs: vertex !== before };
+    const runs = vertex !== before;
+    return { text: instruction.original, lines: instruction, ...(vertex && { vertex }), runs };
   }
 
   #context(index: number): StageContext {
@@ -178,14 +187,10 @@ class Evaluation {
   }
 
   #from(name: string, { place, index }: { place: Place; index: number }): Vertex | undefined {
-    const stage = this.#stageNamed(name, index);
-    if (stage !== undefined) return this.#stage(stage).state.vertex;
-    if (/^\d+$/.test(name) || this.#options.file.stages[index]?.from.name === name.toLowerCase()) {
-      throw dockerfileError(place.line, `invalid from flag value ${name}: refers to current or later build stage`);
-    }
-    if (name === "scratch") return undefined;
-    const platform = this.#options.platformGiven ? { platform: this.#ownPlatform() } : {};
-    return this.#imageVertex(this.#require({ name, ...platform, line: place.line }));
+    const source = this.#references.source(name, { index, lines: place });
+    if (source.kind === "scratch") return undefined;
+    if (source.kind === "stage") return this.#evaluated(source.index).state.vertex;
+    return this.#imageVertex(this.#require({ name: source.name, ...this.#ownPlatform(), lines: place }));
   }
 
   #imageVertex(image: ResolvedImage): Vertex {
@@ -196,33 +201,32 @@ class Evaluation {
   }
 
   #start(from: FromInstruction, index: number): { state: StageState; triggers: Instruction[] } {
-    const name = this.#fromName(from);
-    const stage = this.#stageNamed(name, index);
-    const isStage = stage !== undefined && !/^\d+$/.test(name);
-    const state = isStage ? childOf(this.#stage(stage).state) : this.#fromImage(from, name);
-    const triggers = (state.config.OnBuild ?? []).map((trigger) => triggerInstruction(trigger, from));
+    const base = this.#references.base(from, index);
+    const state = base.kind === "stage" ? childOf(this.#evaluated(base.index).state) : this.#root(from, base);
+    const triggers = triggersAt(state.config.OnBuild ?? [], from);
     state.config.OnBuild = null;
+    if (!state.env.has("PATH")) {
+      state.imageEnv.set("PATH", defaultPath);
+      state.env.set("PATH", defaultPath);
+    }
     return { state, triggers };
   }
 
-  #fromImage(from: FromInstruction, name: string): StageState {
+  #root(from: FromInstruction, base: Exclude<Reference, { kind: "stage" }>): StageState {
     const wanted = this.#platformOf(from);
     const { targetPlatform } = this.#options;
-    const fresh = { args: new Map(), history: [], cmdSet: false, author: undefined };
-    if (name === "scratch") {
+    if (base.kind === "scratch") {
       const platform = wanted.platform ? parsePlatform(wanted.platform, targetPlatform) : targetPlatform;
-      return { ...fresh, config: { Env: [defaultPath] }, vertex: undefined, platform };
+      return stateOf({}, { vertex: undefined, author: undefined, platform });
     }
-    const base = this.#require({ name, ...wanted, line: from.line });
-    const { os, architecture, variant, author } = base.config;
-    return {
-      ...fresh,
-      config: { ...base.config.config },
-      vertex: base.config.rootfs.diff_ids.length > 0 ? this.#imageVertex(base) : undefined,
-      base,
+    const image = this.#require({ name: base.name, ...wanted, lines: from });
+    const { os, architecture, variant, author, config, rootfs } = image.config;
+    return stateOf(config ?? {}, {
+      vertex: rootfs.diff_ids.length > 0 ? this.#imageVertex(image) : undefined,
+      base: image,
       author,
       platform: { os, architecture, ...(variant && { variant }) },
-    };
+    });
   }
 
   #labels(state: StageState): Step[] {
@@ -234,22 +238,15 @@ class Evaluation {
   }
 }
 
-/** A stage that goes on where another one ended, arguments included. */
-function childOf(parent: StageState): StageState {
-  return {
-    ...parent,
-    config: { ...parent.config },
-    args: new Map(parent.args),
-    history: [...parent.history],
-    cmdSet: false,
-  };
+function triggersAt(triggers: readonly string[], from: FromInstruction): Instruction[] {
+  return triggers.map((trigger) => triggerInstruction(trigger, from));
 }
 
 function resultOf(state: StageState): StageResult {
   return {
     ...(state.vertex && { vertex: state.vertex }),
     ...(state.base && { base: state.base }),
-    config: state.config,
+    config: configOf(state),
     ...(state.author !== undefined && { author: state.author }),
     platform: state.platform,
     history: state.history,

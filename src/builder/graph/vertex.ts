@@ -1,5 +1,6 @@
 import type { Digest } from "../../oci/mod.ts";
 import type { RunMount } from "../dockerfile/mount.ts";
+import type { GitRef } from "../git/ref.ts";
 
 /** One step of a build: an operation on the file system that its base vertex left. Plain data, made by `toGraph`. */
 export interface Vertex {
@@ -49,8 +50,9 @@ export interface CopyOp {
   /** Absolute; ends with a slash when it must be a directory. */
   readonly destination: string;
   readonly chown?: string;
-  /** Permission bits, 0 to 0o7777. */
-  readonly chmod?: number;
+  /** Octal or symbolic (`files/chmod.ts`). */
+  readonly chmod?: string;
+  /** Of the one download: its digest, or the name of a commit. */
   readonly checksum?: string;
   readonly link: boolean;
   readonly parents: boolean;
@@ -62,6 +64,7 @@ export interface CopyOp {
 export type SourceFile =
   | { readonly kind: "path"; readonly path: string }
   | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "git"; readonly url: string; readonly git: GitRef }
   | { readonly kind: "text"; readonly name: string; readonly text: string };
 
 /** Makes a directory where there is none. */

@@ -12,7 +12,7 @@ import { through } from "../files/fs.ts";
 import { raw } from "../files/raw.ts";
 import { type Manifest, readManifest } from "../kept/manifest.ts";
 import { type KeptFile, writeStore } from "../kept/store.ts";
-import { type ReceiveInput, tidy } from "./receive.ts";
+import { type ReceiveInput, type Tidied, tidy } from "./receive.ts";
 
 export interface CompleteContextInput extends ReceiveInput {
   /** Of the kept contents. */
@@ -26,7 +26,7 @@ export interface CompleteContextInput extends ReceiveInput {
  * of all of it: `archive` becomes another name of the pack. Returns the Dockerfile's text and how much is kept. Throws "conflict" when what was
  * kept is gone since the client asked.
  */
-export const completeContextJob: Job<CompleteContextInput & Feed, { dockerfileText: string; bytes: number }> = {
+export const completeContextJob: Job<CompleteContextInput & Feed, Tidied & { readonly bytes: number }> = {
   name: "builder.completeContext",
   run(input, context) {
     const manifest = readManifest(input.manifest);
@@ -42,9 +42,9 @@ export const completeContextJob: Job<CompleteContextInput & Feed, { dockerfileTe
     const root = raw(input.directory);
     const tree = treeOf(manifest, kept.files);
     const view = contextView(tree, { root, archive: input.archive });
-    const dockerfileText = through(view, () => tidy(root, input.dockerfile));
+    const tidied = through(view, () => tidy(root, input.dockerfile));
     writeIndex(input.index, tree);
-    return { dockerfileText, bytes: total(kept.files) };
+    return { ...tidied, bytes: total(kept.files) };
   },
 };
 

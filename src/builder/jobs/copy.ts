@@ -1,6 +1,7 @@
 import { basename } from "node:path/posix";
 import { EngineError } from "../../errors/mod.ts";
 import type { Job, JobContext } from "../../host/mod.ts";
+import { parseChmod } from "../files/chmod.ts";
 import { TreeCopier } from "../files/copy-tree.ts";
 import * as fs from "../files/fs.ts";
 import { type Destination, makeDirectory, type Owner, prepareParent } from "../files/place.ts";
@@ -17,9 +18,9 @@ export interface CopyInput {
   readonly destination: string;
   /** undefined: owners are kept; directories on the way are root's. */
   readonly owner?: Owner;
-  readonly mode?: number;
+  /** As --chmod has it. */
+  readonly mode?: string;
   readonly link: boolean;
-  readonly parents: boolean;
   readonly exclude: readonly string[];
 }
 
@@ -56,7 +57,7 @@ class Copy {
     this.#destination = raw(input.destination);
     this.#copier = new TreeCopier({
       ...(input.owner && { owner: input.owner }),
-      ...(input.mode !== undefined && { mode: input.mode }),
+      ...(input.mode !== undefined && { chmod: parseChmod(input.mode) }),
       exclude: input.exclude,
       root,
       context,
@@ -66,15 +67,10 @@ class Copy {
   async item(item: CopyItem): Promise<void> {
     const source = item.real === "" ? this.#from : `${this.#from}/${item.real}`;
     if (item.type === "directory") {
-      this.#copier.contents(source, this.#directory(this.#base(item, item.name)));
+      this.#copier.contents(source, this.#directory(this.#destination), item.include);
     } else if (!(item.unpack && (await this.#unpacked(item, source)))) {
       this.#copier.single(source, this.#target(item));
     }
-  }
-
-  /** With --parents, the directories in front of the source are part of the destination. */
-  #base(item: CopyItem, below: string): string {
-    return this.#input.parents ? `${this.#destination}/${below.slice(item.pivot)}` : this.#destination;
   }
 
   #directory(path: string): string {
@@ -90,9 +86,6 @@ class Copy {
 
   #target(item: CopyItem): string {
     const name = basename(item.name);
-    if (this.#input.parents) {
-      return `${this.#directory(this.#base(item, item.name.slice(0, item.name.length - name.length)))}/${name}`;
-    }
     if (this.#destination.endsWith("/") || this.#isDirectory()) return `${this.#directory(this.#destination)}/${name}`;
     const parent = prepareParent(this.#destination, this.#to);
     if (this.#input.link) return parent;

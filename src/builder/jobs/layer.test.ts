@@ -70,12 +70,13 @@ function cloneBelow(to: string): void {
 }
 
 /** The root as copying leaves it. */
-async function copied(packed: PackedFiles, { sources, ...rest }: Copying): Promise<string> {
+async function copied(packed: PackedFiles, { sources, mode, ...rest }: Copying): Promise<string> {
   const to = join(here, "copied");
   cloneBelow(to);
   const items = (await selected(packed, sources)).map((item) => ({ ...item, unpack: false }));
-  const plain = { owner: { uid: 0, gid: 0 }, link: false, parents: false, exclude: [] };
-  const input: CopyInput = { ...plain, ...rest, from: join(here, "files"), selected: items, to };
+  const plain = { owner: { uid: 0, gid: 0 }, link: false, exclude: [] };
+  const chmod = mode === undefined ? {} : { mode: mode.toString(8) };
+  const input: CopyInput = { ...plain, ...rest, ...chmod, from: join(here, "files"), selected: items, to };
   await copyJob.run(input, context);
   return to;
 }

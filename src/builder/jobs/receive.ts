@@ -26,8 +26,14 @@ export interface ReceiveInput {
 
 /** "none": the bytes were no archive, and lie where it would; likewise what takes a program to decompress. */
 export type ReceiveOutput =
-  | { readonly kind: "index" | "directory"; readonly dockerfileText: string }
+  | ({ readonly kind: "index" | "directory" } & Tidied)
   | { readonly kind: "none" | "xz" | "bzip2" };
+
+export interface Tidied {
+  readonly dockerfileText: string;
+  /** Patterns that were applied to the context, here or by whoever made it. */
+  readonly ignore: readonly string[];
+}
 
 const largestDockerfile = 16 * 1024 * 1024;
 
@@ -51,13 +57,13 @@ export async function takeContext(
   if (kind !== "archive") return { kind };
   const root = raw(directory);
   if (!indexer.odd) {
-    const dockerfileText = fs.through(contextView(indexer.tree, { root, archive }), () => tidy(root, dockerfile));
+    const tidied = fs.through(contextView(indexer.tree, { root, archive }), () => tidy(root, dockerfile));
     writeIndex(input.index, indexer.tree);
-    return { kind: "index", dockerfileText };
+    return { kind: "index", ...tidied };
   }
   mkdirSync(directory, { mode: 0o755 });
   await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
-  return { kind: "directory", dockerfileText: tidy(root, dockerfile) };
+  return { kind: "directory", ...tidy(root, dockerfile) };
 }
 
 /** Writes the archive to its file and tells the indexer what is in it. */
@@ -154,16 +160,17 @@ async function* chained(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): Asy
   yield* rest;
 }
 
-/** Takes out what is ignored, and returns the Dockerfile's text. */
-export function tidy(root: string, dockerfile: string): string {
-  const text = readDockerfile(root, dockerfile);
+/** Takes out what is ignored, and reads the Dockerfile. */
+export function tidy(root: string, dockerfile: string): Tidied {
+  const dockerfileText = readDockerfile(root, dockerfile);
   const own = readText(root, `${dockerfile}.dockerignore`);
   if (own !== undefined) prune(root, ignoreMatcher(readIgnoreFile(own)));
-  const ignored = ignoreMatcher(readIgnoreFile(readText(root, ".dockerignore") ?? ""));
+  const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
+  const ignored = ignoreMatcher(general);
   for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
     if (ignored(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
   }
-  return text;
+  return { dockerfileText, ignore: own === undefined ? general : readIgnoreFile(own) };
 }
 
 function readDockerfile(root: string, path: string): string {

@@ -90,7 +90,8 @@ export class KeptContexts {
     this.#parts.db.write((tx) => setContextSize(tx, key, done.bytes));
     await this.#shrink(mostKept);
     failed.move();
-    return { directory: own, dockerfile, dockerfileText: done.dockerfileText, packed };
+    const { dockerfileText, ignore } = done;
+    return { directory: own, dockerfile, dockerfileText, ignore, packed };
   }
 
   /** Forgets what was used longest ago until at most so many bytes are kept; returns what that freed. */

@@ -16,13 +16,14 @@ export async function copyAsLayer(
 ): Promise<string | undefined> {
   const { packed } = build.files.place;
   const plain = op.keyword === "COPY" && op.origin === "context" && !op.parents && op.exclude.length === 0;
-  if (!packed || !plain || !isLast) return undefined;
+  const mode = op.chmod === undefined ? undefined : octal(op.chmod);
+  if (!packed || !plain || !isLast || Number.isNaN(mode)) return undefined;
   const { content, host, packedLayers } = build.context;
   const below = await build.views.path(base?.snapshot);
   const owner = op.chown === undefined ? { uid: 0, gid: 0 } : resolveOwner(host.rooted(below), op.chown);
   const input: LayerInput = {
     ...{ packed, selected, below, destination: op.destination, owner },
-    ...(op.chmod !== undefined && { mode: op.chmod }),
+    ...(mode !== undefined && { mode }),
   };
   const { bytes, done } = streamJob(host.workers, layerJob, { input, signal: build.signal });
   await using ingest = await content.ingest();
@@ -33,4 +34,9 @@ export async function copyAsLayer(
   const name = `build/${randomBytes(12).toString("hex")}`;
   packedLayers.record({ name, parent: base?.snapshot ?? null, digest, size, bytes: written.bytes });
   return name;
+}
+
+/** NaN for symbolic modes, which depend on each file's own. */
+function octal(chmod: string): number {
+  return /^[0-7]{1,4}$/.test(chmod) ? Number.parseInt(chmod, 8) : Number.NaN;
 }

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
 import { resolveOwner } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
 import type { FilesPlace } from "../context-files.ts";
@@ -8,6 +7,7 @@ import type { CopyOp } from "../graph/vertex.ts";
 import { type CopyInput, copyJob } from "../jobs/copy.ts";
 import { type SelectOutput, selectJob } from "../jobs/select.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
+import { checkouts } from "./checkouts.ts";
 import { copyAsLayer } from "./copy-layer.ts";
 import { fetchSources } from "./fetch.ts";
 
@@ -15,6 +15,7 @@ import { fetchSources } from "./fetch.ts";
 interface Group extends SelectOutput {
   readonly place: () => Promise<FilesPlace>;
   readonly unpack: boolean;
+  readonly exclude: readonly string[];
 }
 
 /** COPY and ADD: keyed by what they copy, wherever it comes from. */
@@ -42,9 +43,6 @@ function keyOf(group: Group): unknown {
 
 async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
   const { build } = planned;
-  if (op.checksum !== undefined && op.sources.some((source) => source.kind !== "url")) {
-    throw new EngineError("invalid", "checksum can't be specified for non-HTTP(S) sources");
-  }
   const paths = op.sources.flatMap((source) => (source.kind === "path" ? [source.path] : []));
   const groups: Group[] = [];
   if (paths.length > 0) {
@@ -62,6 +60,11 @@ async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
         unpack: op.unpack ?? false,
       }),
     );
+  }
+  for (const { root, source, exclude, digest } of await checkouts(build, op)) {
+    const own: CopyOp = { ...op, origin: "context", exclude: [...op.exclude, ...exclude] };
+    const group = await selected(planned, { op: own, place: { root }, sources: [source], unpack: false });
+    groups.push({ ...group, digest });
   }
   return groups;
 }
@@ -84,7 +87,7 @@ async function fromStage(planned: Planned, sources: Sources): Promise<Group> {
   const place = () => build.views.path(snapshot).then((root) => ({ root }));
   const key = JSON.stringify([snapshot ?? null, sources.sources, op.exclude, op.parents, op.keyword]);
   const known = build.context.selections.get(key);
-  if (known) return { ...known, place, unpack };
+  if (known) return { ...known, place, unpack, exclude: op.exclude };
   const found = await selected(planned, { ...sources, place: await place() });
   const { selected: items, digest, listing } = found;
   build.context.selections.set(key, { selected: items, digest, listing });
@@ -102,7 +105,7 @@ async function selected(
     { ...place, sources, exclude, deep, where, keyword },
     { signal: build.signal },
   );
-  return { ...found, place: async () => place, unpack };
+  return { ...found, place: async () => place, unpack, exclude };
 }
 
 async function copy(
@@ -116,14 +119,12 @@ async function copy(
     ...ownerOf(op, { build, root }),
     ...(op.chmod !== undefined && { mode: op.chmod }),
     link: op.link,
-    parents: op.parents,
-    exclude: op.exclude,
   };
   for (const group of groups) {
     const place = await group.place();
     const from = place.packed ? await build.files.directory() : place.root;
     const selected = await withPlain({ ...group, from }, { build, root });
-    const job: CopyInput = { ...input, from, selected };
+    const job: CopyInput = { ...input, from, exclude: group.exclude, selected };
     await build.context.host.workers.run(copyJob, job, { signal: build.signal });
   }
   return await root.commit();
@@ -163,5 +164,5 @@ async function withPlain(
 
 function sourceText(source: CopyOp["sources"][number]): string {
   if (source.kind === "text") return `<<${source.name}`;
-  return source.kind === "url" ? source.url : source.path;
+  return source.kind === "path" ? source.path : source.url;
 }

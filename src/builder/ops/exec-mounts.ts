@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, copyFile, mkdir, stat } from "node:fs/promises";
+import { access, chmod, chown, copyFile, mkdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import type { IdMap, Mount } from "../../host/mod.ts";
@@ -9,6 +9,7 @@ import type { ExecMount, ExecOp } from "../graph/vertex.ts";
 import { selectJob } from "../jobs/select.ts";
 import type { BuildRoot } from "../root.ts";
 import { mountDirectory } from "../table.ts";
+import { cacheId, fillCache } from "./cache-base.ts";
 
 export type StepMount = StagedMount & { readonly destination: string };
 
@@ -23,12 +24,12 @@ export function readsContext(op: ExecOp): boolean {
   return op.mounts.some((mount) => mount.type === "bind" && mount.from === undefined);
 }
 
-/** What of the mounts decides the result: contents of binds; of caches and secrets only that they are there. */
+/** What of the mounts decides the result: contents of binds and of what a cache begins with; of caches and secrets only that they are there. */
 export function mountKeys(planned: Planned, op: ExecOp): Promise<unknown[]> {
   return Promise.all(
     op.mounts.map(async (mount) => {
       const { type, target, readonly, id, required } = mount;
-      if (type !== "bind") return [type, target, id, required];
+      if (type !== "bind" && !(type === "cache" && mount.from !== undefined)) return [type, target, id, required];
       return [type, target, readonly, await contentKey(planned, mount)];
     }),
   );
@@ -73,7 +74,8 @@ async function execMount(planned: Planned, one: OneMount): Promise<StagedMount |
     case "tmpfs":
       return tmpfs(mount);
     case "secret":
-      if (mount.required) throw new EngineError("invalid", `secret ${mount.id}: not found`);
+    case "ssh": // both come from the client; without a session there are none
+      if (mount.required) throw new EngineError("invalid", `${mount.type} ${mount.id}: not found`);
       return undefined;
     default:
       return mount.type satisfies never;
@@ -128,19 +130,27 @@ async function scratchCopy(
 async function cacheMount(planned: Planned, one: OneMount): Promise<StagedMount> {
   const { mount, undo } = one;
   const { context, signal } = planned.build;
-  if (mount.from !== undefined) {
-    throw new EngineError("not-implemented", "RUN --mount=type=cache with from is not supported");
-  }
-  if (mount.sharing !== "shared") await lock(planned, { id: mount.id, undo });
+  const id = cacheId(planned, mount);
+  if (mount.sharing !== "shared") await lock(planned, { id, undo });
   const name = randomBytes(12).toString("hex");
-  const directory = context.db.write((tx) => mountDirectory(tx, mount.id, { directory: name, used: Date.now() }));
+  const directory = context.db.write((tx) => mountDirectory(tx, id, { directory: name, used: Date.now() }));
   signal.throwIfAborted();
   const source = join(context.config.directory, "mounts", directory);
-  if (await made(source)) {
+  const make = () => (mount.from === undefined ? made(source) : filled(planned, { mount, directory: source }));
+  if (await context.mountLocks.run(`\0${id}`, make, signal)) {
     await chown(source, mount.uid, mount.gid);
     await chmod(source, mount.mode ?? 0o755);
   }
   return { type: "bind", source, options: ["bind", mount.readonly ? "ro" : "rw"], owned: true };
+}
+
+async function filled(planned: Planned, cache: { mount: ExecMount; directory: string }): Promise<boolean> {
+  const there = await access(cache.directory).then(
+    () => true,
+    () => false,
+  );
+  if (!there) await fillCache(planned, cache);
+  return !there;
 }
 
 async function made(path: string): Promise<boolean> {

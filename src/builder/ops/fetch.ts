@@ -13,7 +13,7 @@ export interface FetchedSources {
 
 /** Writes here-documents and downloads of a COPY or ADD into a directory of their own; undefined when it has none. */
 export async function fetchSources(build: Build, op: CopyOp): Promise<FetchedSources | undefined> {
-  const sources = op.sources.filter((source) => source.kind !== "path");
+  const sources = op.sources.filter((source) => source.kind === "url" || source.kind === "text");
   if (sources.length === 0) return undefined;
   const root = join(build.directory, `fetched-${randomBytes(8).toString("hex")}`);
   const names = await Promise.all(
@@ -23,7 +23,7 @@ export async function fetchSources(build: Build, op: CopyOp): Promise<FetchedSou
 }
 
 interface Wanted {
-  readonly source: Exclude<SourceFile, { kind: "path" }>;
+  readonly source: Extract<SourceFile, { kind: "url" | "text" }>;
   readonly op: CopyOp;
   readonly root: string;
 }

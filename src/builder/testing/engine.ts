@@ -16,7 +16,7 @@ import { chainIds, digestOf, type ImageRunConfig, mediaTypes, parseReference } f
 import type { Bundle, Runtime } from "../../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../../snapshots/mod.ts";
 import { openUserNamespaces } from "../../userns/mod.ts";
-import type { NetworkInspect, ProgressMessage } from "../../wire/mod.ts";
+import type { ProgressMessage } from "../../wire/mod.ts";
 import type { BuildOptions } from "../builder.ts";
 import type { BuilderConfig, Fetched } from "../context.ts";
 import { builderMigrations, openBuilder } from "../mod.ts";
@@ -134,15 +134,11 @@ function fakeNetworks() {
   };
   const networks: Partial<Networks> = {
     resolver: () => undefined,
-    hostAddress: () => "10.0.0.1",
     openSandbox: async () => {
       opened.push("open");
       return { path: "/run/netns/x" };
     },
-    get: () =>
-      ({
-        IPAM: { Driver: "default", Options: null, Config: [{ Gateway: "10.0.0.1" }] },
-      }) as Partial<NetworkInspect> as NetworkInspect,
+    hostAddress: () => "10.0.0.1",
     closeSandbox: async () => void opened.push("close"),
     connect,
   };

@@ -9,6 +9,7 @@ export const buildFlags = {
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
   "cache-from": list("Images to consider as cache sources"),
   "cache-to": list("Where the cache is told: inline, in the image itself", { placeholder: "type=inline" }),
+  check: bool("Check the Dockerfile instead of building it; exit status 1 when there is something to say"),
   "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
   explain: bool("Say of each step that runs why it was not found in the cache"),
   file: text('Name of the Dockerfile (Default is "PATH/Dockerfile"); - for standard input', { short: "f" }),

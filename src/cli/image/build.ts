@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Client } from "../../client/mod.ts";
+import type { Client, ClientRequest } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
+import type { CheckResult } from "../../wire/mod.ts";
 import { command } from "../command.ts";
-import { type CliIo, tell } from "../io.ts";
+import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { codeOf } from "../session/progress.ts";
 import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
@@ -28,14 +29,16 @@ export const build = command({
     const output = flags.output === "" ? undefined : parseOutput(flags.output);
     let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
-    const lines = client.lines({
+    const request: ClientRequest = {
       method: "POST",
       path: "/build",
       query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, context: context?.id, steps },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
-    });
+    };
+    if (flags.check) return await showCheck(client, { io, request });
+    const lines = client.lines(request);
     try {
       const heard = withoutFailed(lines, (what) => {
         failed = what;
@@ -55,6 +58,14 @@ export const build = command({
     }
   },
 });
+
+/** Prints what the checks say; 1 when that is anything. */
+async function showCheck(client: Client, { io, request }: { io: CliIo; request: ClientRequest }): Promise<number> {
+  const query = { ...request.query, check: true };
+  const { Warnings, Error: problem, Text } = await client.json<CheckResult>({ ...request, query });
+  await print(io, Text);
+  return Warnings.length > 0 || problem ? 1 : 0;
+}
 
 /** The keys of docker buildx. */
 function metadata(id: string, { tag }: BuildFlags): string {

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
-import { EngineError, messageOf, wrap } from "../../errors/mod.ts";
+import { EngineError, wrap } from "../../errors/mod.ts";
 import { systemError } from "../errno.ts";
 import type { Processes } from "../host.ts";
 import { errno, libc } from "../libc.ts";
@@ -61,15 +61,6 @@ export async function ipInside(
   const ip = ["ip", "-batch", "-"];
   const program = before.length === 0 ? ip : ["sh", "-ec", [...before, `exec ${ip.join(" ")}`].join("; ")];
   await inside(runner, ["nsenter", `--net=${namespace}`, ...program], `${lines.join("\n")}\n`);
-}
-
-export async function addDefaultRoute(runner: Runner, namespace: string, gateway: string): Promise<void> {
-  try {
-    await ipInside(runner, namespace, { lines: [`route add default via ${gateway}`] });
-  } catch (err) {
-    if (messageOf(err).includes("File exists")) return;
-    throw err;
-  }
 }
 
 const CLONE_NEWNET = 0x40000000;

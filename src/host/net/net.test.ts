@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createProcesses } from "../processes.ts";
 import { createNet } from "./net.ts";
 import { PortError } from "./port.ts";
+import type { VlanKind } from "./vlan.ts";
 
 const net = createNet(createProcesses());
 const unique = `n${(process.pid % 46656).toString(36)}`;
@@ -30,6 +31,7 @@ async function run(argv: readonly string[], stdin?: string) {
   return await createProcesses().run(argv, stdin === undefined ? {} : { stdin });
 }
 
+const six = { address: "fd00:230::2", prefixLength: 64 };
 const plan = () => ({
   name: veth,
   bridge: unique,
@@ -126,13 +128,85 @@ describe("veths", () => {
     await expect(net.plugVeth(plan())).rejects.toThrow("EEXIST");
   });
 
-  test("get a default route later, which stays as it is", async () => {
+  test("get default routes later, in place of the ones that are there", async () => {
     await net.createNamespace(path);
-    await net.plugVeth(plan());
-    await net.addDefaultRoute(path, "10.230.0.1");
-    await net.addDefaultRoute(path, "10.230.0.9");
+    await net.plugVeth({ ...plan(), gateway: "10.230.0.9" });
+    await net.setRoutes({ namespace: path, inside: "eth0", gateways: ["10.230.0.1"], routes: [{ to: "10.9.9.0/24" }] });
+    const { stdout } = await run(["nsenter", `--net=${path}`, "ip", "route"]);
+    expect(stdout.match(/^(default|10.9.9.0).*/gm)).toEqual([
+      "default via 10.230.0.1 dev eth0 ",
+      "10.9.9.0/24 dev eth0 scope link ",
+    ]);
+    const absent = { namespace: join(directory, "absent"), inside: "eth0", gateways: ["10.230.0.1"] };
+    await expect(net.setRoutes(absent)).rejects.toThrow("not found");
+  });
+
+  test("have further addresses and settings of their own", async () => {
+    await net.createNamespace(path);
+    const sysctls = [{ path: "net/ipv4/conf/eth0/log_martians", value: "1" }];
+    await net.plugVeth({ ...plan(), addresses: ["169.254.7.7/16", "fe80::7/64"], sysctls, six });
+    const within = (await run(["nsenter", `--net=${path}`, "ip", "addr"])).stdout;
+    for (const address of ["169.254.7.7/16", "fe80::7/64", "fd00:230::2/64"]) expect(within).toContain(address);
+    const setting = await run(["nsenter", `--net=${path}`, "cat", "/proc/sys/net/ipv4/conf/eth0/log_martians"]);
+    expect(setting.stdout).toBe("1\n");
+    net.removeNamespace(path);
+    await net.createNamespace(path);
+    const wrong = { ...plan(), name: `${veth}b`, sysctls: [{ path: "net/ipv4/conf/eth0/nonsense", value: "1" }] };
+    await expect(net.plugVeth(wrong)).rejects.toThrow("nonsense");
+  });
+});
+
+describe("links of the host", () => {
+  test("are known by kind, and so is what routes lead by them", async () => {
+    expect([net.linkKind(unique), net.linkKind("lo"), net.linkKind("absent0")]).toEqual(["bridge", "", undefined]);
+    await run(["ip", "-batch", "-"], `addr add 10.230.0.1/24 dev ${unique}\nlink set ${unique} up\n`);
+    await run(["ip", "route", "add", "10.231.7.0/25", "dev", unique, "table", "77"]);
+    const found = net.hostRoutes(4).find((route) => route.destination.equals(Buffer.of(10, 231, 7, 0)));
+    expect(found?.prefixLength).toBe(25);
+    expect(found && net.routeLink(found)).toBe(unique);
+    expect(net.routeLink({ destination: Buffer.alloc(4), prefixLength: 0, link: 0 })).toBeUndefined();
+    expect(net.hostRoutes(6).every(({ destination }) => destination.length === 16)).toBe(true);
+  });
+});
+
+describe("macvlan and ipvlan", () => {
+  const { name: _, bridge: __, ...within } = plan();
+  const vlan = (kind: VlanKind) => ({ ...within, namespace: path, parent: unique, kind });
+  const known = Bun.spawnSync(["ip", "link", "add", "name", "berth-probe", "type", "ipvlan"]).stderr.toString();
+  const hasIpvlan = !/Unknown device type|not supported/.test(known);
+
+  test("are made inside, never on the host, and go with it", async () => {
+    await net.createNamespace(path);
+    await run(["ip", "link", "set", unique, "up"]);
+    await net.plugVlan({ ...vlan({ type: "macvlan", mode: "private" }), gateway: "10.230.0.1", mtu: 1400 });
+    const shown = (await run(["nsenter", `--net=${path}`, "ip", "-d", "addr"])).stdout;
+    for (const text of ["macvlan mode private", "link/ether 02:42:0a:e6:00:02", "10.230.0.2/24 brd", "mtu 1400"]) {
+      expect(shown).toContain(text);
+    }
     expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default via 10.230.0.1");
-    await expect(net.addDefaultRoute(join(directory, "absent"), "10.230.0.1")).rejects.toThrow("not found");
+    expect((await run(["ip", "-d", "link"])).stdout).not.toContain("macvlan mode private");
+    await net.unplugInside({ namespace: path, inside: "eth0" });
+    expect((await run(["nsenter", `--net=${path}`, "ip", "-br", "link"])).stdout.trim().split("\n")).toHaveLength(1);
+  });
+
+  test.skipIf(!hasIpvlan)("of ipvlan have a mode and a flag, and the parent's MAC address", async () => {
+    await net.createNamespace(path);
+    await run(["ip", "link", "set", unique, "up"]);
+    const { macAddress: ___, ...plain } = vlan({ type: "ipvlan", mode: "l3", flag: "vepa" });
+    await net.plugVlan({ ...plain, routes: [{ to: "0.0.0.0/0" }] });
+    expect((await run(["nsenter", `--net=${path}`, "ip", "-d", "link"])).stdout).toContain("ipvlan mode l3 vepa");
+    expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default dev eth0");
+  });
+
+  test("leave nothing when they fail", async () => {
+    const plan = vlan({ type: "macvlan", mode: "bridge" });
+    await expect(net.plugVlan(plan)).rejects.toThrow("not found");
+    await net.createNamespace(path);
+    await expect(net.plugVlan({ ...plan, parent: "absent0" })).rejects.toThrow("Network link absent0");
+    await expect(net.plugVlan({ ...plan, gateway: "10.99.0.1" })).rejects.toThrow(`Make macvlan eth0 on ${unique}`);
+    await net.plugVlan(plan);
+    const other = { ...vlan({ type: "ipvlan", mode: "l2", flag: "bridge" }), inside: "eth1" };
+    await expect(net.plugVlan(other)).rejects.toThrow(/failed to create the ipvlan port: (EBUSY|this kernel)/);
   });
 });
 

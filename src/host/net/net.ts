@@ -1,13 +1,23 @@
 import { removeNamespace } from "../namespace-files.ts";
 import { changeElements, type ElementChange, type NftTable } from "./elements.ts";
 import { type FlowFilter, forgetFlows } from "./flows.ts";
-import { addDefaultRoute, createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
+import { type HostRoute, hostRoutes, routeLink } from "./host-routes.ts";
+import { type InsidePlan, routeLine } from "./inside.ts";
+import { createNamespace, ipInside, moveNamespace, type Runner } from "./namespace.ts";
+import { Netlink, protocols } from "./netlink.ts";
+import { type PairEnd, plugPair } from "./pair.ts";
 import type { PortGroup } from "./port.ts";
 import { createPortGroup } from "./port-group.ts";
+import { linkKind } from "./route.ts";
 import { type NftRules, nftRules } from "./rules.ts";
 import { type HookedChain, hookedChains, rulesetGeneration } from "./ruleset.ts";
-import { plugVeth, routeLine, unplugVeth, type VethPlan, type VethRoute } from "./veth.ts";
+import { plugVeth, unplugVeth, type VethPlan } from "./veth.ts";
+import { plugVlan, unplugInside, type VlanPlan } from "./vlan.ts";
 import { type RulesetWatcher, watchRuleset } from "./watch.ts";
+
+export type { HostRoute } from "./host-routes.ts";
+export type { InsidePlan } from "./inside.ts";
+export type { VlanKind } from "./vlan.ts";
 
 /**
  * The kernel's part of every container start: namespaces, veths, nft map elements and host ports. What can be said from
@@ -29,10 +39,22 @@ export interface Net {
   plugVeth(plan: VethPlan): Promise<void>;
   /** Takes the port off its bridge at once, without waiting for the pair to die. No error when there is none. */
   unplugVeth(name: string): void;
-  /** No error when there is one, which stays. */
-  addDefaultRoute(namespace: string, gateway: string): Promise<void>;
-  /** Sets routes as {@link VethPlan} has them, of an end that is there. */
-  setRoutes(wanted: Pick<VethPlan, "namespace" | "inside"> & { readonly routes: readonly VethRoute[] }): Promise<void>;
+  /** An interface inside the namespace on a link of the host. All or nothing. Throws "not-found" for a missing parent or namespace, "internal" when the kernel has no such interface or the parent cannot have this one. */
+  plugVlan(plan: VlanPlan): Promise<void>;
+  /** Also for an end of a pair. */
+  unplugInside(inside: Pick<VlanPlan, "namespace" | "inside">): Promise<void>;
+  /** A veth between two namespaces. All or nothing. Throws "not-found" for a missing namespace. */
+  plugPair(ends: readonly [PairEnd, PairEnd]): Promise<void>;
+  /** Sets routes as {@link InsidePlan} has them, of an interface that is there. */
+  setRoutes(
+    wanted: Pick<InsidePlan, "namespace" | "inside" | "routes"> & { readonly gateways?: readonly string[] },
+  ): Promise<void>;
+  /** Kind of a link of the host: "bridge", "veth", "vlan" …, "" for hardware; undefined when there is no such link. */
+  linkKind(name: string): string | undefined;
+  /** The host's routes of one kind, in all tables. Some 2 µs for each. */
+  hostRoutes(family: 4 | 6): HostRoute[];
+  /** The name of the link that a route goes by; undefined when there is none, or several. */
+  routeLink(route: HostRoute): string | undefined;
   /** One transaction of a table: all changes or none. Throws "not-found" when the table, the set or an element to delete is missing. */
   changeElements(at: NftTable, changes: readonly ElementChange[]): void;
   /** Another number with every change of the host's nft rules, whoever makes it; some 20 µs. */
@@ -56,9 +78,16 @@ export function createNet(runner: Runner): Net {
     removeNamespace,
     plugVeth: (plan) => plugVeth(runner, plan),
     unplugVeth,
-    addDefaultRoute: (namespace, gateway) => addDefaultRoute(runner, namespace, gateway),
-    setRoutes: ({ namespace, inside, routes }) =>
-      ipInside(runner, namespace, { lines: routes.map((route) => routeLine(route, inside)) }),
+    plugVlan: (plan) => plugVlan(runner, plan),
+    plugPair: (ends) => plugPair(runner, ends),
+    unplugInside: (inside) => unplugInside(runner, inside),
+    setRoutes: (wanted) => setRoutes(runner, wanted),
+    linkKind: (name) => {
+      using netlink = new Netlink(protocols.route);
+      return linkKind(netlink, name);
+    },
+    hostRoutes,
+    routeLink,
     changeElements,
     rulesetGeneration,
     hookedChains,
@@ -67,4 +96,12 @@ export function createNet(runner: Runner): Net {
     forgetFlows,
     portGroup: createPortGroup,
   };
+}
+
+async function setRoutes(
+  runner: Runner,
+  { namespace, inside, routes = [], gateways = [] }: Parameters<Net["setRoutes"]>[0],
+): Promise<void> {
+  const ways = gateways.map((gateway) => `route replace default via ${gateway} dev ${inside}`);
+  await ipInside(runner, namespace, { lines: [...ways, ...routes.map((route) => routeLine(route, inside))] });
 }

@@ -1,37 +1,18 @@
 import { closeSync } from "node:fs";
 import { EngineError, wrap } from "../../errors/mod.ts";
-import { ipInside, openNamespace, type Runner } from "./namespace.ts";
+import { furnishInside, type InsidePlan } from "./inside.ts";
+import { openNamespace, type Runner } from "./namespace.ts";
 import { attribute, type Message, Netlink, NetlinkError, NLM, nest, protocols, u32 } from "./netlink.ts";
 import { IFF_UP, linkHeader, linkIndex, RTM } from "./route.ts";
 
-export interface VethPlan {
+export interface VethPlan extends InsidePlan {
   /** Name of the host's end, at most 15 bytes, and of the bridge that it becomes a port of. */
   readonly name: string;
   readonly bridge: string;
-  /** Path of the namespace, and the name and MAC address ("02:42:…") of the end inside. */
-  readonly namespace: string;
-  readonly inside: string;
+  /** Of the end inside: "02:42:…". */
   readonly macAddress: string;
-  /** IPv4. */
-  readonly address: string;
-  readonly prefixLength: number;
-  /** IPv6 beside it: an address, its prefix length, and the gateway of its default route. */
-  readonly six?: { readonly address: string; readonly prefixLength: number; readonly gateway?: string };
-  /** Default route inside; none without it. */
-  readonly gateway?: string;
-  /** Further routes inside, by way of the end that is there; `local` ones are addresses of the namespace itself. */
-  readonly routes?: readonly VethRoute[];
-  readonly mtu?: number;
   /** The port cannot talk to other isolated ports of its bridge. */
   readonly isolated?: boolean;
-}
-
-export interface VethRoute {
-  /** An address or a subnet. */
-  readonly to: string;
-  /** What packets that go there have as their sender, unless a program says otherwise. */
-  readonly source?: string;
-  readonly local?: boolean;
 }
 
 const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, protinfo: 12, linkinfo: 18, netnsFd: 28 } as const;
@@ -43,8 +24,7 @@ export async function plugVeth(runner: Runner, plan: VethPlan): Promise<void> {
   createPair(host, plan, bridge);
   try {
     host.request([portFlags(linkIndex(host, plan.name), plan.isolated ?? false)]);
-    const before = plan.six ? [allowSix(plan.inside)] : [];
-    await ipInside(runner, plan.namespace, { lines: insideLines(plan), before });
+    await furnishInside(runner, plan);
   } catch (err) {
     host.request([{ type: RTM.delLink, flags: NLM.ack, body: named(plan.name) }]);
     throw wrap(err, `Plug ${plan.name} into ${plan.bridge}`);
@@ -102,35 +82,6 @@ function portFlags(index: number, isolated: boolean): Message {
   if (isolated) flags.push(attribute(BRPORT_ISOLATED, Buffer.of(1)));
   const body = Buffer.concat([linkHeader({ family: AF_BRIDGE, index }), nest(IFLA.protinfo, ...flags)]);
   return { type: RTM.setLink, flags: NLM.ack, body };
-}
-
-/** Off in every new namespace (see namespace.ts); addresses come from the engine, not from whoever advertises some. */
-function allowSix(inside: string): string {
-  const settings = `/proc/sys/net/ipv6/conf/${inside}`;
-  return `echo 0 >${settings}/accept_ra; echo 0 >${settings}/disable_ipv6`;
-}
-
-function sixLines({ inside, six }: VethPlan): string[] {
-  if (!six) return [];
-  const route = six.gateway === undefined ? [] : [`route add default via ${six.gateway} dev ${inside}`];
-  return [`addr add ${six.address}/${six.prefixLength} dev ${inside} nodad`, ...route];
-}
-
-function insideLines(plan: VethPlan): string[] {
-  const { inside, address, prefixLength, gateway, routes = [] } = plan;
-  const broadcast = prefixLength < 31 ? "broadcast + " : "";
-  return [
-    `addr add ${address}/${prefixLength} ${broadcast}dev ${inside}`,
-    `link set ${inside} up`,
-    ...sixLines(plan),
-    ...(gateway === undefined ? [] : [`route add default via ${gateway} dev ${inside}`]),
-    ...routes.map((route) => routeLine(route, inside)),
-  ];
-}
-
-export function routeLine({ to, source, local = false }: VethRoute, inside: string): string {
-  const sender = source === undefined ? "" : ` src ${source}`;
-  return local ? `route replace local ${to} dev lo table local${sender}` : `route replace ${to} dev ${inside}${sender}`;
 }
 
 function named(name: string): Buffer {

@@ -2,9 +2,9 @@ import { after } from "../../async/mod.ts";
 import { EngineError, isKind } from "../../errors/mod.ts";
 import type { Net, Processes, Workers } from "../../host/mod.ts";
 import type { Log } from "../../log/mod.ts";
-import { formatAddress, formatSubnet } from "../address.ts";
+import { formatAddress, formatSubnet, macOf } from "../address.ts";
 import { isPredefined } from "../inspect.ts";
-import type { BridgeSettings, EndpointRow, NetworkRow } from "../table.ts";
+import { type BridgeSettings, type EndpointRow, legsOf, type NetworkRow } from "../table.ts";
 import { type NameServer, startServer } from "./server.ts";
 import type { Member } from "./zone.ts";
 
@@ -16,11 +16,11 @@ const serverMac = "02:42:a9:fe:7f:0b";
 const pause = 1000;
 export const resolverAddress = "127.0.0.11";
 
-type Resolving = NetworkRow & { readonly bridge: BridgeSettings };
+type Bridged = NetworkRow & { readonly bridge: BridgeSettings };
 
 /** Whether names resolve in it: as with Docker, not in the default network. */
-export function resolvesNames(network: NetworkRow): network is Resolving {
-  return network.bridge !== undefined && !isPredefined(network.name);
+export function resolvesNames(network: NetworkRow): boolean {
+  return legsOf(network) !== undefined && !isPredefined(network.name);
 }
 
 export interface NamesOptions {
@@ -30,6 +30,7 @@ export interface NamesOptions {
   readonly threads: Workers;
   /** Of the resolver's own namespace; a name that no holder can have. */
   readonly namespace: string;
+  readonly namespaceOf: (holder: string) => string;
   /** Fifteen bytes at most with four digits behind it. */
   readonly linkPrefix: string;
   readonly resolvConf: string;
@@ -46,7 +47,9 @@ export interface NamesOptions {
 export class Names {
   readonly #options: NamesOptions;
   readonly #legs = new Map<string, Promise<string>>();
-  readonly #members = new Map<string, { readonly network: Resolving; readonly member: Member }>();
+  readonly #members = new Map<string, { readonly network: NetworkRow; readonly member: Member }>();
+  /** By endpoint. */
+  readonly #ties = new Map<string, { readonly row: EndpointRow; readonly link: string }>();
   #started: Promise<NameServer> | undefined;
   #count = 0;
   #closed = false;
@@ -57,12 +60,47 @@ export class Names {
   }
 
   /** The container's names resolve in this network once this has resolved. */
-  async join(network: Resolving, row: EndpointRow): Promise<void> {
+  async join(network: NetworkRow, row: EndpointRow): Promise<void> {
     const member = memberOf(network, row);
     this.#members.set(row.id, { network, member });
     const server = await this.#running();
-    await this.#leg(network);
+    if (isBridged(network)) await this.#leg(network);
     await server.tell({ kind: "add", member });
+  }
+
+  /** Leads a container to the resolver that has no bridge in common with it: by a link of the two alone. */
+  async tie(row: EndpointRow): Promise<void> {
+    await this.#running();
+    const number = this.#count++;
+    const link = `names${number}`;
+    this.#ties.set(row.id, { row, link });
+    const address = formatAddress(row.address);
+    await this.#options.net.plugPair([
+      {
+        namespace: this.#options.namespaceOf(row.holder),
+        ...{ inside: link, macAddress: macOf(row.address) },
+        routes: resolverRoutes(address),
+      },
+      {
+        namespace: this.#options.namespace,
+        ...{ inside: `tie${number}`, macAddress: serverMac, address: serverAddress },
+        routes: [{ to: address, source: serverAddress }],
+      },
+    ]);
+  }
+
+  /** No error for an endpoint that is not tied; its container's namespace must be there. */
+  async untie(endpointId: string): Promise<void> {
+    const tie = this.dropTie(endpointId);
+    if (!tie) return;
+    await this.#options.net.unplugInside({ namespace: this.#options.namespaceOf(tie.row.holder), inside: tie.link });
+  }
+
+  /** The container's namespace has gone, and its link with it. */
+  dropTie(endpointId: string): { readonly row: EndpointRow; readonly link: string } | undefined {
+    const tie = this.#ties.get(endpointId);
+    this.#ties.delete(endpointId);
+    return tie;
   }
 
   leave(endpointId: string): void {
@@ -92,6 +130,7 @@ export class Names {
     this.#started = undefined;
     this.#members.clear();
     this.#legs.clear();
+    this.#ties.clear();
     if (!server) return;
     await server.close();
     this.#options.net.removeNamespace(this.#options.namespace);
@@ -134,19 +173,20 @@ export class Names {
     if (this.#closed) return;
     const server = await this.#running();
     for (const { network, member } of [...this.#members.values()]) {
-      await this.#leg(network);
+      if (isBridged(network)) await this.#leg(network);
       await server.tell({ kind: "add", member });
     }
+    for (const { row } of [...this.#ties.values()]) await this.tie(row);
   }
 
-  #leg(network: Resolving): Promise<string> {
+  #leg(network: Bridged): Promise<string> {
     const made = this.#legs.get(network.id) ?? this.#plug(network);
     this.#legs.set(network.id, made);
     made.catch(() => this.#legs.delete(network.id));
     return made;
   }
 
-  async #plug({ bridge }: Resolving): Promise<string> {
+  async #plug({ bridge }: Bridged): Promise<string> {
     const number = this.#count++;
     const name = `${this.#options.linkPrefix}${number.toString(36).padStart(4, "0")}`;
     await this.#options.net.plugVeth({
@@ -186,7 +226,11 @@ table ip berth_names {
 }
 `;
 
-function memberOf(network: Resolving, row: EndpointRow): Member {
+function isBridged(network: NetworkRow): network is Bridged {
+  return network.bridge !== undefined;
+}
+
+function memberOf(network: NetworkRow, row: EndpointRow): Member {
   return {
     endpointId: row.id,
     holder: row.holder,
@@ -201,6 +245,9 @@ function memberOf(network: Resolving, row: EndpointRow): Member {
   };
 }
 
-function gatewaysOf({ internal, bridge: { gateway, six } }: Resolving): string[] {
-  return internal ? [] : [formatAddress(gateway), ...(six ? [six.gateway] : [])];
+/** Addresses of the host in it. */
+function gatewaysOf({ internal, bridge }: NetworkRow): string[] {
+  if (internal || !bridge) return [];
+  const { gateway, six } = bridge;
+  return [...(gateway === undefined ? [] : [formatAddress(gateway)]), ...(six?.gateway ? [six.gateway] : [])];
 }

@@ -3,16 +3,18 @@ import { formatSubnet6 } from "../address6.ts";
 import { type FamilyName, familiesOf, type NftNetwork } from "./state.ts";
 
 /** The sets that say what networks there are, in every table. */
-export type NetworkSet = "bridges" | "internal" | "within" | "subnets" | "masqueraded";
+export type NetworkSet = "bridges" | "internal" | "within" | "open" | "subnets" | "masqueraded";
 
 /** What a network adds to each set, in nft's words. The rules that read the sets are in render.ts. */
 export function networkElements(family: FamilyName, network: NftNetwork): readonly (readonly [NetworkSet, string])[] {
-  const { bridge, internal, masquerade } = network;
+  const { bridge, internal, masquerade, open = [], trusted = [] } = network;
   const link = `"${bridge}"`;
   const net = subnetText(family, network);
   return [
     ["bridges", link],
     ["within", `${link} . ${link}`],
+    ...(internal ? [] : trusted.map((neighbours) => ["within", `"${neighbours}" . ${link}`] as const)),
+    ...(open.includes(family) && !internal ? [["open", link] as const] : []),
     ...(internal ? [["internal", link] as const] : [["subnets", `${net} . ${link}`] as const]),
     ...(masquerade && !internal ? [["masqueraded", net] as const] : []),
   ];

@@ -43,6 +43,17 @@ const cases = {
     ],
     ports: [],
   },
+  open: {
+    networks: [
+      network("brx-1", "10.214.0.0/16", {
+        subnet6: { base: "fd00:1::", prefixLength: 64 },
+        open: ["ip6"],
+        trusted: ["eth0", "wg0"],
+      }),
+      network("brx-2", "10.215.0.0/16", { internal: true, open: ["ip"], trusted: ["eth0"] }),
+    ],
+    ports: [],
+  },
   six: {
     networks: [
       network("berth0", "10.213.0.0/24"),
@@ -80,6 +91,7 @@ const transactions = {
   plain: network("brx-1", "10.214.0.0/16"),
   internal: network("brx-1", "10.214.0.0/16", { internal: true }),
   routed: network("brx-1", "10.214.0.0/16", { masquerade: false }),
+  open: network("brx-1", "10.214.0.0/16", { open: ["ip"], trusted: ["eth0"] }),
   dual: network("brx-1", "10.214.0.0/16", { subnet6: { base: "fd00:1::", prefixLength: 64 } }),
 } as const;
 

@@ -34,8 +34,8 @@ const six: Family = {
  * (network-elements.ts, port-elements.ts); the rules are always the same, so a packet passes no more of them when there
  * are a thousand networks. What each is for:
  * - guard: without it a container with NET_RAW reaches services on the host's 127.0.0.1 (route_localnet lets it in);
- * - forward: nobody outside a bridge opens a connection into it, except to a published port; nothing at all crosses the
- *   border of an internal network;
+ * - forward: nobody outside a bridge opens a connection into it, except to a published port, or where the network is open
+ *   or trusts the link; nothing at all crosses the border of an internal network;
  * - postrouting: answers to the loopback, to a sibling and to the container itself come back the way they went (which is
  *   seen by addresses, because br_netfilter tells no interface of arrival here); egress.
  *
@@ -68,6 +68,7 @@ function networkSets(family: Family, networks: readonly NftNetwork[]): string[] 
     bridges: ["type ifname"],
     internal: ["type ifname"],
     within: ["type ifname . ifname"],
+    open: ["type ifname"],
     subnets: [`type ${family.addressType} . ifname`, "flags interval"],
     masqueraded: [`type ${family.addressType}`, "flags interval"],
   };
@@ -110,6 +111,7 @@ function chains({ name, digit, output }: Family): string[] {
       "iifname . oifname @within accept",
       "iifname @internal drop",
       "oifname @internal drop",
+      "oifname @open accept",
       "oifname @bridges ct state new ct status & dnat == 0 drop",
     ]),
     ...block("chain postrouting", [

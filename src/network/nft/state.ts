@@ -15,6 +15,10 @@ export interface NftNetwork {
   readonly internal: boolean;
   readonly masquerade: boolean;
   readonly subnet6?: Subnet6;
+  /** Kinds of addresses whose ports are all reached from outside. */
+  readonly open?: readonly FamilyName[];
+  /** Links of the host whose neighbours reach all ports. */
+  readonly trusted?: readonly string[];
 }
 
 export interface NftPort extends PublishedPort {

@@ -162,6 +162,10 @@ function stateOf(q: Query, table: string): NftState {
 
 function entryOf({ bridge, internal }: NetworkRow): NftNetwork | undefined {
   if (!bridge) return undefined;
-  const { link, subnet, masquerade, six } = bridge;
-  return { bridge: link, subnet, masquerade, internal, ...(six && { subnet6: six.subnet }) };
+  const { link, subnet, masquerade, six, trusted = [], mode4, mode6 } = bridge;
+  const open = [
+    ...(mode4 === "nat-unprotected" ? ["ip" as const] : []),
+    ...(mode6 === "nat-unprotected" ? ["ip6" as const] : []),
+  ];
+  return { bridge: link, subnet, masquerade, internal, open, trusted, ...(six && { subnet6: six.subnet }) };
 }

@@ -194,6 +194,18 @@ export async function udpEcho(hostname: string, port: number, tries = 5): Promis
   });
 }
 
+/** Whether this kernel has links of a kind (not all are built with macvlan, ipvlan, VLANs). */
+export function kernelHas(type: string): boolean {
+  const { stderr } = Bun.spawnSync(["ip", "link", "add", "name", "berth-probe", "type", type]);
+  return !/Unknown device type|not supported/.test(stderr.toString());
+}
+
+/** A link of the host that is nobody's and swallows all; gone when disposed. */
+export async function nobodysLink(name: string): Promise<AsyncDisposable> {
+  await run(["sh", "-ec", `ip link add ${name} type dummy || ip link add ${name} type ifb; ip link set ${name} up`]);
+  return { [Symbol.asyncDispose]: async () => void (await run(["ip", "link", "del", name])) };
+}
+
 /** All that the kernel has under this machine's names. */
 export async function leftovers(machine: Machine): Promise<string[]> {
   const { tag, bridge, execRoot } = machine.config;

@@ -1,0 +1,140 @@
+import { access, chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError } from "../../errors/mod.ts";
+import type { Processes, RunResult } from "../../host/mod.ts";
+import type { GitRef } from "./ref.ts";
+
+export interface Checkout {
+  readonly processes: Processes;
+  readonly git: GitRef;
+  /** Made; must not exist. The repository's own files lie in `.git` inside. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Checks a repository out with the host's git. What it brings is hostile: git runs as nobody and without capabilities,
+ * reads no configuration and runs no hooks, asks nobody, speaks only protocols of the network (also for submodules), and
+ * has none of the daemon's environment. Its files and symlinks are read like any other hostile tree's.
+ *
+ * The files belong to nobody. Returns the name of the commit. Throws "invalid" for what is not there, with git's own words.
+ */
+export async function checkoutGit(checkout: Checkout): Promise<string> {
+  const { git, directory, processes, signal } = checkout;
+  await processes.run(["git", "--version"], { signal }); // throws in plain words where there is none
+  await mkdir(directory, { mode: 0o755 });
+  await chown(directory, nobody, nobody);
+  await run(checkout, ["init", "--quiet", "."]);
+  await fetch(checkout);
+  await run(checkout, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
+  const commit = await verified(checkout);
+  const hasSubmodules = await access(join(directory, ".gitmodules")).then(
+    () => true,
+    () => false,
+  );
+  if (hasSubmodules && git.submodules !== false) {
+    await run(checkout, ["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"]);
+  }
+  return commit;
+}
+
+/** Of a branch and a tag with one name the branch is meant, as in `git checkout`. */
+async function fetch(checkout: Checkout): Promise<void> {
+  const { remote, ref = "HEAD" } = checkout.git;
+  const isCommit = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref);
+  const names =
+    isCommit || ref === "HEAD" || ref.startsWith("refs/") ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`, ref];
+  let last: RunResult | undefined;
+  for (const name of names) {
+    last = await attempt(checkout, ["fetch", "--quiet", "--no-tags", "--depth=1", "--", remote, name]);
+    if (last.code === 0) return;
+  }
+  // Not every server gives out a commit by its name, or one that no ref is at.
+  if (isCommit || checkout.git.checksum) return fetchAll(checkout, ref);
+  throw failed(checkout, last);
+}
+
+async function fetchAll(checkout: Checkout, commit: string): Promise<void> {
+  const all = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+  await run(checkout, ["fetch", "--quiet", "--", checkout.git.remote, ...all]);
+  const { stdout } = await run(checkout, ["rev-parse", "--verify", "--end-of-options", `${commit}^{commit}`]);
+  await run(checkout, ["update-ref", "FETCH_HEAD", stdout.trim()]);
+}
+
+async function verified(checkout: Checkout): Promise<string> {
+  const { checksum } = checkout.git;
+  const { stdout } = await run(checkout, ["rev-parse", "HEAD"]);
+  const commit = stdout.trim();
+  if (checksum === undefined || commit.startsWith(checksum.toLowerCase())) return commit;
+  throw new EngineError("invalid", `expected checksum to match ${checksum}, got ${commit}`);
+}
+
+async function run(checkout: Checkout, args: readonly string[]): Promise<RunResult> {
+  const result = await attempt(checkout, args);
+  if (result.code !== 0) throw failed(checkout, result);
+  return result;
+}
+
+function failed({ git }: Checkout, result: RunResult | undefined): EngineError {
+  const said = (result?.stderr ?? "").trim().slice(0, 2000);
+  return new EngineError("invalid", `failed to fetch ${git.remote}: ${said || "git failed"}`);
+}
+
+const nobody = 65534;
+
+/** With the checkout as its /tmp, since nobody else gets through the directories above it. */
+const confined = [
+  ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
+  'mount --bind . /tmp && cd /tmp && exec "$@"',
+  ...["git", "setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", "--no-new-privs"],
+  ...["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "git"],
+];
+
+/** Configuration by the environment alone, which git's own children have, too. */
+const settings: Readonly<Record<string, string>> = {
+  "core.hooksPath": "/dev/null",
+  "core.fsmonitor": "false",
+  "core.sshCommand":
+    "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null",
+  "credential.helper": "",
+  "fetch.fsckObjects": "true",
+  "gc.auto": "0",
+  "init.defaultBranch": "main",
+  "init.templateDir": "",
+  "protocol.allow": "never",
+  "protocol.git.allow": "always",
+  "protocol.http.allow": "always",
+  "protocol.https.allow": "always",
+  "protocol.ssh.allow": "always",
+  "safe.directory": "*",
+};
+
+function environment(): Record<string, string> {
+  const entries = Object.entries(settings);
+  const configured = entries.flatMap(([key, value], index) => [
+    [`GIT_CONFIG_KEY_${index}`, key],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  const proxies = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"].flatMap((name) =>
+    [name, name.toUpperCase()].flatMap((one) => (process.env[one] ? [[one, process.env[one]]] : [])),
+  );
+  return {
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    LC_ALL: "C",
+    HOME: "/nonexistent",
+    GIT_CEILING_DIRECTORIES: "/",
+    GIT_ALLOW_PROTOCOL: "git:http:https:ssh",
+    GIT_ATTR_NOSYSTEM: "1",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_HTTP_LOW_SPEED_LIMIT: "1000",
+    GIT_HTTP_LOW_SPEED_TIME: "60",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_CONFIG_COUNT: `${entries.length}`,
+    ...Object.fromEntries([...configured, ...proxies]),
+  };
+}
+
+function attempt({ processes, directory, signal }: Checkout, args: readonly string[]): Promise<RunResult> {
+  return processes.run([...confined, ...args], { cwd: directory, env: environment(), signal });
+}

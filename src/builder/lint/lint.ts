@@ -1,0 +1,89 @@
+import { isKind } from "../../errors/mod.ts";
+import type { ImageConfig } from "../../oci/mod.ts";
+import { withBudget } from "../dockerfile/budget.ts";
+import { globalArgs } from "../graph/args.ts";
+import type { GraphOptions } from "../graph/graph.ts";
+import { formatPlatform } from "../graph/platform.ts";
+import { References } from "../graph/references.ts";
+import { envMap } from "../graph/stage.ts";
+import { type CheckConfig, parseCheck } from "./config.ts";
+import { checkFile } from "./file-checks.ts";
+import { type Finding, Findings } from "./findings.ts";
+import { checkFroms, wantedPlatform } from "./from-checks.ts";
+import { checkBasePlatform, checkStage, type StageEnd } from "./stage-checks.ts";
+
+export interface LintOptions extends Omit<GraphOptions, "images"> {
+  /** What is known of a base image; undefined when it is not here. */
+  readonly image: (name: string, platform?: string) => ImageConfig | undefined;
+  /** Patterns of the context's .dockerignore. */
+  readonly ignore: readonly string[];
+  /** Indices of the stages whose instructions are looked at; undefined for all. FROM lines and spelling are looked at in all. */
+  readonly stages?: ReadonlySet<number>;
+}
+
+/**
+ * BuildKit's build checks (docs.docker.com/reference/build-checks) on a whole Dockerfile; pure. Variables of base images that are not here are not checked. What cannot be built has the findings that come before that is seen.
+ */
+export function lint(options: LintOptions): Finding[] {
+  const findings = new Findings(configOf(options));
+  try {
+    withBudget(() => {
+      checkFile(options.file, findings);
+      checkFroms(options, findings);
+      new StagesCheck(options, findings).all();
+    });
+  } catch (err) {
+    if (!isKind(err, "invalid")) throw err;
+  }
+  return findings.sorted();
+}
+
+/** What `# check=` says, or the argument that takes its place. Throws "invalid" for what makes no sense. */
+export function configOf({ file, args }: Pick<LintOptions, "file" | "args">): CheckConfig {
+  return parseCheck(args["BUILDKIT_DOCKERFILE_CHECK"] ?? file.check ?? "");
+}
+
+class StagesCheck {
+  readonly #options: LintOptions;
+  readonly #findings: Findings;
+  readonly #globals: ReadonlyMap<string, string>;
+  readonly #references: References;
+  readonly #ends = new Map<number, StageEnd>();
+
+  constructor(options: LintOptions, findings: Findings) {
+    this.#options = options;
+    this.#findings = findings;
+    this.#globals = globalArgs(options);
+    this.#references = new References(options.file, { globals: this.#globals, platform: options.targetPlatform });
+  }
+
+  all(): void {
+    const { file, ignore, args, stages } = this.#options;
+    for (const [index, stage] of file.stages.entries()) {
+      if (stages?.has(index) === false) continue;
+      const end = checkStage(stage, {
+        start: this.#start(index),
+        argument: (name) => this.#globals.get(name),
+        given: (name) => args[name] ?? undefined,
+        ignore,
+        findings: this.#findings,
+      });
+      this.#ends.set(index, end);
+    }
+  }
+
+  #start(index: number): StageEnd {
+    const fresh = { args: new Set<string>(), workdirSet: false, hasShell: false };
+    const from = this.#options.file.stages[index]?.from;
+    const base = from && this.#references.base(from, index);
+    if (!from || !base || base.kind === "scratch") return { ...fresh, env: new Map([["PATH", ""]]) };
+    if (base.kind === "stage") return this.#ends.get(base.index) ?? { ...fresh, env: undefined };
+    const wanted = wantedPlatform(from, { env: this.#globals, fallback: this.#options.targetPlatform });
+    const image = this.#options.image(base.name, from.platform === undefined ? undefined : wanted);
+    if (!image) return { ...fresh, env: undefined };
+    checkBasePlatform(from, { wanted, has: formatPlatform(image), image: base.name, findings: this.#findings });
+    const env = envMap(image.config?.Env ?? []);
+    if (!env.has("PATH")) env.set("PATH", "");
+    return { ...fresh, env, hasShell: (image.config?.Shell ?? []).length > 0 };
+  }
+}

@@ -1,0 +1,105 @@
+import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
+import type { BuildOptions, CheckOptions } from "./builder.ts";
+import type { BuilderContext } from "./context.ts";
+import { parseDockerfile } from "./dockerfile/dockerfile.ts";
+import { linesOf, withLines } from "./dockerfile/error.ts";
+import { quoteLines, type Source } from "./dockerfile/quote.ts";
+import { didYouMean } from "./dockerfile/suggest.ts";
+import { type BuildGraph, type GraphOptions, imageKey, type NeededImage, type ResolvedImage } from "./graph/graph.ts";
+import { parsePlatform } from "./graph/platform.ts";
+import { toGraph } from "./graph/to-graph.ts";
+import { type Finding, violation } from "./lint/findings.ts";
+import { configOf, lint } from "./lint/lint.ts";
+import { resolveImage } from "./resolve.ts";
+
+/** A Dockerfile with what the client wants of it. */
+export interface PlanInput<T extends CheckOptions> {
+  readonly source: Source;
+  /** Patterns of .dockerignore. */
+  readonly ignore: readonly string[];
+  readonly options: T;
+}
+
+export interface BuildPlan {
+  readonly graph: BuildGraph;
+  readonly findings: readonly Finding[];
+}
+
+/** Names that people mean when they name an image that is not there (BuildKit `commonImageNames`). */
+const commonImages = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
+
+/** From text to graph; base images are pulled on the way. Errors quote the lines that they are about. */
+export async function planBuild(context: BuilderContext, input: PlanInput<BuildOptions>): Promise<BuildPlan> {
+  const { source, options, ignore } = input;
+  try {
+    const given = givenOptions(context, { source, options });
+    const images = new Map<string, ResolvedImage>();
+    const graph = await graphOf(context, { given: { ...given, images }, images, options });
+    const image = (name: string, platform?: string) =>
+      images.get(imageKey({ name, ...(platform && { platform }) }))?.config;
+    const findings = lint({ ...given, ignore, image, stages: graph.stages });
+    if (findings.length > 0 && configOf(given).error) throw new EngineError("invalid", violation(findings));
+    return { graph, findings };
+  } catch (err) {
+    throw quoted(err, source);
+  }
+}
+
+export function givenOptions(
+  { config }: Pick<BuilderContext, "config">,
+  {
+    source,
+    options,
+  }: Pick<PlanInput<CheckOptions & { readonly labels?: GraphOptions["labels"] }>, "source" | "options">,
+): Omit<GraphOptions, "images"> {
+  const { platform: buildPlatform } = config;
+  return {
+    file: parseDockerfile(source.text),
+    args: options.args,
+    labels: options.labels ?? {},
+    ...(options.target !== undefined && { target: options.target }),
+    buildPlatform,
+    targetPlatform: options.platform ? parsePlatform(options.platform, buildPlatform) : buildPlatform,
+    platformGiven: Boolean(options.platform),
+  };
+}
+
+interface Graphing {
+  readonly given: GraphOptions;
+  /** The same as in `given`; grows. */
+  readonly images: Map<string, ResolvedImage>;
+  readonly options: BuildOptions;
+}
+
+async function graphOf(context: BuilderContext, { given, images, options }: Graphing): Promise<BuildGraph> {
+  for (;;) {
+    const outcome = toGraph(given);
+    if (outcome.kind === "graph") return outcome.graph;
+    const found = outcome.images.map(async (needed) => {
+      images.set(imageKey(needed), await imageFor(context, { needed, given, options }));
+    });
+    await Promise.all(found);
+  }
+}
+
+async function imageFor(
+  context: BuilderContext,
+  { needed, given, options }: { needed: NeededImage; given: GraphOptions; options: BuildOptions },
+): Promise<ResolvedImage> {
+  const { signal } = options;
+  try {
+    return await resolveImage(context, needed, { options, signal });
+  } catch (err) {
+    signal.throwIfAborted();
+    const stages = given.file.stages.flatMap(({ from }) => from.name ?? []);
+    throw withLines(err, needed.lines, messageOf(err) + didYouMean(needed.name, [...stages, ...commonImages]));
+  }
+}
+
+/** The same error with the lines of the Dockerfile below its message. */
+function quoted(err: unknown, source: Source): unknown {
+  const lines = linesOf(err);
+  if (!lines) return err;
+  const text = `${messageOf(err)}\n${quoteLines(source, lines)}`;
+  return new EngineError(kindOf(err), text.trimEnd(), { cause: err });
+}

@@ -1,0 +1,2 @@
+chmod 700 a
+chmod 1777 a/b
