@@ -1,5 +1,4 @@
 import type { Builder } from "../builder/mod.ts";
-import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import {
@@ -12,6 +11,7 @@ import {
   type ProgressSink,
   queryFlag,
   queryInteger,
+  requiredText,
 } from "../wire/mod.ts";
 import { progressReply } from "./progress.ts";
 import { header, json } from "./reply.ts";
@@ -27,6 +27,11 @@ export interface BuildService {
   build(request: BuildRequest): Promise<void>;
   /** Checks the Dockerfile of the same request instead. */
   check(request: Omit<BuildRequest, "progress">): Promise<CheckResult>;
+  /** Takes lines that tell of a context (docs/api.md); says which of them have contents that are not kept here. */
+  compare(
+    key: string,
+    told: Pick<BuildRequest, "context" | "signal">,
+  ): Promise<{ readonly id: string; readonly missing: readonly number[] }>;
 }
 
 export interface BuildRequest {
@@ -42,6 +47,7 @@ export function buildRoutes(services: { build: BuildService; builder: Pick<Build
   const { build, builder } = services;
   return [
     { method: "POST", path: "/build", handle: (request) => runBuild(build, request) },
+    { method: "POST", path: "/build/context", handle: (request) => compare(build, request) },
     { method: "POST", path: "/build/prune", handle: (request) => prune(builder, request) },
   ];
 }
@@ -54,10 +60,18 @@ async function runBuild(service: BuildService, request: HttpRequest): Promise<Re
   return progressReply(request, (progress) => service.build({ query, context, registryAuth, progress, signal }));
 }
 
+async function compare(service: BuildService, { query, body, signal }: HttpRequest): Promise<Reply> {
+  const { id, missing } = await service.compare(requiredText(query, "key"), { context: body, signal });
+  return json({ Id: id, Missing: missing });
+}
+
 async function prune(builder: Pick<Builder, "prune">, { query }: HttpRequest): Promise<Reply> {
-  for (const name of ["keep-storage", "reserved-space", "max-used-space", "min-free-space"])
-    if (queryInteger(query, name, 0) !== 0)
-      throw new EngineError("not-implemented", `build prune with ${name} is not implemented by Berth yet`);
-  const { deleted, reclaimed } = await builder.prune(decodeFilters(query), queryFlag(query, "all"));
+  const bytes = (name: string) => queryInteger(query, name, 0);
+  const { deleted, reclaimed } = await builder.prune(decodeFilters(query), {
+    all: queryFlag(query, "all"),
+    reserved: bytes("reserved-space") || bytes("keep-storage"), // its name before API 1.48
+    most: bytes("max-used-space"),
+    minFree: bytes("min-free-space"),
+  });
   return json({ CachesDeleted: deleted, SpaceReclaimed: reclaimed });
 }

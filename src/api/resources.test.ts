@@ -137,7 +137,11 @@ test("build: the query and the body go through, errors before and after the firs
       throw new EngineError("invalid", message);
     }
   };
-  const prune = async () => ({ deleted: ["k"], reclaimed: 1 });
+  const pruned: unknown[] = [];
+  const prune = async (_: unknown, options: unknown) => {
+    pruned.push(options);
+    return { deleted: ["k"], reclaimed: 1 };
+  };
   await using a = await api({ build: { build }, builder: { prune } });
   const auths = Buffer.from('{"r:5000":{"username":"u"}}').toString("base64url");
   const ok = await a.ask("POST", "/build?t=a&t=b", {
@@ -156,5 +160,6 @@ test("build: the query and the body go through, errors before and after the firs
   ]);
   expect((await a.ask("POST", "/build?version=2")).status).toBe(501);
   expect((await a.ask("POST", "/build/prune?all=1")).body).toEqual({ CachesDeleted: ["k"], SpaceReclaimed: 1 });
-  expect((await a.ask("POST", "/build/prune?keep-storage=5")).status).toBe(501);
+  await a.ask("POST", "/build/prune?keep-storage=5&max-used-space=7&min-free-space=9");
+  expect(pruned.at(-1)).toEqual({ all: false, reserved: 5, most: 7, minFree: 9 });
 });

@@ -4,16 +4,20 @@ import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
-import { familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
+import { chainIds, familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
+import { ContextFiles } from "./context-files.ts";
+import type { Lines } from "./dockerfile/error.ts";
 import { quoteLines } from "./dockerfile/quote.ts";
 import { exportImage } from "./export.ts";
+import { type FailedStep, failedImage } from "./failed-image.ts";
 import type { BuildGraph } from "./graph/graph.ts";
+import type { Vertex } from "./graph/vertex.ts";
 import { type Finding, summary } from "./lint/findings.ts";
 import { StepFailure } from "./ops/failure.ts";
-import { dockerfileOf, planBuild } from "./plan.ts";
+import { planBuild } from "./plan.ts";
 import { StepOutput } from "./progress.ts";
 import { Solver } from "./solve.ts";
 import { RootViews } from "./views.ts";
@@ -22,14 +26,15 @@ import { RootViews } from "./views.ts";
 export async function build(context: BuilderContext, files: BuildContext, options: BuildOptions): Promise<Image> {
   const directory = join(context.config.directory, "work", `b${randomBytes(12).toString("hex")}`);
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => context.host.workers.run(removeTree, { path: files.directory }));
+  const contextFiles = new ContextFiles(context.host.workers, files);
+  undo.use(contextFiles);
   undo.defer(() => context.host.workers.run(removeTree, { path: directory }));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return await context.leases.hold(() => inLease(context, { files, options, directory }));
+  return await context.leases.hold(() => inLease(context, { files: contextFiles, options, directory }));
 }
 
 interface Request {
-  readonly files: BuildContext;
+  readonly files: ContextFiles;
   readonly options: BuildOptions;
   readonly directory: string;
 }
@@ -37,12 +42,16 @@ interface Request {
 async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
   requireExtraHosts(options.extraHosts);
-  const source = await dockerfileOf(files);
-  const { graph, findings } = await planBuild(context, { source, ignore: files.ignore ?? [], options });
-  const progress = options.quiet ? () => undefined : options.progress;
-  const output = new StepOutput(graph.steps, { sink: progress, quote: (lines) => quoteLines(source, lines) });
-  await using views = new RootViews(context, join(directory, "views"));
-  const running: Build = { context, files, options, output, views, directory, signal: options.signal };
+  const source = await files.source();
+  const { graph, findings } = await planBuild(context, { source, ignore: files.ignore, options });
+  const sink = options.quiet || options.steps ? () => undefined : options.progress;
+  const quote = (lines: Lines) => quoteLines(source, lines);
+  const output = new StepOutput(graph.steps, { sink, quote, ...(options.observer && { observer: options.observer }) });
+  await using views = new RootViews(context, { directory: join(directory, "views"), signal: options.signal });
+  const running: Build = {
+    ...{ context, files, options, output, views, directory, signal: options.signal },
+    ...epochOf(options),
+  };
   const image = await solveAndExport(running, graph);
   const attributes = { ...image.run.Labels, name: image.id };
   context.events.publish({ type: "image", action: "create", id: image.id, attributes });
@@ -52,17 +61,40 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
 }
 
 async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image> {
-  const solver = new Solver(running, await allowedSnapshots(running));
+  const allowed = allowedSnapshots(running);
+  const solver = new Solver(running, {
+    inner: innerVertices(graph),
+    texts: textsOf(graph),
+    ...(allowed && { allowed }),
+  });
   const { result } = graph;
   try {
     running.output.advance();
     await Promise.all(graph.steps.map(({ vertex }) => vertex && solver.solve(vertex)));
     return await exportImage(running, { result, solver });
   } catch (err) {
+    if (err instanceof StepFailure && err.kept) await tellKept(running, { kept: err.kept, solver });
     throw toldWithCode(err, running.options);
   } finally {
     await solver.settled();
   }
+}
+
+/** Those that others stand on or read from. */
+function innerVertices({ steps }: BuildGraph): ReadonlySet<Vertex> {
+  const inner = new Set<Vertex>();
+  for (const { vertex } of steps) for (const one of [vertex?.base, ...(vertex?.inputs ?? [])]) if (one) inner.add(one);
+  return inner;
+}
+
+function textsOf({ steps }: BuildGraph): ReadonlyMap<Vertex, string> {
+  return new Map(steps.flatMap(({ vertex, runs, text }) => (vertex && runs ? [[vertex, text] as const] : [])));
+}
+
+/** An image of what a failed step left, without a name: whoever asked for it removes it. */
+async function tellKept(running: Build, failed: FailedStep): Promise<void> {
+  const { id, run } = await failedImage(running, failed);
+  running.options.progress({ aux: { Failed: { Image: id, Shell: run.Cmd?.[0] ?? "/bin/sh" } } });
 }
 
 /** The client exits with the code of the step, which only the stream can carry. */
@@ -73,6 +105,19 @@ function toldWithCode(err: unknown, { progress }: BuildOptions): unknown {
   return err;
 }
 
+/** Of the build argument (reproducible-builds.org, "SOURCE_DATE_EPOCH"). Throws "invalid". */
+function epochOf({ args }: BuildOptions): Pick<Build, "epoch"> {
+  const text = args[epochArgument] ?? "";
+  if (text === "") return {};
+  if (/^\d{1,11}$/.test(text)) return { epoch: Number(text) };
+  throw new EngineError(
+    "invalid",
+    `invalid ${epochArgument}: ${JSON.stringify(text)} is no number of seconds since 1970`,
+  );
+}
+
+const epochArgument = "SOURCE_DATE_EPOCH";
+
 function tagOf(text: string): Reference {
   const ref = parseReference(text);
   if (ref.digest) throw new EngineError("invalid", "refusing to create a tag with a digest reference");
@@ -80,15 +125,20 @@ function tagOf(text: string): Reference {
 }
 
 /** With --cache-from, only what is part of those images may come from the cache; names that are not here are no error (docker build, `--cache-from`). */
-async function allowedSnapshots({ context, options }: Build): Promise<ReadonlySet<string> | undefined> {
+function allowedSnapshots({ context, options }: Build): ReadonlySet<string> | undefined {
   if (options.cacheFrom.length === 0) return undefined;
   const allowed = new Set<string>();
   for (const name of options.cacheFrom) {
     const image = context.images.find(name);
-    let snapshot = image && (await context.images.rootfs(image));
-    while (snapshot !== undefined && !allowed.has(snapshot)) {
-      allowed.add(snapshot);
-      snapshot = context.snapshots.info(snapshot)?.parent;
+    for (const { digest } of image ? context.images.layers(image) : []) {
+      for (const packed of context.packedLayers.named(digest)) allowed.add(packed);
+    }
+    for (const chain of image ? chainIds(image.config.rootfs.diff_ids) : []) {
+      let snapshot = context.layers.chain(chain);
+      while (snapshot !== undefined && !allowed.has(snapshot)) {
+        allowed.add(snapshot);
+        snapshot = context.snapshots.info(snapshot)?.parent;
+      }
     }
   }
   return allowed;
@@ -108,8 +158,9 @@ function announce(image: Image, { options, graph, tags, findings }: Finished): v
     progress({ stream: `${image.id}\n` });
     return;
   }
-  if (graph.unusedArgs.length > 0) {
-    progress({ stream: `[Warning] One or more build-args [${graph.unusedArgs.join(" ")}] were not consumed\n` });
+  const unused = graph.unusedArgs.filter((name) => name !== epochArgument && name !== "BUILDKIT_INLINE_CACHE");
+  if (unused.length > 0) {
+    progress({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
   }
   if (findings.length > 0) progress({ stream: summary(findings) });
   progress({ aux: { ID: image.id } });

@@ -171,6 +171,22 @@ COPY --from=b /etc /b`);
     expect(a.config.rootfs).toEqual(b.config.rootfs);
   });
 
+  test("a build that leaves a step leaves it to the other that wants it", async () => {
+    const stop = new AbortController();
+    const [one, two] = [
+      await build("FROM base\nRUN hang left", { signal: stop.signal }),
+      await build("FROM base\nRUN hang left"),
+    ];
+    const wants = () => two.text().includes("Step 2/2");
+    for (let turn = 0; turn < 400 && !(ran.length > 0 && wants()); turn++) await Bun.sleep(5);
+    await Bun.sleep(50);
+    stop.abort();
+    hanging.resolve();
+    await failure(one.building);
+    expect((await two.building).config.history).toHaveLength(2);
+    expect(ran).toEqual(["hang left"]);
+  });
+
   test("its networks, users, working directories and mounts reach the process", async () => {
     engine.opened.length = 0;
     await built("FROM base\nRUN --network=none quiet\nRUN --mount=type=tmpfs,target=/t mounted");
@@ -247,7 +263,7 @@ describe("the cache", () => {
 
   test("a snapshot that is gone is no hit", async () => {
     await built("FROM base\nRUN write gone 1");
-    await engine.builder.prune(new Map(), false);
+    await engine.builder.prune(new Map(), { all: false });
     await built("FROM base\nRUN write gone 1");
     expect(ran).toHaveLength(1);
   });
@@ -260,11 +276,11 @@ describe("the cache", () => {
       InUse: false,
       Shared: true,
     });
-    expect(await engine.builder.prune(new Map([["until", ["24h"]]]), true)).toMatchObject({ deleted: [] });
-    expect((await failure(engine.builder.prune(new Map([["colour", ["red"]]]), true))).message).toContain(
+    expect(await engine.builder.prune(new Map([["until", ["24h"]]]), { all: true })).toMatchObject({ deleted: [] });
+    expect((await failure(engine.builder.prune(new Map([["colour", ["red"]]]), { all: true }))).message).toContain(
       "invalid filter 'colour'",
     );
-    expect((await engine.builder.prune(new Map(), true)).deleted).toHaveLength(usage.length);
+    expect((await engine.builder.prune(new Map(), { all: true })).deleted).toHaveLength(usage.length);
     expect(await engine.builder.usage()).toEqual([]);
   });
 });

@@ -1,6 +1,9 @@
 import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
+import type { PackedFiles } from "./jobs/select.ts";
+import type { KeptContexts } from "./kept/kept-contexts.ts";
+import type { BuildObserver } from "./observer.ts";
 
 /**
  * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
@@ -14,15 +17,28 @@ export interface Builder {
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
   /** What BuildKit's build checks say about the Dockerfile; nothing is built or pulled. The context's files are deleted. */
   check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
-  /** Forgets cache entries that nothing runs on. Filters: id, until, … */
-  prune(filter: Filters, all: boolean): Promise<{ deleted: string[]; reclaimed: number }>;
+  /** Contexts of which the contents are kept, for clients that send only what changed. */
+  readonly contexts: Pick<KeptContexts, "compare" | "complete">;
+  /** Forgets cache entries that no build uses. Filters: see `planPrune`. */
+  prune(filter: Filters, options: PruneOptions): Promise<{ deleted: string[]; reclaimed: number }>;
   /** What the cache holds, for `system df`. */
   usage(): Promise<BuildCacheRecord[]>;
 }
 
-/** The files of a build: an unpacked directory that belongs to this build and is deleted with it. */
+/** Bytes; see `CacheSpace`. */
+export interface PruneOptions {
+  /** Cache mounts and kept contexts as well. */
+  readonly all: boolean;
+  readonly reserved?: number;
+  readonly most?: number;
+  readonly minFree?: number;
+}
+
+/** The files of a build, which belong to it and are deleted with it. */
 export interface BuildContext {
+  /** Where they are; with `packed` where they will be once they must. */
   readonly directory: string;
+  readonly packed?: PackedFiles;
   /** Path of the Dockerfile inside the context. */
   readonly dockerfile: string;
   /** The Dockerfile itself when it is not in the context (stdin, `-f` outside). */
@@ -34,8 +50,10 @@ export interface BuildContext {
 export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform">;
 
 /** What `POST /build` asks for, beside where the files are. */
-export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "check"> {
+export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "check"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   readonly progress: ProgressSink;
+  /** Told besides `progress`. */
+  readonly observer?: BuildObserver;
   readonly signal: AbortSignal;
 }

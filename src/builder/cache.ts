@@ -1,24 +1,24 @@
 import { randomBytes } from "node:crypto";
 import type { Db } from "../db/mod.ts";
 import { type Digest, digestOf } from "../oci/mod.ts";
-import type { Snapshotter } from "../snapshots/mod.ts";
+import type { PackedLayers } from "./packed-layers.ts";
 import { type CacheRow, cacheRow, putCacheRow, touchCacheRow } from "./table.ts";
 
 /** What is known about steps that ran before. Entries whose snapshot is gone are as good as not there. */
 export class BuildCache {
   readonly #db: Db;
-  readonly #snapshots: Pick<Snapshotter, "info">;
+  readonly #results: Pick<PackedLayers, "has">;
 
-  constructor(db: Db, snapshots: Pick<Snapshotter, "info">) {
+  constructor(db: Db, results: Pick<PackedLayers, "has">) {
     this.#db = db;
-    this.#snapshots = snapshots;
+    this.#results = results;
   }
 
   /** To be called under a lease, which keeps what is found. */
   lookup(key: Digest): CacheRow | undefined {
     const row = this.#db.read((q) => cacheRow(q, key));
     if (!row) return undefined;
-    if (row.snapshot !== null && this.#snapshots.info(row.snapshot)?.state !== "committed") return undefined;
+    if (row.snapshot !== null && !this.#results.has(row.snapshot)) return undefined;
     this.#db.write((tx) => touchCacheRow(tx, key, Date.now()));
     return row;
   }

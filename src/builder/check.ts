@@ -1,22 +1,22 @@
 import { isKind, messageOf } from "../errors/mod.ts";
-import { removeTree } from "../host/mod.ts";
 import type { CheckResult } from "../wire/mod.ts";
 import type { BuildContext, CheckOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
+import { ContextFiles } from "./context-files.ts";
 import { type Lines, linesOf } from "./dockerfile/error.ts";
 import { quoteLines, type Source } from "./dockerfile/quote.ts";
 import { type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
 import { toGraph } from "./graph/to-graph.ts";
 import { details, type Finding } from "./lint/findings.ts";
 import { lint } from "./lint/lint.ts";
-import { dockerfileOf, givenOptions } from "./plan.ts";
+import { givenOptions } from "./plan.ts";
 import { imageHere } from "./resolve.ts";
 
 /** See `Builder.check`. */
 export async function check(context: BuilderContext, files: BuildContext, options: CheckOptions): Promise<CheckResult> {
   await using undo = new AsyncDisposableStack();
-  undo.defer(() => context.host.workers.run(removeTree, { path: files.directory }));
-  const source = await dockerfileOf(files);
+  const contextFiles = undo.use(new ContextFiles(context.host.workers, files));
+  const source = await contextFiles.source();
   const here = (name: string, platform?: string) => imageHere(context, { name, ...(platform && { platform }) });
   const found: Finding[] = [];
   try {

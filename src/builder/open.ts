@@ -3,32 +3,47 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Flight, KeyedLock, Semaphore } from "../async/mod.ts";
 import { removeTree } from "../host/mod.ts";
+import { CacheBudget } from "./budget.ts";
 import { build } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
 import { check } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
+import { StepMemory } from "./explain/memory.ts";
+import { KeptContexts } from "./kept/kept-contexts.ts";
+import { PackedLayers } from "./packed-layers.ts";
 import { pruneCache } from "./prune.ts";
+import { Recent } from "./recent.ts";
 import { activePrefix, stepsDirectory } from "./root.ts";
 import { builderRoots } from "./table.ts";
 import { cacheUsage } from "./usage.ts";
 
 /** Opens the builder, removing what builds of an earlier daemon left unfinished, and registers what its cache keeps. */
 export async function openBuilder(options: BuilderOptions): Promise<Builder> {
+  const packedLayers = new PackedLayers(options);
   const context: BuilderContext = {
     ...options,
-    cache: new BuildCache(options.db, options.snapshots),
+    packedLayers,
+    memory: new StepMemory(options.db, options.host.workers),
+    cache: new BuildCache(options.db, packedLayers),
     flight: new Flight<Solved>(),
     slots: new Semaphore(Math.max(4, 2 * availableParallelism())),
+    selections: new Recent(200),
+    inUse: new Set(),
     mountLocks: new KeyedLock(),
   };
   options.collector.register("builder", builderRoots);
   await sweep(context);
+  const { db, host, config } = options;
+  const contexts = new KeptContexts({ db, workers: host.workers, directory: config.directory });
+  const all = (most: number) => pruneCache(context, { filter: new Map(), all: true, most, contexts });
+  const budget = new CacheBudget({ most: config.cacheSize, log: options.log, prune: all });
   return {
-    build: (files, buildOptions) => build(context, files, buildOptions),
+    contexts,
+    build: (files, buildOptions) => build(context, files, buildOptions).finally(() => budget.check()),
     check: (files, checkOptions) => check(context, files, checkOptions),
     usage: () => cacheUsage(context),
-    prune: (filter, all) => pruneCache(context, { filter, all }),
+    prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };
 }
 
@@ -36,7 +51,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
 async function sweep(context: BuilderContext): Promise<void> {
   const { host, snapshots, config } = context;
   const work = join(config.directory, "work");
-  for (const name of ["work", "mounts", "contexts"]) {
+  for (const name of ["work", "mounts", "contexts", "kept"]) {
     await mkdir(join(config.directory, name), { recursive: true, mode: 0o700 });
   }
   const steps = stepsDirectory(context);

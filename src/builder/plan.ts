@@ -1,7 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
-import type { BuildContext, BuildOptions, CheckOptions } from "./builder.ts";
+import type { BuildOptions, CheckOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
 import { linesOf, withLines } from "./dockerfile/error.ts";
@@ -29,11 +27,6 @@ export interface BuildPlan {
 
 /** Names that people mean when they name an image that is not there (BuildKit `commonImageNames`). */
 const commonImages = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
-
-export async function dockerfileOf({ directory, dockerfile, dockerfileText }: BuildContext): Promise<Source> {
-  const text = dockerfileText ?? (await readFile(join(directory, dockerfile), "utf8"));
-  return { name: dockerfile, text };
-}
 
 /** From text to graph; base images are pulled on the way. Errors quote the lines that they are about. */
 export async function planBuild(context: BuilderContext, input: PlanInput<BuildOptions>): Promise<BuildPlan> {

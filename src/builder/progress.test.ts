@@ -24,12 +24,12 @@ test("steps that run at the same time are told in order, the first one live", ()
   const { said, output: out } = output();
   out.advance();
   out.write(right, "early\n");
-  out.done(right, "r");
+  out.done(right, { id: "r", cached: false });
   expect(said).toEqual(["Step 1/5 : FROM a\n"]);
-  out.done(image, "i");
+  out.done(image, { id: "i", cached: false });
   out.write(left, "live\n");
   expect(said.slice(1)).toEqual([" ---> i\n", "Step 2/5 : RUN left\n", "live\n"]);
-  out.done(left, "l");
+  out.done(left, { id: "l", cached: false });
   expect(said.slice(4)).toEqual([
     " ---> l\n",
     "Step 3/5 : ENV x\n",
@@ -46,8 +46,8 @@ test("a step that fails is told with what it said, and is the last", () => {
   const { said, output: out } = output();
   out.advance();
   out.write(right, "trouble\n");
-  out.fail(right);
-  out.done(image, "i");
+  out.fail(right, "no");
+  out.done(image, { id: "i", cached: false });
   out.write(left, "late\n");
   expect(said).toEqual(["Step 1/5 : FROM a\n", "Step 5/5 : COPY right\n", "trouble\n", "line 7\n"]);
 });

@@ -2,6 +2,14 @@ import type { ProgressSink } from "../wire/mod.ts";
 import type { Lines } from "./dockerfile/error.ts";
 import type { Step } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { type BuildObserver, observedSteps } from "./observer.ts";
+
+export interface OutputOptions {
+  readonly sink: ProgressSink;
+  /** Shows lines of the Dockerfile, for a step that fails. */
+  readonly quote: (lines: Lines) => string;
+  readonly observer?: BuildObserver;
+}
 
 /**
  * Output of steps that run at the same time, in the order of the Dockerfile: the first step that is not done is told
@@ -10,20 +18,39 @@ import type { Vertex } from "./graph/vertex.ts";
 export class StepOutput {
   readonly #steps: readonly Step[];
   readonly #sink: ProgressSink;
+  readonly #observer: BuildObserver | undefined;
   readonly #quote: (lines: Lines) => string;
   readonly #logs = new Map<number, Log>();
   #front = -1;
   #closed = false;
 
-  /** `quote` shows lines of the Dockerfile, for a step that fails. */
-  constructor(steps: readonly Step[], { sink, quote }: { sink: ProgressSink; quote: (lines: Lines) => string }) {
+  constructor(steps: readonly Step[], { sink, quote, observer }: OutputOptions) {
     this.#steps = steps;
     this.#sink = sink;
     this.#quote = quote;
+    this.#observer = observer;
+    observer?.steps(observedSteps(steps));
   }
 
-  /** Output of a vertex. */
+  /** Everything that the vertex needs is there. */
+  started(vertex: Vertex): void {
+    this.#observer?.started(vertex.id);
+  }
+
+  /** Output of a vertex's process. */
   write(vertex: Vertex, text: string): void {
+    this.#observer?.output(vertex.id, text);
+    this.note(vertex, text);
+  }
+
+  /** Why a vertex is not in the cache. */
+  why(vertex: Vertex, text: string): void {
+    this.#observer?.output(vertex.id, `${text}\n`);
+    this.note(vertex, ` ---> ${text}\n`);
+  }
+
+  /** What the builder says about a vertex, in the words of the classic builder. */
+  note(vertex: Vertex, text: string): void {
     if (this.#closed) return;
     const log = this.#log(vertex);
     if (log.live) this.#say(text);
@@ -31,7 +58,8 @@ export class StepOutput {
   }
 
   /** The vertex has its result, which `id` stands for. */
-  done(vertex: Vertex, id: string): void {
+  done(vertex: Vertex, { id, cached }: { readonly id: string; readonly cached: boolean }): void {
+    this.#observer?.ended(vertex.id, { kind: cached ? "cached" : "done" });
     this.#log(vertex).id = id;
     this.advance();
   }
@@ -49,7 +77,8 @@ export class StepOutput {
   }
 
   /** A vertex failed: its step is told and where it stands, and nothing after it. */
-  fail(vertex: Vertex): void {
+  fail(vertex: Vertex, message: string): void {
+    this.#observer?.ended(vertex.id, { kind: "failed", message });
     if (this.#closed) return;
     const index = this.#steps.findIndex((step) => step.runs && step.vertex === vertex);
     if (index > this.#front) this.#open(index);

@@ -1,52 +1,56 @@
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { removeTree, usageOf } from "../host/mod.ts";
-import { type Filters, filterUntil, requireFilters } from "../wire/mod.ts";
+import { removeTree } from "../host/mod.ts";
+import type { Filters } from "../wire/mod.ts";
+import type { PruneOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
-import { cacheRows, deleteCacheRow, deleteMount, mountDirectories } from "./table.ts";
+import type { KeptContexts } from "./kept/kept-contexts.ts";
+import { planPrune } from "./prune-plan.ts";
+import { type CacheRecord, cacheRecords } from "./records.ts";
+import { deleteCacheRow, deleteMount, dropLayerRows } from "./table.ts";
 
-/** Forgets cache entries, then lets the collector delete what nothing else refers to. `all` also takes cache mounts. */
-export async function pruneCache(
-  context: BuilderContext,
-  { filter, all }: { filter: Filters; all: boolean },
-): Promise<{ deleted: string[]; reclaimed: number }> {
-  const matches = matcher(filter);
-  const rows = context.db.read(cacheRows).filter(({ id, used }) => matches({ id, used }));
-  context.db.write((tx) => {
-    for (const { key } of rows) deleteCacheRow(tx, key);
-  });
-  const mounts = all ? await pruneMounts(context, matches) : { deleted: [], reclaimed: 0 };
-  const { bytes } = await context.collector.collect();
-  const deleted = rows.filter(({ kind }) => kind !== "image").map(({ id }) => id);
-  const reclaimed = bytes + mounts.reclaimed;
-  context.events.publish({ type: "builder", action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
-  return { deleted: [...deleted, ...mounts.deleted], reclaimed };
+export interface PruneRequest extends PruneOptions {
+  readonly filter: Filters;
+  readonly contexts: Pick<KeptContexts, "forget">;
 }
 
-type Matcher = (entry: { readonly id: string; readonly used: number }) => boolean;
-
-function matcher(filter: Filters): Matcher {
-  requireFilters(filter, ["id", "until"]);
-  const ids = filter.get("id") ?? [];
-  const until = filterUntil(filter);
-  return ({ id, used }) => (ids.length === 0 || ids.some((one) => id.startsWith(one))) && used < until;
+/**
+ * Forgets cache entries, then lets the collector delete what nothing else refers to. Cache mounts and contexts go with
+ * `all`, or when a filter names their type.
+ */
+export async function pruneCache(
+  context: BuilderContext,
+  request: PruneRequest,
+): Promise<{ deleted: string[]; reclaimed: number }> {
+  const { filter, all, reserved = 0, most = 0, minFree = 0 } = request;
+  const records = await cacheRecords(context);
+  const named = filter.get("type") ?? [];
+  const candidates = records.filter(
+    ({ kind, type }) => all || kind === "step" || kind === "note" || named.includes(type),
+  );
+  const { bavail, bsize } = await statfs(context.config.directory);
+  const space = { reserved, most, minFree, free: bavail * bsize };
+  const gone = planPrune(candidates, { filter, space });
+  context.db.write((tx) => {
+    for (const { kind, key } of gone)
+      if (kind === "step" || kind === "note") deleteCacheRow(tx, key as `sha256:${string}`);
+    dropLayerRows(tx);
+  });
+  let reclaimed = 0;
+  for (const record of gone) {
+    if (record.kind === "mount") await deleteMountDirectory(context, record);
+    if (record.kind === "context") await request.contexts.forget(record.key);
+    if (record.kind === "mount" || record.kind === "context") reclaimed += record.bytes;
+  }
+  reclaimed += (await context.collector.collect()).bytes;
+  context.events.publish({ type: "builder", action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
+  return { deleted: gone.filter(({ kind }) => kind !== "note").map(({ id }) => id), reclaimed };
 }
 
 /** Row first: a directory that is left over is garbage that the next prune of its kind would not find, so it goes with it. */
-async function pruneMounts(
-  context: BuilderContext,
-  matches: Matcher,
-): Promise<{ deleted: string[]; reclaimed: number }> {
-  const deleted: string[] = [];
-  let reclaimed = 0;
-  for (const { id, directory, used } of context.db.read(mountDirectories)) {
-    if (!matches({ id: directory, used })) continue;
-    await context.mountLocks.run(id, async () => {
-      const path = join(context.config.directory, "mounts", directory);
-      reclaimed += (await context.host.workers.run(usageOf, { path })).bytes;
-      context.db.write((tx) => deleteMount(tx, id));
-      await context.host.workers.run(removeTree, { path });
-    });
-    deleted.push(directory);
-  }
-  return { deleted, reclaimed };
+async function deleteMountDirectory(context: BuilderContext, { key, id }: CacheRecord): Promise<void> {
+  await context.mountLocks.run(key, async () => {
+    context.db.write((tx) => deleteMount(tx, key));
+    await context.host.workers.run(removeTree, { path: join(context.config.directory, "mounts", id) });
+  });
 }

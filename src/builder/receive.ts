@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, writeFile } from "node:fs/promises";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
-import { type Processes, removeTree, type Workers } from "../host/mod.ts";
-import { type Bytes, sniff } from "../stream/mod.ts";
+import { feedJob, type Processes, removeTree, type Workers } from "../host/mod.ts";
+import { type Bytes, fromFile, sniff } from "../stream/mod.ts";
 import type { BuildContext } from "./builder.ts";
 import type { FetchUrl } from "./context.ts";
 import { decompressFile } from "./decompress.ts";
@@ -20,13 +20,12 @@ export interface ReceiveOptions {
 }
 
 /**
- * Unpacks the body of a build request, plain or compressed with gzip, zstd, xz or bzip2. The context is deleted by the
+ * Takes in the body of a build request, plain or compressed with gzip, zstd, xz or bzip2. The context is deleted by the
  * build that gets it. Throws "invalid": a broken archive, no Dockerfile, an empty one, one outside of the context.
  */
 export async function receiveContext(tar: Bytes, options: ReceiveOptions): Promise<BuildContext> {
   await using place = await newPlace(options);
-  await save(tar, place.archive);
-  const context = await unpackContext(place, options);
+  const context = await taken(tar, { place, options });
   if (!context) throw new EngineError("invalid", "the build context is not a tar archive");
   return place.keep(context);
 }
@@ -49,15 +48,13 @@ export async function fetchContext(
       `failed to GET ${url} with status ${response.status} ${response.statusText}`.trim(),
     );
   }
-  await save(response.bytes, place.archive);
-  return place.keep((await unpackContext(place, options)) ?? (await dockerfileAlone(place)));
+  return place.keep((await taken(response.bytes, { place, options })) ?? (await dockerfileAlone(place)));
 }
 
+/** Names that nobody has, for the files of one context. */
 interface Place extends AsyncDisposable {
   readonly archive: string;
-  /** For the archive decompressed. */
-  readonly plain: string;
-  /** Not made yet. */
+  readonly index: string;
   readonly directory: string;
   /** From now on it belongs to the context. */
   keep(context: BuildContext): BuildContext;
@@ -66,44 +63,60 @@ interface Place extends AsyncDisposable {
 async function newPlace({ directory, workers }: ReceiveOptions): Promise<Place> {
   await mkdir(join(directory, "contexts"), { recursive: true, mode: 0o700 });
   const own = join(directory, "contexts", randomBytes(12).toString("hex"));
-  let kept = false;
+  const place = { archive: `${own}.tar`, index: `${own}.index`, directory: own };
+  let kept: BuildContext | undefined;
   return {
-    archive: `${own}.tar`,
-    plain: `${own}.plain`,
-    directory: own,
+    ...place,
     keep: (context) => {
-      kept = true;
+      kept = context;
       return context;
     },
     [Symbol.asyncDispose]: async () => {
-      for (const end of [".tar", ".plain", ...(kept ? [] : [""])]) {
-        await workers.run(removeTree, { path: `${own}${end}` });
-      }
+      if (!kept?.packed) for (const path of [place.archive, place.index]) await rm(path, { force: true });
+      if (!kept) await workers.run(removeTree, { path: own });
     },
   };
 }
 
-async function save(bytes: Bytes, path: string): Promise<void> {
-  await using file = await open(path, "wx", 0o600);
-  for await (const piece of bytes) await file.writeFile(piece);
+interface Taking {
+  readonly place: Place;
+  readonly options: ReceiveOptions;
 }
 
-async function unpackContext(place: Place, options: ReceiveOptions): Promise<BuildContext | undefined> {
+/** undefined: the bytes are no archive; they lie where it would. */
+async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildContext | undefined> {
   const dockerfile = options.dockerfile || "Dockerfile";
-  const archive = await plainArchive(place, options);
-  const { directory } = place;
-  const input = { archive, directory, dockerfile };
-  const found = await options.workers.run(receiveJob, input, { signal: options.signal });
-  const { dockerfileText, ignore } = found;
-  return found.archive ? { directory, dockerfile, dockerfileText, ignore } : undefined;
+  const { archive, index, directory } = place;
+  const { workers, signal } = options;
+  const found = await feedJob(workers, receiveJob, { input: { archive, index, directory, dockerfile }, bytes, signal });
+  switch (found.kind) {
+    case "none":
+      return undefined;
+    case "xz":
+    case "bzip2":
+      return decompressed(found.kind, { place, options });
+    case "directory":
+      return { directory, dockerfile, dockerfileText: found.dockerfileText, ignore: found.ignore };
+    case "index": {
+      const { dockerfileText, ignore } = found;
+      return { directory, dockerfile, dockerfileText, ignore, packed: { archive, index } };
+    }
+    default:
+      return found satisfies never;
+  }
 }
 
-async function plainArchive({ archive, plain }: Place, { processes, signal }: ReceiveOptions): Promise<string> {
-  const format = await formatOf(archive);
-  if (format !== "xz" && format !== "bzip2") return archive;
-  const good = await decompressFile(processes, { format, from: archive, to: plain, signal });
+/** Workers start no programs. What decompresses to something compressed is no archive. */
+async function decompressed(format: "xz" | "bzip2", { place, options }: Taking): Promise<BuildContext | undefined> {
+  const plain = `${place.directory}.plain`;
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => rm(plain, { force: true }));
+  const { processes, signal } = options;
+  const good = await decompressFile(processes, { format, from: place.archive, to: plain, signal });
   if (!good) throw new EngineError("invalid", `the build context is broken ${format} data`);
-  return plain;
+  if (["xz", "bzip2"].includes(await formatOf(plain))) return undefined;
+  await rm(place.archive);
+  return taken(fromFile(plain), { place, options });
 }
 
 async function formatOf(path: string) {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isKind } from "../errors/mod.ts";
+import { removeTree } from "../host/mod.ts";
 import type { UserNamespace } from "../userns/mod.ts";
 import type { BuilderContext } from "./context.ts";
 
@@ -36,7 +37,7 @@ const donePrefix = "build/";
 export async function openRoot(
   context: BuilderContext,
   parent: string | undefined,
-  { runs = false }: { readonly runs?: boolean } = {},
+  { runs = false, signal }: { readonly runs?: boolean; readonly signal: AbortSignal },
 ): Promise<BuildRoot> {
   const id = randomBytes(12).toString("hex");
   const key = `${activePrefix}${id}`;
@@ -47,6 +48,7 @@ export async function openRoot(
   const users = runs && context.userns.remapped ? await openUsers(context, { id, undo }) : undefined;
   const path = users ? join(users.staged, "..", "rootfs") : join(directory, "rootfs");
   await mkdir(path, { recursive: true, mode: 0o700 });
+  if (parent !== undefined) await context.packedLayers.unpack(parent, signal);
   const mounts = await context.snapshots.prepare(key, parent);
   undo.defer(() => removeActive(context, key));
   let mounted = false;
@@ -114,6 +116,9 @@ async function removeActive(context: BuilderContext, key: string): Promise<void>
   try {
     await context.snapshots.remove(key);
   } catch (err) {
-    if (!isKind(err, "not-found")) throw err;
+    if (isKind(err, "not-found")) return;
+    // The step may have filled the disk, on which its row then cannot be deleted: room first.
+    await context.host.workers.run(removeTree, { path: context.snapshots.directory(key) });
+    await context.snapshots.remove(key);
   }
 }

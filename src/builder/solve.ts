@@ -1,11 +1,29 @@
 import { messageOf } from "../errors/mod.ts";
+import type { Digest } from "../oci/mod.ts";
 import { cacheKey } from "./cache.ts";
 import type { Build, Plan, Planned, Solved } from "./context.ts";
+import type { RememberedStep } from "./explain/memory.ts";
 import type { Vertex } from "./graph/vertex.ts";
+import { InlineImports } from "./inline-cache.ts";
 import { planCopy } from "./ops/copy.ts";
 import { planExec } from "./ops/exec.ts";
 import { solveImage } from "./ops/image.ts";
 import { planWorkdir } from "./ops/workdir.ts";
+
+interface Planning {
+  readonly plan: Plan;
+  readonly base: Solved | undefined;
+  readonly portable: Digest;
+}
+
+export interface SolverOptions {
+  /** The snapshots that the cache may give, for --cache-from; undefined for all. */
+  readonly allowed?: ReadonlySet<string>;
+  /** Vertices that others stand on or read from. */
+  readonly inner: ReadonlySet<Vertex>;
+  /** Instructions as they stand in the Dockerfile. */
+  readonly texts: ReadonlyMap<Vertex, string>;
+}
 
 /**
  * Solves vertices: each once a build, as soon as what it stands on is there, so that vertices that do not need each other
@@ -14,16 +32,24 @@ import { planWorkdir } from "./ops/workdir.ts";
 export class Solver {
   readonly #build: Build;
   readonly #allowed: ReadonlySet<string> | undefined;
+  readonly #inner: ReadonlySet<Vertex>;
+  readonly #imports: InlineImports;
+  readonly #texts: ReadonlyMap<Vertex, string>;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #solved = new Map<Vertex, Promise<Solved>>();
+  /** Results that must not be pruned meanwhile. */
+  readonly #used = new Set<string>();
   /** Runs that this build started; others may wait for them, with this build's files. */
   readonly #runs = new Set<Promise<unknown>>();
 
-  /** `allowed`: the snapshots that the cache may give, for --cache-from; undefined for all. */
-  constructor(build: Build, allowed?: ReadonlySet<string>) {
+  constructor(build: Build, { allowed, inner, texts }: SolverOptions) {
     this.#build = build;
     this.#allowed = allowed;
+    this.#inner = inner;
+    this.#imports = new InlineImports(build);
+    this.#texts = texts;
+    build.context.inUse.add(this.#used);
     this.#signal = AbortSignal.any([build.signal, this.#stop.signal]);
   }
 
@@ -41,6 +67,7 @@ export class Solver {
     this.#stop.abort(new DOMException("The build has ended", "AbortError"));
     await Promise.allSettled([...this.#solved.values()]);
     await Promise.allSettled([...this.#runs]);
+    this.#build.context.inUse.delete(this.#used);
   }
 
   async #start(vertex: Vertex): Promise<Solved> {
@@ -48,9 +75,10 @@ export class Solver {
     const [base, others] = await Promise.all([vertex.base && this.solve(vertex.base), inputs]);
     try {
       this.#signal.throwIfAborted();
+      this.#build.output.started(vertex);
       return await this.#own(vertex, { base, inputs: new Map(others) });
     } catch (err) {
-      if (!this.#stop.signal.aborted) this.#build.output.fail(vertex);
+      if (!this.#stop.signal.aborted) this.#build.output.fail(vertex, messageOf(err));
       this.#stop.abort(err);
       throw err;
     }
@@ -59,20 +87,25 @@ export class Solver {
   async #own(vertex: Vertex, { base, inputs }: Pick<Planned, "base" | "inputs">): Promise<Solved> {
     const build: Build = { ...this.#build, signal: this.#signal };
     if (vertex.op.kind === "image") return solveImage(build, { vertex, op: vertex.op });
-    const plan = await planOf({ build, vertex, base, inputs });
-    const solved = await this.#result(vertex, { plan, base });
-    build.output.done(vertex, shortId(solved));
+    const plan = await planOf({ build, vertex, base, inputs, isLast: !this.#inner.has(vertex) });
+    const portable = cacheKey([plan.key, base?.portable ?? null]);
+    const solved = { ...(await this.#result(vertex, { plan, base, portable })), portable };
+    if (solved.snapshot !== undefined) this.#used.add(solved.snapshot);
+    build.output.done(vertex, { id: shortId(solved), cached: solved.cached });
     return solved;
   }
 
-  async #result(vertex: Vertex, { plan, base }: { plan: Plan; base: Solved | undefined }): Promise<Solved> {
+  async #result(vertex: Vertex, { plan, base, portable }: Planning): Promise<Solved> {
     const { context, options, output } = this.#build;
     const key = cacheKey([plan.key, base?.snapshot ?? null]);
-    const found = options.noCache ? undefined : this.#lookup(key);
+    const found = options.noCache ? undefined : (this.#lookup(key) ?? (await this.#imported(key, { plan, portable })));
     if (found) {
-      output.write(vertex, " ---> Using cache\n");
+      output.note(vertex, " ---> Using cache\n");
       return found;
     }
+    const standsOn = vertex.base?.op.kind === "image" ? "image" : "step";
+    const step: RememberedStep = { text: this.#texts.get(vertex) ?? plan.description, plan, base, standsOn };
+    if (options.explain) output.why(vertex, `Not cached: ${(await this.#why(step)).join("; ")}`);
     const run = async (signal: AbortSignal): Promise<Solved> => {
       const snapshot = await plan.run(signal);
       const created = Date.now();
@@ -83,10 +116,27 @@ export class Solver {
         description: plan.description,
         created,
       });
+      context.memory.record(step);
       return { ...(snapshot !== undefined && { snapshot }), created, cached: false };
     };
     if (!plan.shared || options.noCache) return run(this.#signal);
     return context.flight.share(key, (signal) => this.#tracked(run(signal)), this.#signal);
+  }
+
+  /** What --cache-from brings is from then on in this cache as well. */
+  async #imported(key: Digest, { plan, portable }: Omit<Planning, "base">): Promise<Solved | undefined> {
+    const found = await this.#imports.find(portable);
+    if (!found) return undefined;
+    const { kind, description } = plan;
+    this.#build.context.cache.record({ key, kind, description, ...found });
+    return { ...found, cached: true };
+  }
+
+  async #why(step: RememberedStep): Promise<string[]> {
+    const { context, options } = this.#build;
+    if (options.noCache) return ["the cache was not to be used"];
+    const why = await context.memory.why(step);
+    return this.#allowed ? [...why, "only what images of --cache-from have may be used"] : why;
   }
 
   #tracked<T>(run: Promise<T>): Promise<T> {

@@ -9,9 +9,12 @@ export class RootViews implements AsyncDisposable {
   readonly #directory: string;
   readonly #views = new Map<string, Promise<string>>();
 
-  constructor(context: BuilderContext, directory: string) {
+  readonly #signal: AbortSignal;
+
+  constructor(context: BuilderContext, { directory, signal }: { directory: string; signal: AbortSignal }) {
     this.#context = context;
     this.#directory = directory;
+    this.#signal = signal;
   }
 
   /** Where the snapshot can be read, with the owners that it has for users of a namespace with this map; an empty directory for an empty root. */
@@ -26,6 +29,7 @@ export class RootViews implements AsyncDisposable {
     const path = join(this.#directory, name);
     await mkdir(path, { recursive: true, mode: 0o700 });
     if (snapshot === undefined) return path;
+    await this.#context.packedLayers.unpack(snapshot, this.#signal);
     if (map) {
       await this.#openMapped(snapshot, { path, map });
       return path;

@@ -14,7 +14,8 @@ import { run } from "./container/run.ts";
 import { stats } from "./container/stats/stats.ts";
 import { update } from "./container/update.ts";
 import { aliased, group, named } from "./group.ts";
-import { build, builderPrune } from "./image/build.ts";
+import { build } from "./image/build.ts";
+import { builderDu, builderPrune } from "./image/builder.ts";
 import { history, ls as imageLs } from "./image/list.ts";
 import * as image from "./image/manage.ts";
 import * as transfer from "./image/transfer.ts";
@@ -45,7 +46,7 @@ const onImages: readonly AnyCommand[] = [
 ];
 
 const groups: readonly Group[] = [
-  group("builder", "Manage builds", [build, builderPrune]),
+  group("builder", "Manage builds", [build, builderDu, builderPrune]),
   group("container", "Manage containers", [
     ...onContainers,
     container.inspect,

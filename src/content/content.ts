@@ -14,7 +14,7 @@ import type { Bytes } from "../stream/mod.ts";
 export interface ContentStore extends ContentReader {
   /** Starts writing a blob. `expected` is verified at commit; a blob that is already there is not a reason to fail. */
   ingest(expected?: Partial<Pick<Descriptor, "digest" | "size">>): Promise<Ingest>;
-  /** Ingests bytes that fit into memory (configs, manifests). */
+  /** Ingests bytes that fit into memory (configs, manifests), unless they are there. */
   put(bytes: Uint8Array): Promise<Digest>;
   remove(digest: Digest): Promise<void>;
   list(): Iterable<ContentInfo>;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { KeyedLock } from "../async/mod.ts";
 import type { Db, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import { type Digest, hexOf, parseDigest } from "../oci/mod.ts";
+import { type Digest, digestOf, hexOf, parseDigest } from "../oci/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { ContentInfo, ContentStore, Ingest } from "./content.ts";
 import { type Expected, FileIngest } from "./ingest.ts";
@@ -60,6 +60,8 @@ class FileContentStore implements ContentStore {
   }
 
   async put(bytes: Uint8Array): Promise<Digest> {
+    const digest = digestOf(bytes);
+    if (this.info(digest)) return digest;
     await using ingest = await this.ingest({ size: bytes.length });
     await ingest.write(bytes);
     return (await ingest.commit()).digest;

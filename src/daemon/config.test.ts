@@ -41,6 +41,19 @@ test("containers are the host's own users unless somebody is named, by flag or i
   expect(readConfig(["--config-file", path, "--userns-remap", "1000:1000"]).usernsRemap).toBe("1000:1000");
 });
 
+test("the size of the build cache: a flag, or dockerd's key in the file", () => {
+  const size = (builder: unknown, ...flags: string[]) =>
+    readConfig(["--config-file", file({ builder }), ...flags]).buildCacheSize;
+  expect(readConfig(["--config-file", none]).buildCacheSize).toBe(0);
+  expect(size({ gc: { enabled: true, defaultKeepStorage: "2GB" } })).toBe(2 * 1024 ** 3);
+  expect(size({ gc: { enabled: false, defaultKeepStorage: "2GB" } })).toBe(0);
+  expect(size({}, "--build-cache-size", "1m")).toBe(1024 ** 2);
+  expect(() => size({ gc: { policy: [] } })).toThrow("builder.gc.policy is not supported");
+  expect(() => size({ gc: { enabled: "yes" } })).toThrow("builder.gc.enabled must be true or false");
+  expect(() => size({ gc: 1 })).toThrow("builder.gc must be an object");
+  expect(() => size({}, "--build-cache-size", "much")).toThrow("build-cache-size: ");
+});
+
 test("flags count before the file, and the file before defaults", () => {
   const path = file({
     "log-level": "warn",

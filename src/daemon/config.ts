@@ -7,6 +7,7 @@ import { bool, choice, list, parseFlags, text } from "../flags/mod.ts";
 import { type LogLevel, logLevels } from "../log/mod.ts";
 import type { Pool } from "../network/mod.ts";
 import { readAddressPools } from "./address-pools.ts";
+import { builderFlags, readCacheSize } from "./builder-settings.ts";
 import {
   type ContainerSettings,
   containerDefaultFlags,
@@ -36,6 +37,8 @@ export interface DaemonConfig {
   readonly containers: ContainerSettings;
   /** Of containers that name no driver. */
   readonly logDefaults: LogConfig;
+  /** Bytes that the build cache may take; 0 for no limit. */
+  readonly buildCacheSize: number;
   /** Six characters, unique to the pair of roots. */
   readonly tag: string;
 }
@@ -69,6 +72,7 @@ export const daemonFlags = {
   }),
   "default-runtime": text("The same as --runtime", { placeholder: "NAME" }),
   ...containerDefaultFlags,
+  ...builderFlags,
   "log-driver": text("Log driver of containers that name none", { placeholder: "NAME", initial: "json-file" }),
   "log-opt": list("Option of that log driver", { placeholder: "KEY=VALUE" }),
   help: bool("Show this help"),
@@ -118,6 +122,7 @@ export function readConfig(argv: readonly string[]): DaemonConfig {
       : checkRuntime(string("default-runtime") ?? file.string("runtime") ?? "auto"),
     usernsRemap: string("userns-remap"),
     containers: readContainerDefaults({ values, given }, file),
+    buildCacheSize: readCacheSize(values, file),
     logDefaults: {
       Type: given.has("log-driver") ? values["log-driver"] : (file.string("log-driver") ?? values["log-driver"]),
       Config: { ...file.texts("log-opts"), ...pairs(values["log-opt"]) },
@@ -150,7 +155,7 @@ const fileKeys = new Set<string>([
     "bip",
     "default-address-pools",
   ],
-  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts"],
+  ...["cgroup-parent", "runtime", "default-runtime", "log-level", "userns-remap", "log-driver", "log-opts", "builder"],
   ...containerDefaultKeys,
 ]);
 

@@ -125,6 +125,7 @@ async function openEngines(below5: Parts & ReturnType<typeof openImageStores>, {
       cgroupParent,
       platform: defaultPlatform(),
       dns: config.containers.dns ?? [],
+      cacheSize: config.buildCacheSize,
       ...(hostGateway !== undefined && { hostGateway }),
       fetchUrl,
     },

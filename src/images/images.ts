@@ -61,6 +61,8 @@ export interface NewImage {
   /** The image it was made from, for `Parent`. */
   readonly parent?: Digest;
   readonly names?: readonly Reference[];
+  /** Chains that may stay packed until somebody asks for the rootfs, with the bytes that their files will take. */
+  readonly packed?: ReadonlyMap<Digest, number>;
 }
 
 export interface TransferOptions {

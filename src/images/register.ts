@@ -1,4 +1,4 @@
-import type { Tx } from "../db/mod.ts";
+import type { Query, Tx } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { UnpackOptions } from "../layers/mod.ts";
 import {
@@ -6,6 +6,7 @@ import {
   type Descriptor,
   type Digest,
   decodeConfig,
+  digestOf,
   type ImageConfig,
   type Reference,
   requireSameLayers,
@@ -25,6 +26,7 @@ export function registerImage(context: Context, request: NewImage): Promise<Imag
       layers: request.layers,
       ...(request.parent && { parent: request.parent }),
       names: request.names ?? [],
+      ...(request.packed && { packed: request.packed }),
     });
   });
 }
@@ -39,6 +41,8 @@ export interface ImageRecord {
   /** An image that is there gets this manifest and these blobs in place of its own: what was pulled last is what is pushed. */
   readonly replace?: boolean;
   readonly unpack?: UnpackOptions;
+  /** See `NewImage.packed`. */
+  readonly packed?: ReadonlyMap<Digest, number>;
   /** Runs in the transaction, for events. */
   readonly recorded?: (tx: Tx, image: Image) => void;
 }
@@ -52,8 +56,11 @@ export async function recordImage(context: Context, record: ImageRecord): Promis
   requireSameLayers(record, config);
   const blobs = record.layers.map((layer) => presentBlob(context, layer));
   await verifyKnown(context, { config, blobs, unpack: record.unpack });
-  const snapshot = await unpackMissing(context, { config, blobs, unpack: record.unpack });
-  const layers = await layerRows(context, config, blobs);
+  const there = presentImage(context, record);
+  if (there) return context.db.write((tx) => nameAndTell(tx, there, record));
+  const { packed = new Map<Digest, number>() } = record;
+  const snapshot = await unpackMissing(context, { config, blobs, unpack: record.unpack, packed });
+  const layers = await layerRows(context, { config, blobs, packed });
   const id = await context.content.put(record.config);
   return context.db.write((tx) => {
     if (record.replace || !isComplete(context, tx, id)) {
@@ -73,8 +80,15 @@ function nameAndTell(tx: Tx, id: Digest, record: ImageRecord): Image {
   return image;
 }
 
+/** The image's id, when it is there already as it would be recorded: nothing of it has to be looked at again. */
+function presentImage(context: Context, record: ImageRecord): Digest | undefined {
+  const id = digestOf(record.config);
+  if (record.replace || record.unpack) return undefined;
+  return context.db.read((q) => isComplete(context, q, id)) ? id : undefined;
+}
+
 /** True when the image is there with its manifest and all its blobs. */
-function isComplete(context: Context, tx: Tx, id: Digest): boolean {
+function isComplete(context: Context, tx: Query, id: Digest): boolean {
   const row = imageById(tx, id);
   if (!row) return false;
   return [row.manifest, ...layersOf(tx, id).map((layer) => layer.digest)].every((digest) =>
@@ -109,11 +123,15 @@ async function verifyKnown(context: Context, { config, blobs, unpack }: Unpack):
   }
 }
 
-async function unpackMissing(context: Context, { config, blobs, unpack }: Unpack): Promise<string | undefined> {
+async function unpackMissing(
+  context: Context,
+  { config, blobs, unpack, packed }: Unpack & Packed,
+): Promise<string | undefined> {
   const chains = chainIds(config.rootfs.diff_ids);
   const top = chains.at(-1);
   if (top === undefined) return undefined;
-  if (chains.every((chain) => context.layers.chain(chain) !== undefined)) return context.layers.chain(top);
+  const isThere = (chain: Digest) => context.layers.chain(chain) !== undefined;
+  if (chains.every((chain) => isThere(chain) || packed.has(chain))) return context.layers.chain(top);
   const sources = config.rootfs.diff_ids.flatMap((diffId, index) => {
     const blob = blobs[index];
     return blob ? [{ diffId, blob }] : [];
@@ -121,15 +139,22 @@ async function unpackMissing(context: Context, { config, blobs, unpack }: Unpack
   return context.layers.unpack(sources, unpack ?? { signal: new AbortController().signal });
 }
 
-async function layerRows(context: Context, config: ImageConfig, blobs: readonly Descriptor[]): Promise<LayerRow[]> {
+interface Packed {
+  readonly packed: ReadonlyMap<Digest, number>;
+}
+
+async function layerRows(
+  context: Context,
+  { config, blobs, packed }: Omit<Unpack, "unpack"> & Packed,
+): Promise<LayerRow[]> {
   const chains = chainIds(config.rootfs.diff_ids);
   return Promise.all(
     chains.map(async (chain, index) => {
       const blob = blobs[index];
       const snapshot = context.layers.chain(chain);
-      if (!blob || snapshot === undefined) throw new EngineError("internal", `Layer ${chain} is not unpacked`);
-      const { bytes } = await context.snapshots.usage(snapshot);
-      return { chain, media_type: blob.mediaType, digest: blob.digest, blob_size: blob.size, size: bytes };
+      const size = snapshot === undefined ? packed.get(chain) : (await context.snapshots.usage(snapshot)).bytes;
+      if (!blob || size === undefined) throw new EngineError("internal", `Layer ${chain} is not unpacked`);
+      return { chain, media_type: blob.mediaType, digest: blob.digest, blob_size: blob.size, size };
     }),
   );
 }

@@ -13,6 +13,8 @@ import type { Descriptor, Digest } from "../oci/mod.ts";
 export interface Layers {
   /** Makes sure that every layer is unpacked (in parallel, each under its chain id's lock) and returns the top snapshot's name; undefined for no layers. Throws "invalid" when a diff id differs. */
   unpack(layers: readonly LayerSource[], options: UnpackOptions): Promise<string | undefined>;
+  /** Unpacks one layer on top of a committed snapshot into a snapshot of this name, unless that is there. */
+  restore(layer: LayerSource, options: RestoreOptions): Promise<void>;
   /** For a blob that brings a layer which is unpacked already: throws "invalid" when it holds something else. */
   verify(layer: Pick<LayerSource, "diffId" | "blob">, signal?: AbortSignal): Promise<void>;
   /** The snapshot of a chain, if it is there. */
@@ -45,6 +47,12 @@ export interface UnpackOptions {
   readonly signal: AbortSignal;
   /** Told once for each layer as it is unpacked. */
   readonly onUnpacked?: (diffId: Digest) => void;
+}
+
+export interface RestoreOptions {
+  readonly name: string;
+  readonly parent?: string;
+  readonly signal: AbortSignal;
 }
 
 export interface PackOptions {

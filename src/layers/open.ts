@@ -8,7 +8,7 @@ import type { Snapshotter } from "../snapshots/mod.ts";
 import { directoriesBelow } from "./below.ts";
 import { listChanges } from "./jobs/changes.ts";
 import { verifyLayer } from "./jobs/verify.ts";
-import type { LayerSource, Layers, PackedLayer, PackOptions, UnpackOptions } from "./layers.ts";
+import type { LayerSource, Layers, PackedLayer, PackOptions, RestoreOptions, UnpackOptions } from "./layers.ts";
 import { packSnapshot } from "./pack.ts";
 import { dropStale, findChain, insertChain } from "./table.ts";
 import { Unpacking, unpackPrefix } from "./unpack.ts";
@@ -45,6 +45,10 @@ class LayerStore implements LayersService {
 
   unpack(layers: readonly LayerSource[], options: UnpackOptions): Promise<string | undefined> {
     return this.#unpacking.run(layers, options);
+  }
+
+  restore(layer: LayerSource, options: RestoreOptions): Promise<void> {
+    return this.#unpacking.restore(layer, options);
   }
 
   async verify({ diffId, blob }: Pick<LayerSource, "diffId" | "blob">, signal?: AbortSignal): Promise<void> {

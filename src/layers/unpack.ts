@@ -6,7 +6,7 @@ import { directoriesBelow } from "./below.ts";
 import { inheritAttributes } from "./jobs/inherit.ts";
 import { unpackLayer } from "./jobs/unpack.ts";
 import type { Unpacked } from "./jobs/unpacker.ts";
-import type { LayerSource, UnpackOptions } from "./layers.ts";
+import type { LayerSource, RestoreOptions, UnpackOptions } from "./layers.ts";
 import type { LayersOptions } from "./open.ts";
 
 /** Keys of snapshots that are being unpacked. */
@@ -70,6 +70,18 @@ export class Unpacking {
     return parent;
   }
 
+  /** See `Layers.restore`. */
+  restore(layer: LayerSource, { name, parent, signal }: RestoreOptions): Promise<void> {
+    const restored = async () => {
+      if (this.#options.snapshots.info(name)?.state === "committed") return;
+      await using undo = new AsyncDisposableStack();
+      const staged = await this.#stage({ layer, signal }, undo);
+      const key = await this.#onTop({ staged, below: parent, signal }, undo);
+      await this.#options.snapshots.commit(name, key);
+    };
+    return this.#locks.run(name, restored, signal);
+  }
+
   #step(step: Step): Promise<string> {
     return this.#locks.run(step.chainId, () => this.#unpack(step), step.signal);
   }
@@ -92,7 +104,7 @@ export class Unpacking {
     return name;
   }
 
-  async #stage(step: Step, undo: AsyncDisposableStack): Promise<Staged> {
+  async #stage(step: Pick<Step, "layer" | "signal">, undo: AsyncDisposableStack): Promise<Staged> {
     const { snapshots, log } = this.#options;
     const key = await this.#prepare(undo);
     const unpacked = await this.#arriving(step, snapshots.directory(key));
@@ -101,7 +113,7 @@ export class Unpacking {
   }
 
   /** A download that fails stops the unpacking that follows it, and is what failed. */
-  async #arriving(step: Step, target: string): Promise<Unpacked> {
+  async #arriving(step: Pick<Step, "layer" | "signal">, target: string): Promise<Unpacked> {
     const { ready } = step.layer;
     const lost = new AbortController();
     ready?.catch((err: unknown) => lost.abort(err));
@@ -123,7 +135,7 @@ export class Unpacking {
     return key;
   }
 
-  async #fill({ layer, signal }: Step, target: string): Promise<Unpacked> {
+  async #fill({ layer, signal }: Pick<Step, "layer" | "signal">, target: string): Promise<Unpacked> {
     const { workers, content } = this.#options;
     const input = { target, diffId: layer.diffId };
     if (layer.partial) {
@@ -143,17 +155,24 @@ export class Unpacking {
     { staged, below, chainId, signal }: Step & { staged: Staged; below: string | undefined },
     undo: AsyncDisposableStack,
   ): Promise<string> {
-    const { snapshots } = this.#options;
-    let key = staged.key;
-    if (below !== undefined) {
-      await this.#inherit({ staged, below, signal });
-      key = await this.#prepare(undo, below);
-      await rename(snapshots.directory(staged.key), snapshots.directory(key));
-    }
+    const key = await this.#onTop({ staged, below, signal }, undo);
     const name = nameOf(chainId);
-    await snapshots.commit(name, key);
+    await this.#options.snapshots.commit(name, key);
     this.#options.recordChain(chainId, name);
     return name;
+  }
+
+  /** Moves what was unpacked into a snapshot with a parent, and returns its key. */
+  async #onTop(
+    { staged, below, signal }: { staged: Staged; below: string | undefined; signal: AbortSignal },
+    undo: AsyncDisposableStack,
+  ): Promise<string> {
+    if (below === undefined) return staged.key;
+    const { snapshots } = this.#options;
+    await this.#inherit({ staged, below, signal });
+    const key = await this.#prepare(undo, below);
+    await rename(snapshots.directory(staged.key), snapshots.directory(key));
+    return key;
   }
 
   async #inherit({ staged, below, signal }: { staged: Staged; below: string; signal: AbortSignal }): Promise<void> {

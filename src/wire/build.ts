@@ -13,13 +13,25 @@ export interface BuildQuery {
   readonly tags: readonly string[];
   /** A Git repository, or the URL of a tar or of a Dockerfile, instead of a context in the body. */
   readonly remote?: string;
+  /** What `POST /build/context` called a context whose missing contents are in the body. */
+  readonly context?: string;
   readonly quiet: boolean;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** One layer for all that the build adds. */
+  readonly squash: boolean;
+  /** Berth's own: makes an image of what a failed step left. */
+  readonly keepFailed: boolean;
+  /** Berth's own: tells of all steps at once, as {@link BuildStepEvent}s, instead of the classic builder's lines. */
+  readonly steps: boolean;
+  /** Berth's own: says of each step that runs why. */
+  readonly explain: boolean;
   /** null: take it from the daemon's environment, if it is there (`--build-arg NAME`). */
   readonly args: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly cacheFrom: readonly string[];
+  /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
+  readonly inlineCache: boolean;
   readonly extraHosts: readonly string[];
   readonly target?: string;
   readonly platform?: string;
@@ -38,21 +50,34 @@ export interface BuildQuery {
   };
 }
 
+/** What `aux` carries of a build with `steps`: first all that there are, then what happens to them. */
+export type BuildStepEvent =
+  | { readonly Steps: readonly { readonly Id: number; readonly Text: string }[] }
+  | { readonly Step: { readonly Id: number; readonly Event: "started" | "done" | "cached" } }
+  | { readonly Step: { readonly Id: number; readonly Event: "output" | "failed"; readonly Text: string } };
+
 /** Throws "invalid" for what cannot be read and "not-implemented" for what the classic builder here does not do. */
 export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
   refuse(query);
   const text = (name: string) => query.get(name) ?? "";
+  const args = queryJson(query, "buildargs", record(nullable(string))) ?? {};
   return {
     check: queryFlag(query, "check"),
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: query.getAll("t").filter((tag) => tag !== ""),
     ...optional("remote", queryText(query, "remote")),
+    ...optional("context", queryText(query, "context")),
     quiet: queryFlag(query, "q"),
     noCache: queryFlag(query, "nocache"),
     pull: queryFlag(query, "pull"),
-    args: queryJson(query, "buildargs", record(nullable(string))) ?? {},
+    squash: queryFlag(query, "squash"),
+    keepFailed: queryFlag(query, "keepfailed"),
+    steps: queryFlag(query, "steps"),
+    explain: queryFlag(query, "explain"),
+    args,
     labels: queryJson(query, "labels", record(string)) ?? {},
-    cacheFrom: queryJson(query, "cachefrom", list(string)) ?? [],
+    cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
+    inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
     ...optional("target", queryText(query, "target")),
     ...optional("platform", queryText(query, "platform")),
@@ -62,6 +87,24 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     ...optional("cgroupParent", queryText(query, "cgroupparent")),
     resources: resources(query),
   };
+}
+
+/** With BuildKit's builders this build argument asks for it (docker build, "Specifying external cache sources"). */
+const inlineArgument = "BUILDKIT_INLINE_CACHE";
+
+/** `IMAGE`, or BuildKit's `type=registry,ref=IMAGE`. */
+function cacheSource(text: string): string {
+  if (!text.startsWith("type=")) return text;
+  const [type, ref, ...more] = text.split(",");
+  if (type === "type=registry" && ref?.startsWith("ref=") && more.length === 0) return ref.slice("ref=".length);
+  throw new EngineError("not-implemented", `build with cache-from ${text} is not implemented by Berth yet`);
+}
+
+function cacheTargets(query: URLSearchParams): readonly string[] {
+  const targets = queryJson(query, "cacheto", list(string)) ?? [];
+  const other = targets.find((target) => target !== "type=inline" && target !== "inline");
+  if (other === undefined) return targets;
+  throw new EngineError("not-implemented", `build with cache-to ${other} is not implemented by Berth yet`);
 }
 
 function resources(query: URLSearchParams): BuildQuery["resources"] {
@@ -80,7 +123,6 @@ function refuse(query: URLSearchParams): void {
   const refused = (what: string) =>
     new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
   if (query.get("version") === "2") throw refused("BuildKit (version=2)");
-  if (queryFlag(query, "squash")) throw refused("squash");
   const security = queryJson(query, "securityopt", list(string)) ?? [];
   if (security.length > 0) throw refused(`securityopt ${security.join(", ")}`);
   if (queryText(query, "outputs")) throw refused("outputs");

@@ -1,6 +1,7 @@
 export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
-export { type BuildQuery, type CheckResult, decodeBuildQuery } from "./build.ts";
+export { type BuildQuery, type BuildStepEvent, type CheckResult, decodeBuildQuery } from "./build.ts";
 export type * from "./container.ts";
+export { type ContextLine, decodeContextLine, encodeContextLine } from "./context-line.ts";
 export { type Decode, Fields, string } from "./decode.ts";
 export {
   decodeContainerConfig,

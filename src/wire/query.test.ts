@@ -192,9 +192,10 @@ describe("build query", () => {
   test("refusals name what they refuse", () => {
     const refused = (text: string) => kindOfThrown(() => decodeBuildQuery(q(text)), "not-implemented");
     expect(refused("version=2")).toContain("BuildKit");
-    expect(refused("squash=1")).toContain("squash");
     expect(refused('securityopt=["a"]')).toContain("securityopt a");
     expect(refused("outputs=x")).toContain("outputs");
+    expect(refused('cachefrom=["type=local,src=x"]')).toContain("cache-from type=local,src=x");
+    expect(refused('cacheto=["type=registry,ref=x"]')).toContain("cache-to type=registry,ref=x");
     expect(kindOfThrown(() => decodeBuildQuery(q("buildargs={")), "invalid")).toContain("invalid value for buildargs");
     expect(kindOfThrown(() => decodeBuildQuery(q('buildargs={"a":1}')), "invalid")).toContain(
       "buildargs.a must be a string",

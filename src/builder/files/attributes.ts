@@ -1,16 +1,18 @@
 import { constants } from "node:fs";
 import { EngineError } from "../../errors/mod.ts";
 import { deviceParts, makeNode, readXattrs, setTimes as setBoth, setXattr as setOne } from "../../host/mod.ts";
-import type { Stat } from "./fs.ts";
+import { type Stat, viewOf } from "./fs.ts";
 import { byBytes, rawBytes, shown } from "./raw.ts";
 
 /** What files of a build may carry: file capabilities and users' own. Others mean something to this host: overlayfs markers, labels of its security module. */
-function isCarried(name: string): boolean {
+export function isCarried(name: string): boolean {
   return name === "security.capability" || name.startsWith("user.");
 }
 
 /** Those that a build carries, by name. */
 export function xattrsOf(path: string): [string, Buffer][] {
+  const view = viewOf(path);
+  if (view) return view.xattrs(path);
   const found = [...readXattrs(rawBytes(path))].filter(([name]) => isCarried(name));
   return found.map(([name, value]): [string, Buffer] => [name, Buffer.from(value)]).sort(([a], [b]) => byBytes(a, b));
 }

@@ -2,8 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { closeSync, constants, readSync } from "node:fs";
 import type { JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
+import { mostListed } from "../explain/listing.ts";
 import { xattrsOf } from "./attributes.ts";
-import { lstat, open, readlink, type Stat } from "./fs.ts";
+import { lstat, open, readlink, type Stat, viewOf } from "./fs.ts";
 import { rawBytes, shown } from "./raw.ts";
 import type { Selected } from "./select.ts";
 import { type Visited, walk } from "./walk.ts";
@@ -14,6 +15,8 @@ export interface TreeHashOptions {
   /** Whether owners count: those of a context are not copied. */
   readonly owners: boolean;
   readonly context: JobContext;
+  /** Gets a line for everything that counts, see `Listing`. */
+  readonly listing?: string[];
 }
 
 /**
@@ -23,21 +26,25 @@ export interface TreeHashOptions {
 export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
   const hash = createHash("sha256");
   const excluded = ignoreMatcher(options.exclude);
-  const entry: EntryOptions = { hash, owners: options.owners };
+  const entry: EntryOptions = { hash, pending: [], owners: options.owners, listing: options.listing };
   for (const item of selected) {
     const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
     const path = item.name.slice(item.name.lastIndexOf("/") + 1);
     if (item.type !== "directory" && excluded(shown(path))) continue;
-    addField(hash, `${item.type} ${item.name}`);
+    addField(entry, `${item.type} ${item.name}`);
     if (item.type === "directory") addTree(entry, { whole, item, options });
     else addEntry(entry, { whole, path, stat: lstat(whole) });
   }
+  flush(entry);
   return `sha256:${hash.digest("hex")}`;
 }
 
 interface EntryOptions {
   readonly hash: Hash;
+  /** Fields that are yet to be hashed. */
+  readonly pending: string[];
   readonly owners: boolean;
+  readonly listing: string[] | undefined;
 }
 
 interface Tree {
@@ -55,15 +62,16 @@ function addTree(entry: EntryOptions, { whole, item, options }: Tree): void {
 }
 
 /** `stat` is undefined when it has gone since it was selected. */
-function addEntry({ hash, owners }: EntryOptions, { whole, path, stat }: Entry): void {
+function addEntry(entry: EntryOptions, { whole, path, stat }: Entry): void {
   if (!stat) return;
-  const owner = owners ? ` ${stat.uid}:${stat.gid}` : "";
-  addField(hash, path);
-  addField(hash, `${stat.mode.toString(8)}${owner}`);
-  for (const [name, value] of xattrsOf(whole)) addField(hash, `${name}=${value.toString("latin1")}`);
-  if (stat.isSymbolicLink()) addField(hash, readlink(whole));
-  else if (stat.isFile()) addField(hash, contentDigest(whole, stat));
-  else if (!stat.isDirectory()) addField(hash, stat.rdev.toString());
+  const owner = entry.owners ? ` ${stat.uid}:${stat.gid}` : "";
+  addField(entry, path);
+  addField(entry, `${stat.mode.toString(8)}${owner}`);
+  for (const [name, value] of xattrsOf(whole)) addField(entry, `${name}=${value.toString("latin1")}`);
+  const content = contentOf(whole, stat);
+  if (entry.listing && entry.listing.length < mostListed)
+    entry.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${path}`);
+  if (!stat.isDirectory()) addField(entry, content);
 }
 
 interface Entry {
@@ -72,10 +80,24 @@ interface Entry {
   readonly stat: Stat | undefined;
 }
 
+function contentOf(path: string, stat: Stat): string {
+  if (stat.isSymbolicLink()) return readlink(path);
+  if (stat.isFile()) return contentDigest(path, stat);
+  return stat.isDirectory() ? "" : stat.rdev.toString();
+}
+
 /** Length in front, so that no two lists of fields look alike. */
-function addField(hash: Hash, text: string): void {
-  hash.update(`${text.length}:`);
-  hash.update(rawBytes(text));
+function addField({ pending, hash }: Pick<EntryOptions, "pending" | "hash">, text: string): void {
+  pending.push(`${text.length}:${text}`);
+  if (pending.length >= mostPending) flush({ pending, hash });
+}
+
+/** Hashing a few bytes costs as much as hashing many. */
+const mostPending = 1000;
+
+function flush({ pending, hash }: Pick<EntryOptions, "pending" | "hash">): void {
+  hash.update(rawBytes(pending.join("")));
+  pending.length = 0;
 }
 
 /** Digests of this thread's last files: a build hashes the same context for each COPY. Keyed by everything that a write changes. */
@@ -83,6 +105,8 @@ const known = new Map<string, string>();
 const mostKnown = 50_000;
 
 function contentDigest(path: string, stat: Stat): string {
+  const view = viewOf(path);
+  if (view) return view.digest(path);
   const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
   const before = known.get(key);
   if (before !== undefined) return before;

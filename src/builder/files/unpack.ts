@@ -1,9 +1,11 @@
-import { closeSync, constants, readSync } from "node:fs";
+import { closeSync, constants, readSync, statSync } from "node:fs";
 import { EngineError, isKind } from "../../errors/mod.ts";
 import type { JobContext } from "../../host/mod.ts";
 import { type Bytes, decompress, TarDecoder } from "../../stream/mod.ts";
+import { withoutBomb } from "./bomb.ts";
 import { Extractor } from "./extract.ts";
 import { open } from "./fs.ts";
+import { rawBytes } from "./raw.ts";
 
 export interface UnpackInput {
   /** Raw path of the file, which may be compressed with gzip or zstd. */
@@ -17,7 +19,8 @@ export interface UnpackInput {
 
 /** Unpacks a tar archive. False, and nothing done, when the file is none. Throws "invalid" for a broken one. */
 export async function unpack(input: UnpackInput): Promise<boolean> {
-  const bytes = decompress(readRaw(input.archive))[Symbol.asyncIterator]();
+  const { size } = statSync(rawBytes(input.archive));
+  const bytes = withoutBomb(decompress(readRaw(input.archive)), () => size);
   try {
     const head = await firstBlock(bytes);
     if (!isTarHeader(head)) return false;
@@ -64,7 +67,7 @@ async function firstBlock(bytes: AsyncIterator<Uint8Array>): Promise<Uint8Array>
 }
 
 /** The checksum of the header is right (POSIX ustar): sums of all bytes with the checksum's own taken as blanks. */
-function isTarHeader(block: Uint8Array): boolean {
+export function isTarHeader(block: Uint8Array): boolean {
   if (block.length < 512) return false;
   const sums = Buffer.from(block.subarray(148, 156)).toString("latin1").replace(/\0.*$/s, "").trim();
   if (!/^[0-7]+$/.test(sums)) return block.subarray(0, 512).every((byte) => byte === 0) && block.length >= 1024;

@@ -21,7 +21,6 @@ import { readXattr, setXattr } from "../../host/mod.ts";
 import { archive } from "../../layers/testing/store.ts";
 import { lookForStubs } from "../ops/stubs.ts";
 import { type CopyInput, copyJob } from "./copy.ts";
-import { receiveJob } from "./receive.ts";
 import { type SelectInput, selectJob } from "./select.ts";
 import { stubsJob } from "./stubs.ts";
 import { workdirJob } from "./workdir.ts";
@@ -288,51 +287,6 @@ describe("archives of ADD", () => {
   test("a broken one is an error", async () => {
     const tar = await archive({ name: "f", text: "x".repeat(2000) });
     await expect(add(tar.subarray(0, 1500))).rejects.toThrow("Truncated tar archive");
-  });
-});
-
-describe("receiving a context", () => {
-  const receive = async (tar: Uint8Array, dockerfile = "Dockerfile") => {
-    const file = join(from, "tar");
-    writeFileSync(file, tar);
-    rmSync(to, { recursive: true });
-    return receiveJob.run({ archive: file, directory: to, dockerfile }, context);
-  };
-  const there = (path: string) => existsSync(join(to, path));
-
-  test("unpacks it and reads the Dockerfile", async () => {
-    const tar = await archive({ name: "sub/D", text: "FROM a", uid: 7 }, { name: "f", text: "F" });
-    expect(await receive(tar, "sub/D")).toEqual({ archive: true, dockerfileText: "FROM a", ignore: [] });
-    expect(lstatSync(join(to, "sub/D")).uid).toBe(process.getuid?.() ?? 0);
-  });
-
-  test("a Dockerfile's own ignore file applies to all; .dockerignore to itself and the Dockerfile", async () => {
-    const own = { name: "Dockerfile.dockerignore", text: "# c\n*.md\n!keep.md\ndir\n!dir/back\n" };
-    await receive(
-      await archive({ name: "Dockerfile", text: "FROM a" }, own, "a.md", "keep.md", "dir/gone", "dir/back"),
-    );
-    expect(["a.md", "keep.md", "dir/gone", "dir/back"].map(there)).toEqual([false, true, false, true]);
-  });
-
-  test(".dockerignore is for whoever made the archive", async () => {
-    const found = await receive(
-      await archive({ name: "Dockerfile", text: "FROM a" }, { name: ".dockerignore", text: "*\n" }, "a"),
-    );
-    expect([found.dockerfileText, there("a"), there("Dockerfile"), there(".dockerignore")]).toEqual([
-      "FROM a",
-      true,
-      false,
-      false,
-    ]);
-  });
-
-  test("refuses what is no context, in docker's words", async () => {
-    expect(await receive(Buffer.from("FROM a"))).toMatchObject({ archive: false });
-    await expect(receive(await archive("f"))).rejects.toThrow("Cannot locate specified Dockerfile: Dockerfile");
-    await expect(receive(await archive("Dockerfile"))).rejects.toThrow("the Dockerfile (Dockerfile) cannot be empty");
-    await expect(receive(await archive("f"), "../f")).rejects.toThrow("forbidden path outside the build context: ../f");
-    const leading = await archive({ name: "Dockerfile", linkname: "/etc/passwd" });
-    await expect(receive(leading)).rejects.toThrow("Cannot locate specified Dockerfile");
   });
 });
 

@@ -1,25 +1,35 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { posix } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
-import type { Job } from "../../host/mod.ts";
+import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
+import { type Compression, decompress, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
+import { withoutBomb } from "../files/bomb.ts";
+import { writeIndex } from "../files/context-index.ts";
+import { ContextIndexer } from "../files/context-indexer.ts";
+import { contextView } from "../files/context-view.ts";
 import * as fs from "../files/fs.ts";
-import { raw, rawBytes, shown } from "../files/raw.ts";
+import { raw, shown } from "../files/raw.ts";
 import { inScope } from "../files/scope.ts";
-import { unpack } from "../files/unpack.ts";
+import { isTarHeader, unpack } from "../files/unpack.ts";
 
 export interface ReceiveInput {
-  /** The archive as it came, less what takes a program to decompress. */
+  /** A file that does not exist yet, for the archive as it is without its compression. */
   readonly archive: string;
-  /** A directory that does not exist yet. */
+  /** Likewise, for what is in it. */
+  readonly index: string;
+  /** Likewise a directory, which is made only where an index will not do. */
   readonly directory: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
 }
 
-export interface ReceiveOutput {
-  /** False: the archive is none, and nothing was made. */
-  readonly archive: boolean;
+/** "none": the bytes were no archive, and lie where it would; likewise what takes a program to decompress. */
+export type ReceiveOutput =
+  | ({ readonly kind: "index" | "directory" } & Tidied)
+  | { readonly kind: "none" | "xz" | "bzip2" };
+
+export interface Tidied {
   readonly dockerfileText: string;
   /** Patterns that were applied to the context, here or by whoever made it. */
   readonly ignore: readonly string[];
@@ -28,28 +38,140 @@ export interface ReceiveOutput {
 const largestDockerfile = 16 * 1024 * 1024;
 
 /**
- * Unpacks a build context and reads its Dockerfile. A `NAME.dockerignore` beside the Dockerfile applies to all of the
+ * Takes in a build context and reads its Dockerfile. A `NAME.dockerignore` beside the Dockerfile applies to all of the
  * context. `.dockerignore` does not: whoever made the archive has applied it, or meant it to be taken whole; it only says
  * whether the Dockerfile and itself are part of the context (moby `builder/remotecontext/detect.go`, `removeDockerfile`).
  */
-export const receiveJob: Job<ReceiveInput, ReceiveOutput> = {
+export const receiveJob: Job<ReceiveInput & Feed, ReceiveOutput> = {
   name: "builder.receive",
-  async run({ archive, directory, dockerfile }, context) {
-    const root = raw(directory);
-    mkdirSync(directory, { mode: 0o755 });
-    const found = await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
-    if (!found) return { archive: false, dockerfileText: "", ignore: [] };
-    const dockerfileText = readDockerfile(root, dockerfile);
-    const own = readText(root, `${dockerfile}.dockerignore`);
-    if (own !== undefined) prune(root, ignoreMatcher(readIgnoreFile(own)));
-    const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
-    const ignored = ignoreMatcher(general);
-    for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
-      if (ignored(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
-    }
-    return { archive: true, dockerfileText, ignore: own === undefined ? general : readIgnoreFile(own) };
-  },
+  run: (input, context) => takeContext(copies(input, context), { input, context }),
 };
+
+export async function takeContext(
+  bytes: AsyncGenerator<Uint8Array>,
+  { input, context }: { readonly input: ReceiveInput; readonly context: JobContext },
+): Promise<ReceiveOutput> {
+  const { archive, directory, dockerfile } = input;
+  const indexer = new ContextIndexer();
+  const kind = await save(bytes, { archive, indexer });
+  if (kind !== "archive") return { kind };
+  const root = raw(directory);
+  if (!indexer.odd) {
+    const tidied = fs.through(contextView(indexer.tree, { root, archive }), () => tidy(root, dockerfile));
+    writeIndex(input.index, indexer.tree);
+    return { kind: "index", ...tidied };
+  }
+  mkdirSync(directory, { mode: 0o755 });
+  await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
+  return { kind: "directory", ...tidy(root, dockerfile) };
+}
+
+/** Writes the archive to its file and tells the indexer what is in it. */
+async function save(
+  bytes: AsyncGenerator<Uint8Array>,
+  { archive, indexer }: { archive: string; indexer: ContextIndexer },
+): Promise<"archive" | "none" | "xz" | "bzip2"> {
+  const file = { fd: openSync(archive, "wx", 0o600), at: 0 };
+  try {
+    const { head, all } = await withHead(bytes);
+    const format: Compression = sniff(head);
+    if (format === "xz" || format === "bzip2") {
+      for await (const piece of all) writePiece(file, piece);
+      return format;
+    }
+    const came = counted(all);
+    const plain = withoutBomb(decompress(came.bytes), came.size);
+    return (await index(plain, { indexer, file })) ? "archive" : "none";
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+/** What follows the archive's end is read and dropped. False when it is none. */
+async function index(
+  bytes: AsyncIterable<Uint8Array>,
+  { indexer, file }: { indexer: ContextIndexer; file: { readonly fd: number; at: number } },
+): Promise<boolean> {
+  const decoder = new TarDecoder(indexer);
+  let isArchive: boolean | undefined;
+  let first = Buffer.alloc(0);
+  for await (const piece of bytes) {
+    if (decoder.ended) continue;
+    let pushed: Uint8Array = piece;
+    if (isArchive === undefined) {
+      first = Buffer.concat([first, piece]);
+      if (first.length < 1024) continue;
+      pushed = first;
+    }
+    isArchive ??= isTarHeader(pushed);
+    if (isArchive) push(decoder, { indexer, bytes: pushed, at: file.at });
+    writePiece(file, pushed);
+  }
+  if (isArchive === undefined) {
+    isArchive = isTarHeader(first);
+    if (isArchive) push(decoder, { indexer, bytes: first, at: 0 });
+    writePiece(file, first);
+  }
+  if (isArchive) decoder.finish();
+  return isArchive;
+}
+
+function push(
+  decoder: TarDecoder,
+  { indexer, bytes, at }: { indexer: ContextIndexer; bytes: Uint8Array; at: number },
+): void {
+  indexer.pushing(bytes, at);
+  decoder.push(bytes);
+}
+
+/** The ring's pieces are good for one step only, and decompression keeps several. */
+async function* copies(input: Feed, context: JobContext): AsyncGenerator<Uint8Array> {
+  for (const piece of fed(input, context)) yield Buffer.from(piece);
+}
+
+async function withHead(
+  bytes: AsyncGenerator<Uint8Array>,
+): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  while (size < 6) {
+    const next = await bytes.next();
+    if (next.done) break;
+    pieces.push(next.value);
+    size += next.value.length;
+  }
+  const head = Buffer.concat(pieces);
+  return { head, all: chained(head, bytes) };
+}
+
+function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint8Array>; size: () => number } {
+  let size = 0;
+  async function* passing(): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytes) {
+      size += piece.length;
+      yield piece;
+    }
+  }
+  return { bytes: passing(), size: () => size };
+}
+
+async function* chained(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}
+
+/** Takes out what is ignored, and reads the Dockerfile. */
+export function tidy(root: string, dockerfile: string): Tidied {
+  const dockerfileText = readDockerfile(root, dockerfile);
+  const own = readText(root, `${dockerfile}.dockerignore`);
+  if (own !== undefined) prune(root, ignoreMatcher(readIgnoreFile(own)));
+  const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
+  const ignored = ignoreMatcher(general);
+  for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
+    if (ignored(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
+  }
+  return { dockerfileText, ignore: own === undefined ? general : readIgnoreFile(own) };
+}
 
 function readDockerfile(root: string, path: string): string {
   const clean = posix.normalize(path);
@@ -67,7 +189,7 @@ function readText(root: string, path: string): string | undefined {
   const stat = fs.lstat(file);
   if (!stat?.isFile()) return undefined;
   if (stat.size > BigInt(largestDockerfile)) throw new EngineError("invalid", `${path} is larger than 16 MiB`);
-  return readFileSync(rawBytes(file), "utf8");
+  return fs.readHead(file, Number(stat.size)).toString("utf8");
 }
 
 /** Removes what is ignored; a directory that holds something taken back in stays. Returns whether anything stayed. */

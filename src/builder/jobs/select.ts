@@ -1,14 +1,18 @@
-import { closeSync, constants, readSync } from "node:fs";
-import type { Job } from "../../host/mod.ts";
+import type { Job, JobContext } from "../../host/mod.ts";
 import type { Digest } from "../../oci/mod.ts";
 import { type Compression, sniff } from "../../stream/mod.ts";
-import { open } from "../files/fs.ts";
+import { packListing } from "../explain/listing.ts";
+import { readIndex } from "../files/context-index.ts";
+import { contextView } from "../files/context-view.ts";
+import { readHead, through } from "../files/fs.ts";
 import { hashSelected } from "../files/hash.ts";
 import { raw } from "../files/raw.ts";
 import { type Selected, select } from "../files/select.ts";
 
 export interface SelectInput {
   readonly root: string;
+  /** The root is not there: an archive has its files. */
+  readonly packed?: PackedFiles;
   readonly sources: readonly string[];
   readonly exclude: readonly string[];
   readonly deep: boolean;
@@ -16,31 +20,41 @@ export interface SelectInput {
   readonly keyword: string;
 }
 
+/** An archive that is not compressed, and the index of what is in it. */
+export interface PackedFiles {
+  readonly archive: string;
+  readonly index: string;
+}
+
 export interface SelectOutput {
   readonly selected: readonly (Selected & { readonly compression?: Compression })[];
   readonly digest: Digest;
+  /** See `packListing`. */
+  readonly listing: Uint8Array;
 }
 
 /** Finds what the sources of COPY or ADD name, and digests it for the cache. */
 export const selectJob: Job<SelectInput, SelectOutput> = {
   name: "builder.select",
   run(input, context) {
-    const root = raw(input.root);
-    const selected = select({ ...input, root });
-    const digest = hashSelected(selected, { ...input, root, owners: input.where === "stage", context });
-    if (input.keyword !== "ADD") return { selected, digest };
-    return { selected: selected.map((item) => withCompression(root, item)), digest };
+    const { packed } = input;
+    if (!packed) return selectIn(input, context);
+    const view = contextView(readIndex(packed.index), { root: raw(input.root), archive: packed.archive });
+    return through(view, () => selectIn(input, context));
   },
 };
 
+function selectIn(input: SelectInput, context: JobContext): SelectOutput {
+  const root = raw(input.root);
+  const selected = select({ ...input, root });
+  const lines: string[] = [];
+  const digest = hashSelected(selected, { ...input, root, owners: input.where === "stage", context, listing: lines });
+  const listing = packListing(lines);
+  if (input.keyword !== "ADD") return { selected, digest, listing };
+  return { selected: selected.map((item) => withCompression(root, item)), digest, listing };
+}
+
 /** What needs a program to unpack is known before the copy starts. */
 function withCompression(root: string, item: Selected): SelectOutput["selected"][number] {
-  if (item.type !== "file") return item;
-  const fd = open(`${root}/${item.real}`, constants.O_RDONLY);
-  try {
-    const head = Buffer.alloc(6);
-    return { ...item, compression: sniff(head.subarray(0, readSync(fd, head))) };
-  } finally {
-    closeSync(fd);
-  }
+  return item.type === "file" ? { ...item, compression: sniff(readHead(`${root}/${item.real}`, 6)) } : item;
 }

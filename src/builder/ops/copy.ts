@@ -1,17 +1,19 @@
 import { join } from "node:path";
 import { resolveOwner } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
+import type { FilesPlace } from "../context-files.ts";
 import { decompressFile } from "../decompress.ts";
 import type { CopyOp } from "../graph/vertex.ts";
 import { type CopyInput, copyJob } from "../jobs/copy.ts";
 import { type SelectOutput, selectJob } from "../jobs/select.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
 import { checkouts } from "./checkouts.ts";
+import { copyAsLayer } from "./copy-layer.ts";
 import { fetchSources } from "./fetch.ts";
 
 /** Sources below one directory. */
 interface Group extends SelectOutput {
-  readonly root: string;
+  readonly place: () => Promise<FilesPlace>;
   readonly unpack: boolean;
   readonly exclude: readonly string[];
 }
@@ -23,9 +25,15 @@ export async function planCopy(planned: Planned, op: CopyOp): Promise<Plan> {
   return {
     key: ["copy", { keyword, destination, chown, chmod, link, parents, exclude }, groups.map(keyOf)],
     kind: "copy",
+    ...(groups[0] && groups.length === 1 && { listing: groups[0].listing }),
     description: `${keyword} ${op.sources.map(sourceText).join(" ")} ${destination}`,
     shared: op.origin === "stage",
-    run: (signal) => copy({ ...planned, build: { ...planned.build, signal } }, { op, groups }),
+    run: async (signal) => {
+      const running = { ...planned, build: { ...planned.build, signal } };
+      const [only] = groups.length === 1 ? groups : [];
+      const layer = only && (await copyAsLayer(running, { op, selected: only.selected }));
+      return layer ?? (await copy(running, { op, groups }));
+    },
   };
 }
 
@@ -38,51 +46,73 @@ async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
   const paths = op.sources.flatMap((source) => (source.kind === "path" ? [source.path] : []));
   const groups: Group[] = [];
   if (paths.length > 0) {
-    const root = op.origin === "context" ? build.files.directory : await stageRoot(planned, op);
-    groups.push(await selected(planned, { op, root, sources: paths, unpack: op.unpack ?? op.keyword === "ADD" }));
+    const unpack = op.unpack ?? op.keyword === "ADD";
+    groups.push(await (op.origin === "context" ? fromContext : fromStage)(planned, { op, sources: paths, unpack }));
   }
   const fetched = await fetchSources(build, op);
   if (fetched) {
     const { root, names: sources } = fetched;
     groups.push(
-      await selected(planned, { op: { ...op, origin: "context" }, root, sources, unpack: op.unpack ?? false }),
+      await selected(planned, {
+        op: { ...op, origin: "context" },
+        place: { root },
+        sources,
+        unpack: op.unpack ?? false,
+      }),
     );
   }
   for (const { root, source, exclude, digest } of await checkouts(build, op)) {
     const own: CopyOp = { ...op, origin: "context", exclude: [...op.exclude, ...exclude] };
-    const group = await selected(planned, { op: own, root, sources: [source], unpack: false });
+    const group = await selected(planned, { op: own, place: { root }, sources: [source], unpack: false });
     groups.push({ ...group, digest });
   }
   return groups;
 }
 
-function stageRoot({ build, inputs }: Planned, op: CopyOp): Promise<string> {
-  return build.views.path(op.from && inputs.get(op.from)?.snapshot);
-}
-
 interface Sources {
   readonly op: CopyOp;
-  readonly root: string;
   readonly sources: readonly string[];
   readonly unpack: boolean;
 }
 
-async function selected({ build }: Planned, { op, root, sources, unpack }: Sources): Promise<Group> {
+function fromContext(planned: Planned, sources: Sources): Promise<Group> {
+  return selected(planned, { ...sources, place: planned.build.files.place });
+}
+
+/** What a snapshot has never changes, so it is looked for once. */
+async function fromStage(planned: Planned, sources: Sources): Promise<Group> {
+  const { build, inputs } = planned;
+  const { op, unpack } = sources;
+  const snapshot = op.from && inputs.get(op.from)?.snapshot;
+  const place = () => build.views.path(snapshot).then((root) => ({ root }));
+  const key = JSON.stringify([snapshot ?? null, sources.sources, op.exclude, op.parents, op.keyword]);
+  const known = build.context.selections.get(key);
+  if (known) return { ...known, place, unpack, exclude: op.exclude };
+  const found = await selected(planned, { ...sources, place: await place() });
+  const { selected: items, digest, listing } = found;
+  build.context.selections.set(key, { selected: items, digest, listing });
+  return { ...found, place };
+}
+
+async function selected(
+  { build }: Planned,
+  { op, place, sources, unpack }: Sources & { place: FilesPlace },
+): Promise<Group> {
   const { exclude, keyword, parents: deep, origin: where } = op;
   const { workers } = build.context.host;
   const found = await workers.run(
     selectJob,
-    { root, sources, exclude, deep, where, keyword },
+    { ...place, sources, exclude, deep, where, keyword },
     { signal: build.signal },
   );
-  return { ...found, root, unpack, exclude };
+  return { ...found, place: async () => place, unpack, exclude };
 }
 
 async function copy(
   { build, base }: Planned,
   { op, groups }: { op: CopyOp; groups: readonly Group[] },
 ): Promise<string> {
-  await using root = await openRoot(build.context, base?.snapshot);
+  await using root = await openRoot(build.context, base?.snapshot, build);
   const input = {
     to: root.path,
     destination: op.destination,
@@ -91,8 +121,10 @@ async function copy(
     link: op.link,
   };
   for (const group of groups) {
-    const selected = await withPlain(group, { build, root });
-    const job: CopyInput = { ...input, from: group.root, exclude: group.exclude, selected };
+    const place = await group.place();
+    const from = place.packed ? await build.files.directory() : place.root;
+    const selected = await withPlain({ ...group, from }, { build, root });
+    const job: CopyInput = { ...input, from, exclude: group.exclude, selected };
     await build.context.host.workers.run(copyJob, job, { signal: build.signal });
   }
   return await root.commit();
@@ -110,12 +142,15 @@ function ownerOf(op: CopyOp, { build, root }: Working): Pick<CopyInput, "owner">
 }
 
 /** What it takes a program to decompress is decompressed beforehand, since workers start none. */
-async function withPlain(group: Group, { build, root }: Working): Promise<CopyInput["selected"]> {
+async function withPlain(
+  group: Group & { readonly from: string },
+  { build, root }: Working,
+): Promise<CopyInput["selected"]> {
   const items = group.selected.map(async (item, index) => {
     const { compression, ...rest } = item;
     if (!group.unpack || (compression !== "xz" && compression !== "bzip2")) return { ...rest, unpack: group.unpack };
     const plain = join(root.directory, `plain${index}`);
-    const from = join(group.root, Buffer.from(item.real, "latin1").toString("utf8"));
+    const from = join(group.from, Buffer.from(item.real, "latin1").toString("utf8"));
     const good = await decompressFile(build.context.host.processes, {
       format: compression,
       from,

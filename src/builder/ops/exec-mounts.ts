@@ -38,14 +38,14 @@ export function mountKeys(planned: Planned, op: ExecOp): Promise<unknown[]> {
 async function contentKey(planned: Planned, mount: ExecMount): Promise<string> {
   const { workers } = planned.build.context.host;
   const where = mount.from === undefined ? "context" : "stage";
-  const root = await bindRoot(planned, mount);
+  const place = mount.from === undefined ? planned.build.files.place : { root: await bindRoot(planned, mount) };
   const source = (mount.source || ".").replace(/[*?[\]\\]/g, "\\$&");
-  const input = { root, sources: [source], exclude: [], deep: false, where, keyword: "RUN --mount" } as const;
+  const input = { ...place, sources: [source], exclude: [], deep: false, where, keyword: "RUN --mount" } as const;
   return (await workers.run(selectJob, input, { signal: planned.build.signal })).digest;
 }
 
 async function bindRoot({ build, inputs }: Planned, mount: ExecMount, map?: IdMap): Promise<string> {
-  if (mount.from === undefined) return build.files.directory;
+  if (mount.from === undefined) return build.files.directory();
   return build.views.path(mount.input && inputs.get(mount.input)?.snapshot, map);
 }
 

@@ -28,9 +28,12 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
 
 async function run(planned: Planned, op: ExecOp): Promise<string> {
   const { build, vertex, base } = planned;
-  await using root = await openRoot(build.context, base?.snapshot, { runs: true });
-  build.output.write(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
-  const stubs = await execute(planned, { op, root });
+  await using root = await openRoot(build.context, base?.snapshot, { runs: true, signal: build.signal });
+  build.output.note(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
+  const stubs = await execute(planned, { op, root }).catch(async (err) => {
+    const keeps = build.options.keepFailed && err instanceof StepFailure;
+    throw keeps ? new StepFailure(err.message, err.code, { vertex, op, snapshot: await root.commit() }) : err;
+  });
   root.unmount();
   await build.context.host.workers.run(stubsJob, { ...stubs, upper: root.upper }, { signal: build.signal });
   return await root.commit();

@@ -1,4 +1,5 @@
 import { hexOf } from "../../oci/mod.ts";
+import { cacheKey } from "../cache.ts";
 import type { Build, Solved } from "../context.ts";
 import type { ImageOp, Vertex } from "../graph/vertex.ts";
 
@@ -6,10 +7,11 @@ import type { ImageOp, Vertex } from "../graph/vertex.ts";
 export async function solveImage(build: Build, { vertex, op }: { vertex: Vertex; op: ImageOp }): Promise<Solved> {
   const image = build.context.images.get(op.image);
   const snapshot = await build.context.images.rootfs(image);
-  build.output.done(vertex, hexOf(image.id).slice(0, 12));
+  build.output.done(vertex, { id: hexOf(image.id).slice(0, 12), cached: true });
   return {
     ...(snapshot !== undefined && { snapshot }),
     created: Date.parse(image.config.created ?? "") || 0,
     cached: true,
+    portable: cacheKey(["image", image.config.rootfs.diff_ids]),
   };
 }

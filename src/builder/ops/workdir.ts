@@ -13,7 +13,7 @@ export function planWorkdir({ build, base }: Planned, op: WorkdirOp): Plan {
     description: `WORKDIR ${op.path}`,
     shared: true,
     run: async (signal) => {
-      await using root = await openRoot(context, base?.snapshot);
+      await using root = await openRoot(context, base?.snapshot, { signal });
       const { uid, gid } = resolveUser(context.host.rooted(root.path), op);
       const input = { root: root.path, path: op.path, owner: { uid, gid } };
       const wasThere = await context.host.workers.run(workdirJob, input, { signal });

@@ -110,6 +110,7 @@ function configOf(directory: string, fetchUrl: EngineOptions["fetchUrl"]): Build
     cgroupParent: "/berth-test",
     platform: { os: "linux", architecture: "amd64" },
     dns: [],
+    cacheSize: 0,
     fetchUrl: async (url) => fetchUrl?.(url) ?? missing(url),
   };
 }
@@ -198,6 +199,11 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     labels: {},
     noCache: false,
     pull: false,
+    explain: false,
+    steps: false,
+    inlineCache: false,
+    squash: false,
+    keepFailed: false,
     quiet: false,
     networkMode: "",
     extraHosts: [],

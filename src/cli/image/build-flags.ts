@@ -1,4 +1,4 @@
-import { bool, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
+import { bool, choice, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
 import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
@@ -8,15 +8,24 @@ export const buildFlags = {
   "add-host": listOf('Add a custom host-to-IP mapping ("host:ip")', { parse: parseExtraHost }),
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
   "cache-from": list("Images to consider as cache sources"),
+  "cache-to": list("Where the cache is told: inline, in the image itself", { placeholder: "type=inline" }),
   check: bool("Check the Dockerfile instead of building it; exit status 1 when there is something to say"),
   "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
+  explain: bool("Say of each step that runs why it was not found in the cache"),
   file: text('Name of the Dockerfile (Default is "PATH/Dockerfile"); - for standard input', { short: "f" }),
   "force-rm": bool("Always remove intermediate containers"),
   iidfile: text("Write the image ID to the file", { placeholder: "FILE" }),
   label: list("Set metadata for an image", { placeholder: "KEY=VALUE" }),
   network: text("Set the networking mode for the RUN instructions during build", { initial: "default" }),
   "no-cache": bool("Do not use cache when building the image"),
+  "metadata-file": text("Write build result metadata to a file", { placeholder: "FILE" }),
+  "on-error": choice("What to do when a RUN step fails: shell opens one where it failed", {
+    of: ["", "shell"],
+    initial: "",
+  }),
+  output: text("Output destination", { short: "o", placeholder: "type=local|tar|oci|docker,dest=PATH" }),
   platform: text("Set platform if server is multi-platform capable"),
+  progress: choice("Set type of progress output", { of: ["auto", "plain", "tty", "rawjson"], initial: "auto" }),
   pull: bool("Always attempt to pull a newer version of the image"),
   quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
   rm: bool("Remove intermediate containers after a successful build", { initial: true }),
@@ -28,10 +37,10 @@ export const buildFlags = {
   ulimit: listOf("Ulimit options", { placeholder: "NAME=SOFT[:HARD]", parse: parseUlimit }),
 };
 
-type Flags = Values<typeof buildFlags>;
+export type BuildFlags = Values<typeof buildFlags>;
 
 /** The query of `POST /build`, but for the Dockerfile's name. */
-export function buildQuery(flags: Flags, { env }: CliIo) {
+export function buildQuery(flags: BuildFlags, { env }: CliIo) {
   const args = flags["build-arg"].map((one) => {
     const [name, given] = splitOnce(one, "=");
     return [name, given ?? env[name] ?? null] as const;
@@ -40,13 +49,16 @@ export function buildQuery(flags: Flags, { env }: CliIo) {
     t: flags.tag,
     buildargs: JSON.stringify(Object.fromEntries(args)),
     labels: JSON.stringify(pairs(flags.label)),
-    cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => one.split(","))),
+    cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => (one.startsWith("type=") ? [one] : one.split(",")))),
+    cacheto: flags["cache-to"].length > 0 ? JSON.stringify(flags["cache-to"]) : undefined,
     extrahosts: flags["add-host"],
     networkmode: flags.network,
     nocache: flags["no-cache"],
     platform: flags.platform || undefined,
     pull: flags.pull ? "1" : undefined,
     q: flags.quiet,
+    explain: flags.explain || undefined,
+    keepfailed: flags["on-error"] === "shell" || undefined,
     rm: flags.rm,
     forcerm: flags["force-rm"] || undefined,
     squash: flags.squash || undefined,
@@ -55,7 +67,7 @@ export function buildQuery(flags: Flags, { env }: CliIo) {
   };
 }
 
-function resources(flags: Flags) {
+function resources(flags: BuildFlags) {
   return {
     cgroupparent: flags["cgroup-parent"] || undefined,
     cpuperiod: flags["cpu-period"],

@@ -2,17 +2,16 @@ import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Client, ClientRequest } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import { bool, parseBytes, value } from "../../flags/mod.ts";
-import type { CheckResult, ProgressMessage } from "../../wire/mod.ts";
+import type { CheckResult } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
-import { decimalSize } from "../output/units.ts";
 import { allAuthHeader } from "../session/auth.ts";
-import { filterFlag, filtersOf } from "../session/filters.ts";
-import { codeOf, showProgress, withoutProgress } from "../session/progress.ts";
-import { confirmed } from "../session/prune.ts";
-import { buildFlags, buildQuery } from "./build-flags.ts";
+import { codeOf } from "../session/progress.ts";
+import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
 import type { SentContext } from "./context.ts";
+import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
+import { deliverBuild, parseOutput } from "./output.ts";
+import { screenOf, showBuild } from "./screen/show.ts";
 
 export const build = command({
   name: "build",
@@ -24,12 +23,16 @@ export const build = command({
   async run({ flags, args: [source = ""], client }, io) {
     const remote = /^(https?:\/\/|git:\/\/|git@|github\.com\/)/.test(source);
     if (flags.iidfile) rmSync(resolve(io.cwd, flags.iidfile), { force: true }); // an old one must not look like ours
-    const context = remote ? undefined : await contextOf(source, flags.file, io);
+    const context = remote ? undefined : await contextOf(source, { file: flags.file, io, client });
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
+    const screen = screenOf(flags, io);
+    const output = flags.output === "" ? undefined : parseOutput(flags.output);
+    let failed: Failed | undefined;
+    const steps = screen === "live" || screen === "json" || undefined;
     const request: ClientRequest = {
       method: "POST",
       path: "/build",
-      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined },
+      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, context: context?.id, steps },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
@@ -37,13 +40,20 @@ export const build = command({
     if (flags.check) return await showCheck(client, { io, request });
     const lines = client.lines(request);
     try {
-      const id = await showBuild(lines, io, flags.quiet);
+      const heard = withoutFailed(lines, (what) => {
+        failed = what;
+      });
+      const id = await showBuild(heard, { io, screen, to: output?.dest === "" ? io.stderr : io.stdout });
+      if (output) await deliverBuild(id, { client, io, output, names: flags.tag });
       if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
+      if (flags["metadata-file"]) writeFileSync(resolve(io.cwd, flags["metadata-file"]), metadata(id, flags));
       return 0;
     } catch (err) {
       const code = codeOf(err);
       if (code === undefined) throw err;
       await tell(io, `${messageOf(err)}\n`);
+      if (failed) await shellIn(failed, { client, io });
+      else await tell(io, "For a shell where it failed, build with --on-error=shell.\n");
       return code;
     }
   },
@@ -57,36 +67,32 @@ async function showCheck(client: Client, { io, request }: { io: CliIo; request: 
   return Warnings.length > 0 || problem ? 1 : 0;
 }
 
-/** Follows the build; with `quiet` only the image's id is shown, and what was built when it failed. Returns the id. */
-async function showBuild(lines: AsyncIterable<ProgressMessage>, io: CliIo, quiet: boolean): Promise<string> {
-  const said: string[] = [];
-  const aux = await showProgress(quiet ? withoutProgress(heard(lines, said)) : lines, io.stdout).catch(async (err) => {
-    if (quiet) await io.stderr.print(said.join(""));
-    throw err;
-  });
-  const id = aux.map((one) => (one as { ID?: string }).ID).findLast((one) => one !== undefined);
-  const shown = id ?? said.join("").trim();
-  if (quiet) await print(io, `${shown}\n`);
-  return shown;
+/** The keys of docker buildx. */
+function metadata(id: string, { tag }: BuildFlags): string {
+  const name = tag.length > 0 ? { "image.name": tag.join(",") } : {};
+  return `${JSON.stringify({ "containerimage.config.digest": id, ...name }, undefined, 2)}\n`;
 }
 
-async function* heard(lines: AsyncIterable<ProgressMessage>, said: string[]): AsyncIterable<ProgressMessage> {
-  for await (const line of lines) {
-    if (line.stream !== undefined) said.push(line.stream);
-    yield line;
-  }
+interface ContextOptions {
+  /** As given with --file. */
+  readonly file: string;
+  readonly io: CliIo;
+  readonly client: Client;
 }
 
 /** Archives need zlib and tar, which other commands should not wait for. */
-async function contextOf(source: string, file: string, io: CliIo): Promise<SentContext> {
+async function contextOf(source: string, { file, io, client }: ContextOptions): Promise<SentContext> {
   if (source === "-" && file === "-")
     throw new EngineError("invalid", "invalid argument: can't use stdin for both build context and dockerfile");
   if (source === "-") {
     const { stdinContext } = await import("./stdin-context.ts");
     return stdinContext(io.stdin, file);
   }
-  const { directoryContext } = await import("./context.ts");
-  return directoryContext({ directory: source, file: file === "-" ? await allOf(io.stdin) : file, cwd: io.cwd });
+  const { findContext, sentContext } = await import("./context.ts");
+  const { changedContext } = await import("./changed-context.ts");
+  const given = file === "-" ? await allOf(io.stdin) : file;
+  const found = findContext({ directory: source, file: given, cwd: io.cwd });
+  return (await changedContext(found, client)) ?? sentContext(found);
 }
 
 async function allOf(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -94,35 +100,3 @@ async function allOf(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   for await (const chunk of stdin) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
-
-export const builderPrune = command({
-  name: "prune",
-  summary: "Remove build cache",
-  usage: "[OPTIONS]",
-  examples: ["berth builder prune -f"],
-  flags: {
-    all: bool("Remove all unused build cache, not just dangling ones", { short: "a" }),
-    filter: filterFlag('Provide filter values (e.g. "until=24h")'),
-    force: bool("Do not prompt for confirmation", { short: "f" }),
-    "keep-storage": value("Amount of disk space to keep for cache", {
-      placeholder: "bytes",
-      parse: parseBytes,
-      initial: 0,
-    }),
-  },
-  args: { min: 0, max: 0 },
-  async run({ flags, client }, io) {
-    const what = flags.all ? "all build cache" : "all dangling build cache";
-    if (!flags.force && !(await confirmed(io, `This will remove ${what}.`))) return 0;
-    const keep = flags["keep-storage"] || undefined;
-    const answer = await client.json<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>({
-      method: "POST",
-      path: "/build/prune",
-      query: { all: flags.all, "keep-storage": keep, filters: filtersOf(flags.filter) },
-    });
-    const gone = answer.CachesDeleted ?? [];
-    if (gone.length > 0) await print(io, `Deleted build cache objects:\n${gone.map((one) => `${one}\n`).join("")}\n`);
-    await print(io, `Total reclaimed space: ${decimalSize(answer.SpaceReclaimed, 4)}\n`);
-    return 0;
-  },
-});

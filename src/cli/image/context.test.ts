@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { collect, readTar } from "../../stream/mod.ts";
-import { directoryContext, type SentContext } from "./context.ts";
+import { type ContextRequest, findContext, type SentContext, sentContext } from "./context.ts";
 import { stdinContext } from "./stdin-context.ts";
+
+const directoryContext = (request: ContextRequest) => sentContext(findContext(request));
 
 let cwd = "";
 beforeAll(() => {

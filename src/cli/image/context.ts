@@ -3,7 +3,7 @@ import { relative, resolve } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { readIgnoreFile } from "../../patterns/mod.ts";
 import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
-import { contextEntries } from "./walk.ts";
+import { contextEntries, type WalkOptions } from "./walk.ts";
 
 export interface ContextRequest {
   readonly directory: string;
@@ -16,10 +16,22 @@ export interface SentContext {
   readonly bytes: Bytes;
   /** Path of the Dockerfile inside the archive. */
   readonly dockerfile: string;
+  /** What the engine calls the context, of which only missing contents are sent. */
+  readonly id?: string;
 }
 
-/** The build context as an archive: what .dockerignore leaves of the directory, and the Dockerfile wherever it is. Throws "not-found". */
-export function directoryContext({ directory, file, cwd }: ContextRequest): SentContext {
+/** What of a directory is the build context. */
+export interface DirectoryContext {
+  readonly root: string;
+  readonly walk: WalkOptions;
+  /** Path of the Dockerfile inside the context. */
+  readonly dockerfile: string;
+  /** A Dockerfile that is not in the directory. */
+  readonly extra?: TarEntry;
+}
+
+/** What .dockerignore leaves of the directory, and the Dockerfile wherever it is. Throws "not-found". */
+export function findContext({ directory, file, cwd }: ContextRequest): DirectoryContext {
   const root = contextRoot(directory, cwd);
   const found = typeof file === "string" ? dockerfileIn(root, file && resolve(cwd, file)) : { text: file };
   // One that is not inside goes along under a name that nothing there can have.
@@ -30,8 +42,14 @@ export function directoryContext({ directory, file, cwd }: ContextRequest): Sent
     [dockerfile, "keep"],
     [".dockerignore", own ? "drop" : "keep"],
   ]);
-  const extra = found.inside === undefined ? [fileEntry(dockerfile, found.text)] : [];
-  return { bytes: batched(writeTar(chained(contextEntries(root, { patterns, exact }), extra))), dockerfile };
+  const extra = found.inside === undefined ? { extra: fileEntry(dockerfile, found.text) } : {};
+  return { root, walk: { patterns, exact }, dockerfile, ...extra };
+}
+
+/** The build context as an archive. */
+export function sentContext({ root, walk, dockerfile, extra }: DirectoryContext): SentContext {
+  const entries = chained(contextEntries(root, walk), extra ? [extra] : []);
+  return { bytes: batched(writeTar(entries)), dockerfile };
 }
 
 /** A Dockerfile without anything beside it. */

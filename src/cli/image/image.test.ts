@@ -228,15 +228,16 @@ test("build fails with the step's own status, or for what is missing", async () 
       { error: "e", errorDetail: { message: "returned a non-zero code: 3", code: 3 } },
     ],
   };
+  const hint = "For a shell where it failed, build with --on-error=shell.\n";
   expect(await cli(["build", "-"], { answers: failed, stdin: "FROM x" })).toMatchObject({
     status: 3,
     out: "Step\n",
-    err: "returned a non-zero code: 3\n",
+    err: `returned a non-zero code: 3\n${hint}`,
   });
   expect(await cli(["build", "-q", "-"], { answers: failed, stdin: "FROM x" })).toMatchObject({
     status: 3,
     out: "",
-    err: "Step\nreturned a non-zero code: 3\n",
+    err: `Step\nreturned a non-zero code: 3\n${hint}`,
   });
   const refused = { "POST /build": refusing("invalid", "the Dockerfile (Dockerfile) cannot be empty") };
   expect(await cli(["build", "-"], { answers: refused, stdin: "" })).toMatchObject({

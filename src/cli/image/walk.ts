@@ -10,11 +10,19 @@ export interface WalkOptions {
   readonly exact: ReadonlyMap<string, "keep" | "drop">;
 }
 
+/** A directory as a build context has it: owned by root, as docker sends it, without sockets and what is ignored. */
+export function* contextEntries(root: string, options: WalkOptions): Generator<TarEntry> {
+  for (const found of walkContext(root, options)) {
+    const entry = entryOf(root, found);
+    if (entry) yield entry;
+  }
+}
+
 /**
- * A directory as a build context has it: owned by root, as docker sends it, without sockets and what is ignored. Names are
- * bytes throughout, and one directory at a time is in memory, however deep the tree.
+ * What of a directory goes into a build, a directory before what is in it. Names are bytes throughout, and one directory
+ * at a time is in memory, however deep the tree.
  */
-export function* contextEntries(root: string, { patterns, exact }: WalkOptions): Generator<TarEntry> {
+export function* walkContext(root: string, { patterns, exact }: WalkOptions): Generator<Found> {
   const ignored = ignoreMatcher(patterns);
   const exceptions = patterns.filter((one) => one.startsWith("!")).map((one) => one.slice(1));
   const skip = (path: string) => (exact.has(path) ? exact.get(path) === "drop" : ignored(path));
@@ -32,8 +40,7 @@ export function* contextEntries(root: string, { patterns, exact }: WalkOptions):
     const stat = lstatSync(below(root, name), { bigint: true, throwIfNoEntry: false });
     if (!stat) continue; // gone since it was listed
     const path = name.toString();
-    const entry = skip(path) ? undefined : entryOf(root, { name, stat });
-    if (entry) yield entry;
+    if (!skip(path)) yield { name, stat };
     if (stat.isDirectory() && enters(path)) stack.push(children(root, name));
   }
 }
@@ -61,7 +68,8 @@ function isBelow(path: string, directory: string): boolean {
   return path.startsWith(`${directory}/`);
 }
 
-interface Found {
+/** One thing of a context; `name` is relative to it. */
+export interface Found {
   readonly name: Buffer;
   readonly stat: BigIntStats;
 }
@@ -69,7 +77,8 @@ interface Found {
 /** Files up to this many bytes are read at once: then what is announced is what was read, though somebody may be writing. */
 const small = 1n << 20n;
 
-function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
+/** As it is sent; undefined for a socket. Throws what reading the file throws. */
+export function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
   const base = { name, mode: Number(stat.mode) & 0o7777, uid: 0, gid: 0, mtime: stat.mtimeNs, size: 0n };
   const bare = (type: TarHeader["type"], more: Partial<TarHeader> = {}): TarEntry => ({
     header: { ...base, type, ...more },

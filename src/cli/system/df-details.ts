@@ -11,8 +11,15 @@ export function detailsText(usage: DiskUsage, width: number | undefined): string
     `Images space usage:\n\n${table(usage.Images, imageColumns)}`,
     `Containers space usage:\n\n${table(usage.Containers, containerColumns)}`,
     `Local Volumes space usage:\n\n${table(usage.Volumes, volumeColumns)}`,
-    `Build cache usage: ${cacheSize(usage)}\n\n${table(usage.BuildCache, cacheColumns)}`,
+    cacheText(usage, width),
   ].join("\n");
+}
+
+/** Its part of that, which `builder du` shows alone. */
+export function cacheText(usage: DiskUsage, width: number | undefined): string {
+  const shown = cacheColumns.map(({ name }) => name);
+  const table = renderList(usage.BuildCache ?? [], { columns: cacheColumns, shown, format: "", width });
+  return `Build cache usage: ${cacheSize(usage)}\n\n${table}`;
 }
 
 function column<Row>(heading: string, value: (row: Row) => string, shrinks = false): Column<Row> {
