@@ -136,6 +136,7 @@ test("volumes that a container uses", async () => {
 });
 
 test("networks, images, and everything that is pruned", async () => {
+  await engine.ok("volume", "prune", "-af");
   const since = seconds();
   await engine.ok("network", "create", "told");
   const archive = `${engine.directory}/saved.tar`;

@@ -20,7 +20,7 @@ export interface Engine extends AsyncDisposable {
   /** Runs one command line of the docker CLI, and of Berth's own. */
   docker(...argv: string[]): Promise<CliResult>;
   berth(...argv: string[]): Promise<CliResult>;
-  /** The same for a command that must succeed: its standard output without the white space around it. Throws with what it wrote. */
+  /** A command that must succeed, of docker's CLI or, where that is an old one, of Berth's: its standard output without the white space around it. Throws with what it wrote. */
   ok(...argv: string[]): Promise<string>;
 }
 
@@ -54,7 +54,7 @@ export async function startEngine(flags: readonly string[] = [], through: readon
     log: () => Bun.file(`${directory}/log`).text(),
     tag: async () => expectOk(bridgeName, await docker(...bridgeName)).replace("berth", ""),
     berth: (...args) => cli("berth", host, args),
-    ok: async (...args) => expectOk(args, await docker(...args)),
+    ok: async (...args) => expectOk(args, await cli(dockerMajor < 23 ? "berth" : "docker", host, args)),
     async [Symbol.asyncDispose]() {
       if (!existsSync(directory)) return;
       if (child?.exitCode !== null || child.signalCode !== null) await start();
@@ -89,6 +89,9 @@ async function removeContainers(host: string): Promise<void> {
   const ids = stdout.split("\n").filter((id) => id !== "");
   if (ids.length > 0) await cli("berth", host, ["rm", "-f", "-v", ...ids]);
 }
+
+/** Debian 12's CLI is 20: it has not all the options of today, and sets a terminal's size late. */
+export const dockerMajor = Number(/\d+/.exec(Bun.spawnSync(["docker", "--version"]).stdout.toString())?.[0]);
 
 export interface CliResult {
   readonly code: number;
