@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { call } from "../support/api.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
-import { until } from "../support/until.ts";
+import { patience, until } from "../support/until.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
 
   test("a health check is run, shown and told", async () => {
     const name = `seen-${which}`;
-    const flags = ["--health-cmd", "test -e /ok", "--health-interval", "500ms", "--health-retries", "1"];
+    const flags = ["--health-cmd", "test -e /ok", "--health-interval", `${500 * patience}ms`, "--health-retries", "1"];
     await one("run", "-d", "--name", name, ...flags, ...forever);
     expect((await one("ps", "--format", "{{.Status}}", "-f", `name=${name}`)).stdout).toContain("(health: starting)");
     await becomes(name, "unhealthy");

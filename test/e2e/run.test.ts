@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
+import { berth, cli, cliEnv, type Engine, isOld, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { onTerminal } from "../support/terminal.ts";
 import { patience } from "../support/until.ts";
@@ -99,7 +99,7 @@ describe.each(["docker", "berth"] as const)("%s run", (which) => {
     await engine.ok("rm", "-f", `named-${which}`);
   });
 
-  test("-t gives a terminal of the caller's size, and follows it", async () => {
+  test.skipIf(isOld(which))("-t gives a terminal of the caller's size, and follows it", async () => {
     const script = "stty size; tty; read go; until stty size | grep '22 99'; do sleep 0.1; done; exit 5";
     await using screen = onTerminal(which, engine.host, ["run", "--rm", "-it", "busybox", "sh", "-c", script]);
     await screen.shows("33 111");

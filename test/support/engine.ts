@@ -93,6 +93,9 @@ async function removeContainers(host: string): Promise<void> {
 /** Debian 12's CLI is 20: it has not all the options of today, and sets a terminal's size late. */
 export const dockerMajor = Number(/\d+/.exec(Bun.spawnSync(["docker", "--version"]).stdout.toString())?.[0]);
 
+/** Such a CLI lacks what some tests are about. */
+export const isOld = (which: "docker" | "berth") => which === "docker" && dockerMajor < 23;
+
 export interface CliResult {
   readonly code: number;
   readonly stdout: string;
