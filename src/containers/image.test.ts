@@ -72,7 +72,9 @@ test("commit of a running container freezes it for a moment only", async () => {
   const id = await makeAndStart(engine, script("sleep 1000"));
   await engine.containers.commit(id, { pause: true, changes: [] });
   expect((await engine.containers.inspect(id, false)).State.Status).toBe("running");
-  await expect(engine.containers.commit(id, { pause: true, changes: ["RUN x"] })).rejects.toThrow("not a valid change");
+  // Not by `rejects`, which waits inside of what a worker's message has called: that worker is not heard meanwhile.
+  const refused = engine.containers.commit(id, { pause: true, changes: ["RUN x"] });
+  expect(await refused.then(() => "", String)).toContain("not a valid change");
 });
 
 test("export of nothing fails before the first byte", () => {
