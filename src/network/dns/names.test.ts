@@ -165,6 +165,7 @@ messages = [bytes.fromhex(line) for line in sys.stdin.read().split("\\n")]
 tcp, wanted = ${tcp ? "True" : "False"}, ${wanted}
 def opened():
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, 33, 1 << 23) # SO_RCVBUFFORCE: nothing is read before all is sent
     s.settimeout(5); s.connect(("127.0.0.11", 53)); return s
 plain = opened()
 for number, m in enumerate(messages):
