@@ -373,6 +373,6 @@ describe("ports", () => {
       for (const port of ports) if (!some.includes(port)) expect(() => take(port)).toThrow(new PortError("EADDRINUSE"));
       expect(descriptors() - before).toBeLessThan(130);
     }
-    expect(descriptors()).toBe(before);
+    expect(descriptors()).toBeLessThanOrEqual(before); // tests before this one may have let go of some meanwhile
   });
 });
