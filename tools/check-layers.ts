@@ -10,11 +10,13 @@ const layers: Readonly<Record<string, number>> = {
   wire: 0,
   async: 0,
   stream: 0,
+  proto: 0,
   log: 1,
   host: 1,
   db: 1,
   events: 1,
   http: 1,
+  grpc: 1,
   content: 2,
   snapshots: 2,
   volumes: 2,
@@ -29,19 +31,34 @@ const layers: Readonly<Record<string, number>> = {
   containers: 5,
   builder: 5,
   api: 6,
+  buildkit: 6,
   "registry-server": 6,
   daemon: 7,
   client: 8,
   cli: 9,
 };
 
-/** Edges beside "downwards": who else may be imported by whom. cli asks host for two things, a terminal in raw mode and mknod. */
-const alsoAllowed = new Set(["cli>host", "events>db", "wire>oci", "http>log", "host>log", "db>log", "events>log"]);
-const facesTypeOnly = new Set(["api", "registry-server"]);
-const faceValues = new Set(["errors", "version", "oci", "wire", "async", "stream", "http", "log"]);
+/**
+ * Edges beside "downwards": who else may be imported by whom. cli asks host for two things, a terminal in raw mode and mknod, and
+ * grpc for one, to answer the daemon's calls in a build's session.
+ */
+const alsoAllowed = new Set([
+  "cli>host",
+  "events>db",
+  "wire>oci",
+  "grpc>http",
+  "http>log",
+  "host>log",
+  "db>log",
+  "events>log",
+]);
+const facesTypeOnly = new Set(["api", "buildkit", "registry-server"]);
+const faceValues = new Set([
+  ...["errors", "version", "patterns", "oci", "wire", "async", "stream", "proto", "http", "grpc", "log"],
+]);
 const besideMayUse: Readonly<Record<string, readonly string[]>> = {
   client: ["errors", "version", "flags", "oci", "wire", "async", "stream"],
-  cli: ["errors", "patterns", "version", "flags", "oci", "wire", "async", "stream", "client"],
+  cli: ["errors", "patterns", "version", "flags", "oci", "wire", "async", "stream", "proto", "grpc", "client"],
 };
 
 interface Import {

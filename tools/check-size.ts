@@ -4,7 +4,7 @@ import { Glob } from "bun";
 const limits = { file: 400, door: 60 } as const;
 let bad = 0;
 for await (const file of new Glob("{src,test,tools,bench}/**/*.ts").scan(".")) {
-  if (file.includes("/node_modules/")) continue;
+  if (file.includes("/node_modules/") || file.endsWith("_pb.ts")) continue; // _pb: written by ./dev proto
   const lines = (await Bun.file(file).text()).split("\n").length - 1;
   const limit = file.endsWith("/mod.ts") ? limits.door : limits.file;
   if (lines <= limit) continue;

@@ -50,12 +50,15 @@ async function runWebSocket(reply: TakeoverReply & { kind: "websocket" }, hijack
 }
 
 function headOf(reply: TakeoverReply, parts: HijackParts): string {
-  if (reply.kind === "hijack") return head(reply.type, parts);
+  if (reply.kind === "hijack") return head(reply, parts);
   return headText(101, { ...parts.headers, ...webSocketHeaders(parts.request) });
 }
 
-function head(type: string, { request, headers }: HijackParts): string {
+function head(
+  { type, protocol = "tcp" }: TakeoverReply & { kind: "hijack" },
+  { request, headers }: HijackParts,
+): string {
   const typed = { ...headers, "Content-Type": type };
   if (request.headers.upgrade === undefined) return headText(200, { ...typed, Connection: "close" });
-  return headText(101, { ...typed, Connection: "Upgrade", Upgrade: "tcp" }, "UPGRADED");
+  return headText(101, { ...typed, Connection: "Upgrade", Upgrade: protocol }, "UPGRADED");
 }

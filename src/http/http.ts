@@ -38,8 +38,8 @@ export type Reply =
       readonly bytes: Bytes;
       readonly headers?: Headers;
     }
-  /** 101 with `Upgrade: tcp` where the client asked for it, else 200; then `run` owns the connection until it returns. */
-  | (Takeover & { readonly kind: "hijack"; readonly type: string })
+  /** 101 with `Upgrade: tcp` (or another protocol) where the client asked for one, else 200; then `run` owns the connection until it returns. */
+  | (Takeover & { readonly kind: "hijack"; readonly type: string; readonly protocol?: string })
   /** The same over a WebSocket (RFC 6455), each write a message of this kind. A request that does not ask for one is "invalid". */
   | (Takeover & { readonly kind: "websocket"; readonly messages: "binary" | "text" })
   /** A whole file or a range of it (`end` is its last byte); the fastest path the server has. `status` 200 or 206, which gets its `Content-Range`. */

@@ -1,0 +1,70 @@
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { Input } from "../http/mod.ts";
+import { headersOf, plainHeaders, pump, window } from "./http2.ts";
+
+export interface AcceptOptions {
+  /** By path. */
+  readonly handlers: ReadonlyMap<string, UniversalHandlerFn>;
+  readonly signal: AbortSignal;
+}
+
+/** Answers calls until the connection is gone. */
+export function acceptSession(duplex: Duplex, { handlers, signal }: AcceptOptions): Promise<void> {
+  const server = createServer({ settings: { initialWindowSize: window } });
+  server.on(
+    "stream",
+    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void answer(stream, { headers, handlers }),
+  );
+  server.on("sessionError", () => duplex.destroy());
+  const closed = new Promise<void>((resolve) => duplex.once("close", resolve));
+  const stop = () => duplex.destroy();
+  signal.addEventListener("abort", stop, { once: true });
+  duplex.on("error", () => undefined);
+  duplex.on("end", stop);
+  server.emit("connection", duplex);
+  return closed.finally(() => signal.removeEventListener("abort", stop));
+}
+
+interface Call {
+  readonly headers: IncomingHttpHeaders;
+  readonly handlers: AcceptOptions["handlers"];
+}
+
+async function answer(stream: ServerHttp2Stream, { headers, handlers }: Call): Promise<void> {
+  const input = new Input(stream).preceded(new Uint8Array());
+  const over = new AbortController();
+  stream.once("close", () => over.abort());
+  stream.on("error", () => undefined);
+  const path = String(headers[":path"]);
+  const handler = handlers.get(path) ?? unimplemented;
+  try {
+    const response = await handler({
+      httpVersion: "2.0",
+      url: `http://localhost${path}`,
+      method: String(headers[":method"]),
+      header: headersOf(headers),
+      body: input,
+      signal: over.signal,
+    });
+    await send(stream, response);
+  } catch {
+    stream.destroy();
+  }
+}
+
+async function send(stream: ServerHttp2Stream, response: UniversalServerResponse): Promise<void> {
+  if (stream.destroyed) return;
+  const { status, header = new Headers(), body, trailer = new Headers() } = response;
+  stream.respond({ ":status": status, ...plainHeaders(header) }, { waitForTrailers: true });
+  stream.once("wantTrailers", () => stream.sendTrailers(plainHeaders(trailer)));
+  await pump(body, stream);
+}
+
+/** A method that is not here: gRPC's status 12 (UNIMPLEMENTED), which clients take as an older daemon. */
+async function unimplemented({ url }: { readonly url: string }): Promise<UniversalServerResponse> {
+  const message = encodeURIComponent(`unknown method ${new URL(url).pathname}`);
+  const trailer = new Headers({ "grpc-status": "12", "grpc-message": message });
+  return { status: 200, header: new Headers({ "content-type": "application/grpc" }), trailer };
+}

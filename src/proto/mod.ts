@@ -1,0 +1,7 @@
+/** BuildKit's protocols as messages and services. The .proto files are the source; `./dev proto` writes the rest. */
+export * as control from "./control_pb.ts";
+export * as filesync from "./filesync_pb.ts";
+export * as fsutil from "./fsutil_pb.ts";
+export * as gateway from "./gateway_pb.ts";
+export * as secrets from "./secrets_pb.ts";
+export * as ssh from "./ssh_pb.ts";
