@@ -1,9 +1,11 @@
 import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
 import type { PackedFiles } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
 import type { BuildObserver } from "./observer.ts";
+import type { BuildSession } from "./session.ts";
 
 /**
  * Dockerfile → graph (both pure) → solve (cache or run each vertex) → image.
@@ -19,6 +21,8 @@ export interface Builder {
   check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
   /** Contexts of which the contents are kept, for clients that send only what changed. */
   readonly contexts: Pick<KeptContexts, "compare" | "complete">;
+  /** All files of an image as an archive, for outputs that are no image. The image must stay until it is read. */
+  files(image: Image, signal: AbortSignal): Bytes;
   /** Forgets cache entries that no build uses. Filters: see `planPrune`. */
   prune(filter: Filters, options: PruneOptions): Promise<{ deleted: string[]; reclaimed: number }>;
   /** What the cache holds, for `system df`. */
@@ -47,11 +51,15 @@ export interface BuildContext {
   readonly ignore?: readonly string[];
 }
 
-export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform">;
+export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform" | "contexts">;
 
 /** What `POST /build` asks for, beside where the files are. */
-export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "check"> {
+export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "check" | "session"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
+  /** Named contexts: what FROM and --from mean by a name, as an image's reference or id, or `scratch`. */
+  readonly contexts?: Readonly<Record<string, string>>;
+  /** Clients without one have no secrets and no ssh agents. */
+  readonly session?: BuildSession;
   readonly progress: ProgressSink;
   /** Told besides `progress`. */
   readonly observer?: BuildObserver;

@@ -10,6 +10,7 @@ import { BuildCache } from "./cache.ts";
 import { check } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { StepMemory } from "./explain/memory.ts";
+import { imageFiles } from "./image-files.ts";
 import { KeptContexts } from "./kept/kept-contexts.ts";
 import { PackedLayers } from "./packed-layers.ts";
 import { pruneCache } from "./prune.ts";
@@ -42,6 +43,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     contexts,
     build: (files, buildOptions) => build(context, files, buildOptions).finally(() => budget.check()),
     check: (files, checkOptions) => check(context, files, checkOptions),
+    files: (image, signal) => imageFiles(context, image, signal),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };

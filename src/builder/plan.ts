@@ -57,6 +57,7 @@ export function givenOptions(
     file: parseDockerfile(source.text),
     args: options.args,
     labels: options.labels ?? {},
+    ...(options.contexts && { contexts: options.contexts }),
     ...(options.target !== undefined && { target: options.target }),
     buildPlatform,
     targetPlatform: options.platform ? parsePlatform(options.platform, buildPlatform) : buildPlatform,

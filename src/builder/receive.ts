@@ -7,7 +7,7 @@ import { type Bytes, fromFile, sniff } from "../stream/mod.ts";
 import type { BuildContext } from "./builder.ts";
 import type { FetchUrl } from "./context.ts";
 import { decompressFile } from "./decompress.ts";
-import { receiveJob } from "./jobs/receive.ts";
+import { receiveJob, type Tidied } from "./jobs/receive.ts";
 
 export interface ReceiveOptions {
   /** The builder's own directory. */
@@ -16,6 +16,8 @@ export interface ReceiveOptions {
   readonly processes: Processes;
   /** Path of the Dockerfile in the context; default "Dockerfile". */
   readonly dockerfile?: string;
+  /** The Dockerfile itself, of a client that has sent it apart, and the ignore patterns, which it has applied. */
+  readonly apart?: Tidied;
   readonly signal: AbortSignal;
 }
 
@@ -87,8 +89,9 @@ interface Taking {
 async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildContext | undefined> {
   const dockerfile = options.dockerfile || "Dockerfile";
   const { archive, index, directory } = place;
-  const { workers, signal } = options;
-  const found = await feedJob(workers, receiveJob, { input: { archive, index, directory, dockerfile }, bytes, signal });
+  const { workers, apart, signal } = options;
+  const input = { archive, index, directory, dockerfile, ...(apart && { apart }) };
+  const found = await feedJob(workers, receiveJob, { input, bytes, signal });
   switch (found.kind) {
     case "none":
       return undefined;

@@ -21,7 +21,7 @@ export async function resolveImage(
   const here = options.pull ? undefined : imageHere(context, needed);
   if (here) return here;
   const ref = referenceOf(needed);
-  const auth = authFor(ref, options.registryAuth);
+  const auth = authFor(ref, options.registryAuth) ?? (await options.session?.credentials(ref.domain, signal));
   const progress = options.quiet ? () => undefined : options.progress;
   try {
     return await context.transfer.pull(ref, {

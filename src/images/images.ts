@@ -81,7 +81,11 @@ export interface ImageTransfer {
   push(ref: Reference, options: TransferOptions): Promise<void>;
   /** docker-archive and OCI layout, plain or compressed. */
   load(tar: Bytes, options: TransferOptions & { readonly quiet?: boolean }): Promise<Image[]>;
-  save(refs: readonly string[], options: { readonly signal: AbortSignal; readonly platform?: string }): Bytes;
+  /** `names`: what the archive calls its images, besides the names that they are asked for by. */
+  save(
+    refs: readonly string[],
+    options: { readonly signal: AbortSignal; readonly platform?: string; readonly names?: readonly Reference[] },
+  ): Bytes;
   import(tar: Bytes, options: TransferOptions & ImportOptions): Promise<Image>;
 }
 

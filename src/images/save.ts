@@ -19,6 +19,8 @@ import { type ImageRow, imageById, type LayerRow, layersOf, namesOfRepository } 
 export interface SaveOptions {
   readonly signal: AbortSignal;
   readonly platform?: string;
+  /** Names that the archive gives to its images, besides those that they are asked for by. */
+  readonly names?: readonly Reference[];
 }
 
 interface Saved {
@@ -34,6 +36,7 @@ interface Saved {
  */
 export function saveImages(context: Context, refs: readonly string[], options: SaveOptions): Bytes {
   const images = context.db.read((q) => chosen(q, refs));
+  for (const { names } of images) names.push(...(options.names ?? []));
   if (options.platform) for (const { row } of images) requirePlatform(row, options.platform);
   context.db.write((tx) => {
     for (const { row } of images) {

@@ -68,6 +68,29 @@ COPY --from=2 /r /`;
     expect(left?.base).toBe(right?.base as NonNullable<typeof left>);
   });
 
+  test("a named context stands for an image or nothing, and hides a stage and an image of its name", () => {
+    const contexts = { lib: hex("b"), left: hex("b"), empty: "scratch" };
+    const images = { ...known, [hex("b")]: image("b") };
+    const text = `FROM nowhere AS left
+RUN never
+FROM lib
+COPY --from=left /l /
+COPY --from=empty /e /
+RUN --mount=from=left,target=/m x`;
+    const { steps, result } = graph(text, { contexts, images });
+    expect(steps.map((step) => step.text)).not.toContain("RUN never");
+    expect(result.vertex?.base?.inputs).toEqual([]);
+    const run = result.vertex;
+    expect(run?.inputs[0]?.op).toEqual({ kind: "image", image: hex("b") });
+    const copy = run?.base?.base;
+    expect([copy?.base?.op, copy?.inputs[0]?.op]).toEqual([
+      { kind: "image", image: hex("b") },
+      { kind: "image", image: hex("b") },
+    ]);
+    const needs = outcome("FROM lib", { contexts });
+    expect(needs).toMatchObject({ kind: "needs", images: [{ name: hex("b") }] });
+  });
+
   test("a target by name, in any case, or by number", () => {
     expect(graph(diamond, { target: "LEFT" }).steps.map(({ text }) => text)).toEqual([
       "FROM base AS root",
@@ -280,9 +303,25 @@ RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target
       { type: "secret", target: "/run/secrets/s", id: "s", readonly: true },
       { type: "secret", target: "/k/name", id: "name" },
       { type: "secret", target: "", id: "e", env: "E" },
-      { type: "ssh", target: "" },
+      { type: "ssh", target: "", id: "default" },
       { type: "tmpfs", target: "/w/t", size: 1.5 * 1024 * 1024 },
     ]);
+  });
+
+  test("secrets and agents have ids and targets of their own", () => {
+    const mount = (text: string) => {
+      const { op } = graph(`FROM base\nWORKDIR /w\nRUN --mount=${text} x`).result.vertex ?? {};
+      const [made] = op?.kind === "exec" ? op.mounts : [];
+      return [made?.id, made?.target, made?.env, made?.required];
+    };
+    expect(mount("type=secret,id=a/b")).toEqual(["a/b", "/run/secrets/b", undefined, false]);
+    expect(mount("type=secret,src=s")).toEqual(["s", "/run/secrets/s", undefined, false]);
+    expect(mount("type=secret,target=/x/key,required")).toEqual(["key", "/x/key", undefined, true]);
+    expect(mount("type=secret,id=a,env=TOKEN")).toEqual(["a", "", "TOKEN", false]);
+    expect(mount("type=secret,id=a,env=TOKEN,target=/x")).toEqual(["a", "/x", "TOKEN", false]);
+    expect(mount("type=ssh")).toEqual(["default", "", undefined, false]);
+    expect(mount("type=ssh,target=/agent")).toEqual(["default", "/agent", undefined, false]);
+    expect(mount("type=ssh,id=work,target=/agent,required=true")).toEqual(["work", "/agent", undefined, true]);
   });
 
   const errors: Record<string, string> = {
@@ -318,6 +357,7 @@ RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target
     "RUN --mount=type=cache,target a": "invalid field 'target' must be a key=value pair",
     "RUN --mount=type=cache,target=/x,ro=perhaps a": "invalid value for readonly: perhaps",
     "RUN --mount=type=secret a": "invalid secret mount. one of source, target required",
+    "RUN --mount=type=secret,env=A a": "invalid secret mount. one of source, target required",
     "RUN --mount=type=secret,id=a,source=b a": "both source and id can't be set",
     "RUN --mount=type=tmpfs,target=/x,size=big a": "invalid value for size: big",
     "RUN --mount=type=cache,target=/x,uid=-1 a": "invalid value -1 for uid",

@@ -67,6 +67,8 @@ export interface GraphOptions {
   readonly buildPlatform: Platform;
   /** True when the user asked for `targetPlatform`, which is then asked of every image. */
   readonly platformGiven: boolean;
+  /** Names that stand for an image's reference or id, or for scratch, in FROM and --from; they hide stages and images of that name. */
+  readonly contexts?: Readonly<Record<string, string>>;
   /** By {@link imageKey}. */
   readonly images: ReadonlyMap<string, ResolvedImage>;
 }

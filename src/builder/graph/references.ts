@@ -6,6 +6,7 @@ import { shellWord } from "../dockerfile/expand.ts";
 import type { CopyInstruction, FromInstruction, Instruction } from "../dockerfile/instructions.ts";
 import { mountFrom } from "../dockerfile/mount.ts";
 import { likely } from "../dockerfile/suggest.ts";
+import type { GraphOptions } from "./graph.ts";
 import { parsePlatform } from "./platform.ts";
 import { located } from "./stage.ts";
 
@@ -16,17 +17,24 @@ export type Reference =
   /** An empty root. */
   | { readonly kind: "scratch" };
 
+export type ReferencesInput = Pick<GraphOptions, "file" | "targetPlatform" | "contexts">;
+
 /** Resolves the names that the stages of a Dockerfile have for each other. Stages know only earlier ones, so there are no cycles. */
 export class References {
   readonly #file: Dockerfile;
   readonly #globals: ReadonlyMap<string, string>;
   /** Indices by name, ascending. */
   readonly #named = new Map<string, number[]>();
+  readonly #contexts: Readonly<Record<string, string>>;
 
   /** Throws "invalid" for a FROM or --from of any stage, also one that is not built, which can name nothing. */
-  constructor(file: Dockerfile, { globals, platform }: { globals: ReadonlyMap<string, string>; platform: Platform }) {
+  constructor(
+    { file, targetPlatform: platform, contexts = {} }: ReferencesInput,
+    globals: ReadonlyMap<string, string>,
+  ) {
     this.#file = file;
     this.#globals = globals;
+    this.#contexts = contexts;
     for (const [index, { from }] of file.stages.entries()) this.#add(index, from.name);
     for (const { from, instructions } of file.stages) {
       this.base(from);
@@ -57,6 +65,8 @@ export class References {
   base(from: FromInstruction, index = 0): Reference {
     const name = located(from, () => shellWord(from.image, { escape: from.escape, env: this.#globals }));
     if (name === "") throw dockerfileError(from, `base name (${from.image}) should not be blank`);
+    const given = this.#given(name);
+    if (given) return given;
     if (name === "scratch") return { kind: "scratch" };
     const stage = this.#earlier(name, index);
     return stage === undefined ? { kind: "image", name } : { kind: "stage", index: stage };
@@ -79,6 +89,8 @@ export class References {
 
   /** What `--from` names in a stage. */
   source(name: string, { index, lines }: { index: number; lines: Lines }): Reference {
+    const given = this.#given(name);
+    if (given) return given;
     const own = this.#file.stages[index]?.from.name;
     const stage = this.#earlier(name, index);
     if (stage !== undefined) return { kind: "stage", index: stage };
@@ -105,6 +117,13 @@ export class References {
     return [...triggers, ...stage.instructions].flatMap((one) =>
       sourceNames(one).map((name) => this.source(name, { index, lines: one })),
     );
+  }
+
+  /** A named context, which hides stages and images. */
+  #given(name: string): Reference | undefined {
+    const meant = Object.hasOwn(this.#contexts, name) ? this.#contexts[name] : undefined;
+    if (meant === undefined) return undefined;
+    return meant === "scratch" ? { kind: "scratch" } : { kind: "image", name: meant };
   }
 
   /** The last stage of a name in front of `before`. */

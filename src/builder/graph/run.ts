@@ -64,15 +64,21 @@ interface MountContext {
   readonly context: RunContext;
 }
 
-/** Targets start at the working directory; what names nothing is named after its target. */
+/** Targets start at the working directory; what names nothing is named after its target, but for an agent. */
 function execMount(fields: MountFields, { stage, instruction, context }: MountContext): ExecMount {
   const { word } = expander(instruction, stage.env);
   const mount = toMount(fields, { lines: instruction, expand: word });
   const input = mount.from === undefined ? undefined : context.from(mount.from);
-  const id = mount.id || (mount.type === "secret" ? posix.basename(mount.target) : "");
+  const id = mount.id || defaultId(mount);
   const target = targetOf({ ...mount, id }, stage);
   if (target === "/") throw dockerfileError(instruction, 'invalid mount target "/"');
   return { ...mount, target, id: id || target, ...(input && { input }) };
+}
+
+/** "" for what is named after its target, once that is known (BuildKit `dispatchSecret`, `dispatchSSH`). */
+function defaultId({ type, target }: Pick<ExecMount, "type" | "target">): string {
+  if (type === "ssh") return "default";
+  return type === "secret" ? posix.basename(target) : "";
 }
 
 /** "" for a secret that is a variable alone, and for an SSH agent, which has a place of its own. */

@@ -65,7 +65,7 @@ class Evaluation {
   constructor(options: GraphOptions) {
     this.#options = options;
     this.#globals = globalArgs(options);
-    this.#references = new References(options.file, { globals: this.#globals, platform: options.targetPlatform });
+    this.#references = new References(options, this.#globals);
   }
 
   graph(): BuildGraph {

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { archive } from "../../layers/testing/store.ts";
-import { takeContext } from "./receive.ts";
+import { type Tidied, takeContext } from "./receive.ts";
 import { selectJob } from "./select.ts";
 import { unpackContextJob } from "./unpack-context.ts";
 
@@ -21,10 +21,10 @@ beforeEach(() => {
 const context = { check: () => undefined, report: () => undefined };
 
 describe("receiving a context", () => {
-  const receive = async (tar: Uint8Array, dockerfile = "Dockerfile") => {
+  const receive = async (tar: Uint8Array, dockerfile = "Dockerfile", apart?: Tidied) => {
     const packed = { archive: join(from, "tar"), index: join(from, `${crypto.randomUUID()}.index`) };
     for (const path of [to, packed.archive]) rmSync(path, { recursive: true, force: true });
-    const input = { ...packed, directory: to, dockerfile };
+    const input = { ...packed, directory: to, dockerfile, ...(apart && { apart }) };
     const found = await takeContext(pieces(tar), { input, context });
     if (found.kind === "index") await unpackContextJob.run({ ...packed, directory: to }, context);
     return { ...found, packed };
@@ -54,6 +54,13 @@ describe("receiving a context", () => {
     );
     expect(found).toMatchObject({ dockerfileText: "FROM a" });
     expect(["a", "Dockerfile", ".dockerignore"].map(there)).toEqual([true, false, false]);
+  });
+
+  test("a Dockerfile that comes apart leaves the archive's files as they are", async () => {
+    const tar = await archive({ name: "Dockerfile", text: "FROM a" }, { name: ".dockerignore", text: "*\n" }, "a");
+    const apart = { dockerfileText: "FROM b", ignore: ["c"] };
+    expect(await receive(tar, "none", apart)).toMatchObject({ kind: "index", ...apart });
+    expect(["a", "Dockerfile", ".dockerignore"].map(there)).toEqual([true, true, true]);
   });
 
   test("steps find the same in the archive as in the files that are unpacked from it", async () => {

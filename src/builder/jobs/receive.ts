@@ -22,6 +22,8 @@ export interface ReceiveInput {
   readonly directory: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
+  /** What came apart from the archive, whose files are then taken as they are. */
+  readonly apart?: Tidied;
 }
 
 /** "none": the bytes were no archive, and lie where it would; likewise what takes a program to decompress. */
@@ -51,19 +53,19 @@ export async function takeContext(
   bytes: AsyncGenerator<Uint8Array>,
   { input, context }: { readonly input: ReceiveInput; readonly context: JobContext },
 ): Promise<ReceiveOutput> {
-  const { archive, directory, dockerfile } = input;
+  const { archive, directory } = input;
   const indexer = new ContextIndexer();
   const kind = await save(bytes, { archive, indexer });
   if (kind !== "archive") return { kind };
   const root = raw(directory);
   if (!indexer.odd) {
-    const tidied = fs.through(contextView(indexer.tree, { root, archive }), () => tidy(root, dockerfile));
+    const found = fs.through(contextView(indexer.tree, { root, archive }), () => tidied(root, input));
     writeIndex(input.index, indexer.tree);
-    return { kind: "index", ...tidied };
+    return { kind: "index", ...found };
   }
   mkdirSync(directory, { mode: 0o755 });
   await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
-  return { kind: "directory", ...tidy(root, dockerfile) };
+  return { kind: "directory", ...tidied(root, input) };
 }
 
 /** Writes the archive to its file and tells the indexer what is in it. */
@@ -158,6 +160,10 @@ function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint
 async function* chained(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (head.length > 0) yield head;
   yield* rest;
+}
+
+function tidied(root: string, { dockerfile, apart }: ReceiveInput): Tidied {
+  return apart ?? tidy(root, dockerfile);
 }
 
 /** Takes out what is ignored, and reads the Dockerfile. */

@@ -54,7 +54,7 @@ class StagesCheck {
     this.#options = options;
     this.#findings = findings;
     this.#globals = globalArgs(options);
-    this.#references = new References(options.file, { globals: this.#globals, platform: options.targetPlatform });
+    this.#references = new References(options, this.#globals);
   }
 
   all(): void {

@@ -10,6 +10,7 @@ import { selectJob } from "../jobs/select.ts";
 import type { BuildRoot } from "../root.ts";
 import { mountDirectory } from "../table.ts";
 import { cacheId, fillCache } from "./cache-base.ts";
+import { type FromSession, secretMount, sshMount } from "./exec-session.ts";
 
 export type StepMount = StagedMount & { readonly destination: string };
 
@@ -24,12 +25,14 @@ export function readsContext(op: ExecOp): boolean {
   return op.mounts.some((mount) => mount.type === "bind" && mount.from === undefined);
 }
 
-/** What of the mounts decides the result: contents of binds and of what a cache begins with; of caches and secrets only that they are there. */
+/** What of the mounts decides the result: contents of binds and of what a cache begins with; of other caches, secrets and agents only that they are asked for. */
 export function mountKeys(planned: Planned, op: ExecOp): Promise<unknown[]> {
   return Promise.all(
     op.mounts.map(async (mount) => {
-      const { type, target, readonly, id, required } = mount;
-      if (type !== "bind" && !(type === "cache" && mount.from !== undefined)) return [type, target, id, required];
+      const { type, target, readonly, id, required, env } = mount;
+      if (type !== "bind" && !(type === "cache" && mount.from !== undefined)) {
+        return [type, target, id, required, ...(env === undefined ? [] : [env])];
+      }
       return [type, target, readonly, await contentKey(planned, mount)];
     }),
   );
@@ -49,14 +52,37 @@ async function bindRoot({ build, inputs }: Planned, mount: ExecMount, map?: IdMa
   return build.views.path(mount.input && inputs.get(mount.input)?.snapshot, map);
 }
 
-/** Mounts for the runtime, in the order of the instruction. */
-export async function execMounts(planned: Planned, options: MountsOptions): Promise<{ mounts: StepMount[] }> {
+export interface StepMounts {
+  /** In the order of the instruction. */
+  readonly mounts: readonly StepMount[];
+  /** Variables that the mounts bring, seen by the process alone. */
+  readonly env: readonly string[];
+}
+
+export async function execMounts(planned: Planned, options: MountsOptions): Promise<StepMounts> {
   const mounts: StepMount[] = [];
-  for (const mount of options.op.mounts) {
-    const made = await execMount(planned, { ...options, mount, index: mounts.length });
-    if (made) mounts.push({ ...made, destination: mount.target });
+  const env: string[] = [];
+  for (const [index, mount] of options.op.mounts.entries()) {
+    const made = await execMount(planned, { ...options, mount, index });
+    if (made.env !== undefined) env.push(made.env);
+    if (!made.mount) continue;
+    const destination = mount.target || agentSocket(mount, options.op);
+    mounts.push({ ...made.mount, destination });
+    if (mount.type === "ssh" && !env.some((one) => one.startsWith("SSH_AUTH_SOCK="))) {
+      env.push(`SSH_AUTH_SOCK=${destination}`);
+    }
   }
-  return { mounts };
+  return { mounts, env };
+}
+
+/** Where an agent's socket is that has no target: by its number among the instruction's agents. */
+function agentSocket(mount: ExecMount, { mounts }: ExecOp): string {
+  return `/run/buildkit/ssh_agent.${mounts.filter(({ type }) => type === "ssh").indexOf(mount)}`;
+}
+
+/** Whether only this build's own client can give the step what it needs. */
+export function readsSession(op: ExecOp): boolean {
+  return op.mounts.some(({ type }) => type === "secret" || type === "ssh");
 }
 
 interface OneMount extends MountsOptions {
@@ -64,19 +90,19 @@ interface OneMount extends MountsOptions {
   readonly index: number;
 }
 
-async function execMount(planned: Planned, one: OneMount): Promise<StagedMount | undefined> {
+async function execMount(planned: Planned, one: OneMount): Promise<FromSession> {
   const { mount } = one;
   switch (mount.type) {
     case "bind":
-      return bindMount(planned, one);
+      return { mount: await bindMount(planned, one) };
     case "cache":
-      return cacheMount(planned, one);
+      return { mount: await cacheMount(planned, one) };
     case "tmpfs":
-      return tmpfs(mount);
+      return { mount: tmpfs(mount) };
     case "secret":
-    case "ssh": // both come from the client; without a session there are none
-      if (mount.required) throw new EngineError("invalid", `${mount.type} ${mount.id}: not found`);
-      return undefined;
+      return secretMount(planned, one);
+    case "ssh":
+      return sshMount(planned, one);
     default:
       return mount.type satisfies never;
   }

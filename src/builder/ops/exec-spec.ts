@@ -11,6 +11,8 @@ export interface SpecParts {
   readonly root: BuildRoot;
   readonly user: ResolvedUser;
   readonly mounts: readonly StepMount[];
+  /** Variables that mounts bring, such as a secret. */
+  readonly mountEnv: readonly string[];
   /** "host" or a path. */
   readonly network: string;
 }
@@ -19,7 +21,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 /** A RUN step has docker's default rights; what it is given beyond comes from the build's options. */
 export function specInput(build: Build, parts: SpecParts): SpecInput {
-  const { op, root, user: who, mounts, network } = parts;
+  const { op, root, user: who, mounts, mountEnv, network } = parts;
   const { options, context } = build;
   const { limits, cgroupParent } = context.config;
   return {
@@ -28,7 +30,7 @@ export function specInput(build: Build, parts: SpecParts): SpecInput {
     readonlyRootfs: false,
     process: {
       args: op.args,
-      env: environment(op, who),
+      env: environment({ ...op, env: [...op.env, ...mountEnv] }, who),
       cwd: op.cwd,
       terminal: false,
       uid: who.uid,

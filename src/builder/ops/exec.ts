@@ -7,7 +7,7 @@ import type { Build, Plan, Planned } from "../context.ts";
 import type { ExecOp, Vertex } from "../graph/vertex.ts";
 import { stubsJob } from "../jobs/stubs.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
-import { execMounts, mountKeys, readsContext } from "./exec-mounts.ts";
+import { execMounts, mountKeys, readsContext, readsSession } from "./exec-mounts.ts";
 import { openNetwork, type StepNetwork } from "./exec-network.ts";
 import { specInput } from "./exec-spec.ts";
 import { StepFailure } from "./failure.ts";
@@ -20,7 +20,7 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
     key: ["exec", { args, env, user, cwd, network, script }, await mountKeys(planned, op)],
     kind: "exec",
     description: `RUN ${args.join(" ")}`,
-    shared: !readsContext(op),
+    shared: !readsContext(op) && !readsSession(op),
     run: (signal) =>
       planned.build.context.slots.run(() => run({ ...planned, build: { ...planned.build, signal } }, op), signal),
   };
@@ -59,8 +59,9 @@ async function execute(planned: Planned, { op, root }: { op: ExecOp; root: Build
   if (op.cwd !== "/") files.mkdirs(op.cwd, users && rootOf(users.map));
   const directory = join(root.directory, "bundle");
   await mkdir(directory, { mode: 0o700 });
+  const given = { mountEnv: mounts.env };
   const staged = users ? await build.context.userns.stage(all, users) : all;
-  const spec = ociSpec(specInput(build, { op, root, user, mounts: staged, network: network.namespace }));
+  const spec = ociSpec(specInput(build, { op, root, user, mounts: staged, ...given, network: network.namespace }));
   const bundle = { id: `build-${root.id}`, directory, spec, terminal: false, stdin: "none" } as const;
   const code = await runtime.runOnce(bundle, { ...lineOutput(build, vertex), signal: build.signal });
   build.signal.throwIfAborted();
