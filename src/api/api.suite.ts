@@ -29,6 +29,7 @@ export function fakeServices(fakes: Fakes): ApiServices {
     events: fake("events", fakes.events),
     builder: fake("builder", fakes.builder),
     build: fake("build", fakes.build),
+    buildKit: fake("buildKit", fakes.buildKit),
     system: fake("system", fakes.system),
   };
 }

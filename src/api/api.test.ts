@@ -28,7 +28,6 @@ describe("the whole contract", () => {
       ["POST", "/auth"],
       ["GET", "/images/search?term=x"],
       ["GET", "/distribution/a/b:c/json"],
-      ["POST", "/session"],
       ["POST", "/swarm/init"],
       ["DELETE", "/plugins/a/b"],
     ];

@@ -5,7 +5,7 @@ import type { Route } from "../http/mod.ts";
 import type { Images, ImageTransfer } from "../images/mod.ts";
 import type { Networks } from "../network/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
-import { type BuildService, buildRoutes } from "./build.ts";
+import { type BuildKitDoors, type BuildService, buildRoutes } from "./build.ts";
 import { commitRoutes } from "./commit.ts";
 import { containerRoutes } from "./containers.ts";
 import { eventRoutes } from "./events.ts";
@@ -28,6 +28,7 @@ export interface ApiServices {
   readonly events: Events;
   readonly builder: Pick<Builder, "prune">;
   readonly build: BuildService;
+  readonly buildKit: BuildKitDoors;
   readonly system: SystemService;
 }
 

@@ -43,10 +43,30 @@ export interface BuildRequest {
   readonly signal: AbortSignal;
 }
 
-export function buildRoutes(services: { build: BuildService; builder: Pick<Builder, "prune"> }): Route[] {
-  const { build, builder } = services;
+/** BuildKit's doors, which the module `buildkit` answers for. */
+export interface BuildKitDoors {
+  session(request: HttpRequest): Reply;
+  build(request: HttpRequest): Promise<Reply>;
+  cancel(request: HttpRequest): Reply;
+  grpc(): Reply;
+}
+
+export interface BuildServices {
+  readonly build: BuildService;
+  readonly buildKit: BuildKitDoors;
+  readonly builder: Pick<Builder, "prune">;
+}
+
+export function buildRoutes({ build, buildKit, builder }: BuildServices): Route[] {
   return [
-    { method: "POST", path: "/build", handle: (request) => runBuild(build, request) },
+    {
+      method: "POST",
+      path: "/build",
+      handle: (request) => (request.query.get("version") === "2" ? buildKit.build(request) : runBuild(build, request)),
+    },
+    { method: "POST", path: "/build/cancel", handle: (request) => buildKit.cancel(request) },
+    { method: "POST", path: "/session", handle: (request) => buildKit.session(request) },
+    { method: "POST", path: "/grpc", handle: () => buildKit.grpc() },
     { method: "POST", path: "/build/context", handle: (request) => compare(build, request) },
     { method: "POST", path: "/build/prune", handle: (request) => prune(builder, request) },
   ];

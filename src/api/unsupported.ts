@@ -44,7 +44,6 @@ const missing: Readonly<Record<string, string>> = {
   "POST /auth": "checking credentials (docker login)",
   "GET /images/search": "searching a registry",
   "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
-  "POST /session": "the session API of BuildKit",
   "POST /swarm/init": "swarm mode",
   "POST /swarm/join": "swarm mode",
   "GET /plugins/privileges": "installing plugins",

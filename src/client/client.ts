@@ -28,6 +28,8 @@ export interface ClientRequest {
   readonly bytes?: AsyncIterable<Uint8Array> | Uint8Array;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What the connection is to become, for `hijack`; default "tcp". */
+  readonly upgrade?: string;
   readonly signal?: AbortSignal;
 }
 

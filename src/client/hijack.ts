@@ -37,7 +37,7 @@ function head(request: ClientRequest, address: Address): Buffer {
     ...requestHeaders(request),
     "Content-Length": String(Buffer.byteLength(body)),
     Connection: "Upgrade",
-    Upgrade: "tcp",
+    Upgrade: request.upgrade ?? "tcp",
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`${request.method} ${requestPath(request)} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);

@@ -1,6 +1,11 @@
 import { join } from "node:path";
 import type { BuildRequest, BuildService } from "../api/mod.ts";
 import { type BuildObserver, fetchContext, type ReceiveOptions, receiveContext } from "../builder/mod.ts";
+import type { BuildKit, BuildKitEngine, ReceiveRequest, Worker } from "../buildkit/mod.ts";
+import { isKind } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
+import { defaultPlatform, parseReference, withDefaultTag } from "../oci/mod.ts";
+import { commit, version } from "../version/mod.ts";
 import type { BuildStepEvent, ProgressSink } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { Engine } from "./engine.ts";
@@ -20,24 +25,80 @@ function stepEvents(progress: ProgressSink): BuildObserver {
 }
 
 /** The classic build: the context as it comes in, then the builder. */
-export function createBuildService({ builder, host }: Engine, config: DaemonConfig): BuildService {
+export function createBuildService(
+  engine: Engine,
+  config: DaemonConfig,
+  sessionOf: BuildKit["sessionOf"],
+): BuildService {
+  const { builder } = engine;
   const received = ({ query, context, signal }: Pick<BuildRequest, "query" | "context" | "signal">) => {
-    const { workers, processes } = host;
-    const directory = join(config.dataRoot, "builds");
-    const receive: ReceiveOptions = { directory, workers, processes, dockerfile: query.dockerfile, signal };
     const { remote, context: known, dockerfile } = query;
     if (known !== undefined) return builder.contexts.complete(known, { bytes: context, dockerfile, signal });
+    const receive = receiveOptions(engine, config, { dockerfile, signal });
     return remote === undefined ? receiveContext(context, receive) : fetchContext(remote, { ...receive, fetchUrl });
   };
   return {
     compare: (key, { context: bytes, signal }) => builder.contexts.compare(key, { bytes, signal }),
     async build({ query, context, registryAuth, progress, signal }) {
+      const { session: id, ...options } = query;
+      const session = id === undefined ? undefined : await sessionOf(id, signal);
       const files = await received({ query, context, signal });
-      const observer = query.steps ? { observer: stepEvents(progress) } : {};
-      await builder.build(files, { ...query, ...observer, registryAuth, progress, signal });
+      const told = { progress, ...(query.steps && { observer: stepEvents(progress) }) };
+      await builder.build(files, { ...options, ...told, registryAuth, signal, ...(session && { session }) });
     },
     async check({ query, context, signal }) {
       return builder.check(await received({ query, context, signal }), query);
     },
   };
+}
+
+/** The same for BuildKit's clients, who bring their files in other ways. */
+export function createBuildKitEngine(engine: Engine, config: DaemonConfig): BuildKitEngine {
+  const { images } = engine;
+  return {
+    builder: engine.builder,
+    receive: (tar, request) => receiveContext(tar, receiveOptions(engine, config, request)),
+    archive: ({ id }, names, signal) => {
+      return engine.transfer.save([id], { signal, names: names.map((name) => withDefaultTag(parseReference(name))) });
+    },
+    files: (image, signal) => engine.builder.files(image, signal),
+    import: (tar, signal) => engine.transfer.import(tar, { signal, changes: [], progress: () => undefined }),
+    imageIds: async () =>
+      new Set((await images.list({ filter: new Map(), all: true, sharedSize: false })).map(({ Id }) => Id)),
+    discard: (image) => discard(engine, image),
+    worker: () => workerOf(engine),
+    fetch: (url, request) => fetchContext(url, { ...receiveOptions(engine, config, request), fetchUrl }),
+  };
+}
+
+/** One that got a name, or a container, meanwhile stays. */
+async function discard({ images }: Engine, { id }: Image): Promise<void> {
+  const [found] = (await images.list({ filter: new Map(), all: true, sharedSize: false })).filter(
+    ({ Id }) => Id === id,
+  );
+  if (!found || found.RepoTags.length > 0) return;
+  try {
+    await images.remove(id, { force: false, prune: true });
+  } catch (err) {
+    if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
+  }
+}
+
+/** The label tells buildx what `host-gateway` is (moby `builder/builder-next/worker/label`). */
+function workerOf({ networks }: Engine): Worker {
+  const gateway = networks.hostAddress("bridge");
+  return {
+    id: "berth",
+    labels: gateway === undefined ? {} : { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": gateway },
+    platforms: [defaultPlatform()],
+    buildkitVersion: { package: "berth", version: `v${version}`, revision: commit },
+  };
+}
+
+function receiveOptions(
+  { host: { workers, processes } }: Engine,
+  { dataRoot }: DaemonConfig,
+  request: ReceiveRequest,
+): ReceiveOptions {
+  return { directory: join(dataRoot, "builds"), workers, processes, ...request };
 }

@@ -1,10 +1,11 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { apiErrors, apiHeaders, apiMissing, apiRoutes, apiVersion } from "../api/mod.ts";
+import { createBuildKit } from "../buildkit/mod.ts";
 import { type Server, serve } from "../http/mod.ts";
 import type { Log } from "../log/mod.ts";
 import { version } from "../version/mod.ts";
-import { createBuildService } from "./build-service.ts";
+import { createBuildKitEngine, createBuildService } from "./build-service.ts";
 import type { DaemonConfig } from "./config.ts";
 import { openEngine } from "./engine.ts";
 import { socketGroup } from "./group.ts";
@@ -29,9 +30,11 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Daemo
   }
   undo.defer(() => rm(config.pidfile, { force: true }));
   const engine = undo.use(await openEngine(config, log));
+  const buildKit = createBuildKit(createBuildKitEngine(engine, config));
   const routes = apiRoutes({
     ...engine,
-    build: createBuildService(engine, config),
+    build: createBuildService(engine, config, buildKit.sessionOf),
+    buildKit,
     system: createSystemService(engine, config),
   });
   const servers: Server[] = [];

@@ -1,6 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Ulimit } from "./container.ts";
-import { list, nullable, record, string } from "./decode.ts";
+import { Fields, list, nullable, record, string } from "./decode.ts";
 import { decodeUlimits } from "./decode-host-config.ts";
 import { queryFlag, queryInteger, queryJson, queryText } from "./query.ts";
 
@@ -33,6 +33,8 @@ export interface BuildQuery {
   /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
   readonly inlineCache: boolean;
   readonly extraHosts: readonly string[];
+  /** Id of the session that has the build's secrets, ssh agents and (BuildKit's) files. */
+  readonly session?: string;
   readonly target?: string;
   readonly platform?: string;
   readonly networkMode: string;
@@ -58,6 +60,40 @@ export type BuildStepEvent =
 
 /** Throws "invalid" for what cannot be read and "not-implemented" for what the classic builder here does not do. */
 export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
+  if (queryText(query, "outputs")) throw refused("outputs");
+  return readBuildQuery(query);
+}
+
+/** The query of `POST /build?version=2`, whose files and secrets are the session's. */
+export interface SessionBuildQuery extends BuildQuery {
+  /** By which the client cancels the build, and by which a body that it uploads apart finds it. */
+  readonly buildId?: string;
+  /** What becomes of the result, each with its type and attributes; none: an image. */
+  readonly outputs: readonly BuildOutput[];
+}
+
+export interface BuildOutput {
+  readonly type: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Throws as {@link decodeBuildQuery} does, and for what Berth's own clients ask of the classic builder alone. */
+export function decodeSessionBuildQuery(query: URLSearchParams): SessionBuildQuery {
+  const own = ["check", "context", "keepfailed", "steps"].find((name) => queryText(query, name));
+  if (own !== undefined) throw refused(`version=2 and ${own}`);
+  return {
+    ...readBuildQuery(query),
+    ...optional("buildId", queryText(query, "buildid")),
+    outputs: queryJson(query, "outputs", list(decodeOutput)) ?? [],
+  };
+}
+
+function decodeOutput(json: unknown, path?: string): BuildOutput {
+  const fields = new Fields(json ?? {}, path);
+  return { type: fields.get("Type", string, ""), attributes: fields.get("Attrs", record(string), {}) };
+}
+
+function readBuildQuery(query: URLSearchParams): BuildQuery {
   refuse(query);
   const text = (name: string) => query.get(name) ?? "";
   const args = queryJson(query, "buildargs", record(nullable(string))) ?? {};
@@ -79,6 +115,7 @@ export function decodeBuildQuery(query: URLSearchParams): BuildQuery {
     cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
     inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
+    ...optional("session", queryText(query, "session")),
     ...optional("target", queryText(query, "target")),
     ...optional("platform", queryText(query, "platform")),
     networkMode: text("networkmode"),
@@ -97,14 +134,14 @@ function cacheSource(text: string): string {
   if (!text.startsWith("type=")) return text;
   const [type, ref, ...more] = text.split(",");
   if (type === "type=registry" && ref?.startsWith("ref=") && more.length === 0) return ref.slice("ref=".length);
-  throw new EngineError("not-implemented", `build with cache-from ${text} is not implemented by Berth yet`);
+  throw refused(`cache-from ${text}`);
 }
 
 function cacheTargets(query: URLSearchParams): readonly string[] {
   const targets = queryJson(query, "cacheto", list(string)) ?? [];
   const other = targets.find((target) => target !== "type=inline" && target !== "inline");
   if (other === undefined) return targets;
-  throw new EngineError("not-implemented", `build with cache-to ${other} is not implemented by Berth yet`);
+  throw refused(`cache-to ${other}`);
 }
 
 function resources(query: URLSearchParams): BuildQuery["resources"] {
@@ -119,13 +156,13 @@ function resources(query: URLSearchParams): BuildQuery["resources"] {
   };
 }
 
+function refused(what: string): EngineError {
+  return new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
+}
+
 function refuse(query: URLSearchParams): void {
-  const refused = (what: string) =>
-    new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
-  if (query.get("version") === "2") throw refused("BuildKit (version=2)");
   const security = queryJson(query, "securityopt", list(string)) ?? [];
   if (security.length > 0) throw refused(`securityopt ${security.join(", ")}`);
-  if (queryText(query, "outputs")) throw refused("outputs");
 }
 
 function optional<K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } {

@@ -1,5 +1,13 @@
 export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
-export { type BuildQuery, type BuildStepEvent, type CheckResult, decodeBuildQuery } from "./build.ts";
+export {
+  type BuildOutput,
+  type BuildQuery,
+  type BuildStepEvent,
+  type CheckResult,
+  decodeBuildQuery,
+  decodeSessionBuildQuery,
+  type SessionBuildQuery,
+} from "./build.ts";
 export type * from "./container.ts";
 export { type ContextLine, decodeContextLine, encodeContextLine } from "./context-line.ts";
 export { type Decode, Fields, string } from "./decode.ts";
@@ -12,7 +20,7 @@ export {
   decodeUpdate,
   fullPort,
 } from "./decode-container.ts";
-export { decodeHostConfig, noLimits } from "./decode-host-config.ts";
+export { decodeHostConfig, decodeUlimits, noLimits } from "./decode-host-config.ts";
 export {
   decodeEndpointConfig,
   decodeNetworkConnect,

@@ -2,6 +2,7 @@ import { bool, choice, list, listOf, parseBytes, parseUlimit, text, type Values,
 import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
+import { parseSecret, parseSsh } from "./session-flags.ts";
 
 export const buildFlags = {
   ...cpuFlags,
@@ -29,8 +30,10 @@ export const buildFlags = {
   pull: bool("Always attempt to pull a newer version of the image"),
   quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
   rm: bool("Remove intermediate containers after a successful build", { initial: true }),
+  secret: listOf("Secret to expose to the build (id=ID[,src=FILE|,env=NAME])", { parse: parseSecret }),
   "security-opt": list("Security options"),
   "shm-size": value('Size of "/dev/shm"', { placeholder: "bytes", parse: parseBytes, initial: 0 }),
+  ssh: listOf("ssh agent to expose to the build (default or ID[=SOCKET])", { parse: parseSsh }),
   squash: bool("Squash newly built layers into a single new layer"),
   tag: list('Name and optionally a tag in the "name:tag" format', { short: "t" }),
   target: text("Set the target build stage to build."),

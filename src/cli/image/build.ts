@@ -8,6 +8,7 @@ import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { codeOf } from "../session/progress.ts";
 import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
+import type { BuildSession, SessionFlags } from "./build-session.ts";
 import type { SentContext } from "./context.ts";
 import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
 import { deliverBuild, parseOutput } from "./output.ts";
@@ -29,10 +30,12 @@ export const build = command({
     const output = flags.output === "" ? undefined : parseOutput(flags.output);
     let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
+    await using session = flags.check ? undefined : await sessionOf(flags, { client, io });
+    const own = { context: context?.id, steps, session: session?.id };
     const request: ClientRequest = {
       method: "POST",
       path: "/build",
-      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, context: context?.id, steps },
+      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, ...own },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
@@ -58,6 +61,16 @@ export const build = command({
     }
   },
 });
+
+/** gRPC and HTTP/2 load in 50 ms, which builds without secrets should not wait for. */
+async function sessionOf(
+  { secret, ssh }: SessionFlags,
+  { client, io }: { client: Client; io: CliIo },
+): Promise<BuildSession | undefined> {
+  if (secret.length === 0 && ssh.length === 0) return undefined;
+  const { openBuildSession } = await import("./build-session.ts");
+  return openBuildSession(client, { secret, ssh }, io);
+}
 
 /** Prints what the checks say; 1 when that is anything. */
 async function showCheck(client: Client, { io, request }: { io: CliIo; request: ClientRequest }): Promise<number> {

@@ -1,0 +1,48 @@
+import type { BuildSession } from "../builder/mod.ts";
+import type { HttpRequest, Reply } from "../http/mod.ts";
+import { Builds } from "./builds.ts";
+import { grpcReply } from "./grpc-route.ts";
+import { Jobs } from "./jobs.ts";
+import { sessionBuild } from "./session-build.ts";
+import { sessionReply } from "./session-route.ts";
+import { Sessions } from "./sessions.ts";
+import type { BuildKitEngine } from "./solve.ts";
+
+/**
+ * BuildKit's doors to the builder. A client opens a *session*: a connection on which the daemon is the caller and the client
+ * answers with its files, secrets, ssh agents and credentials. Then it asks for a *build* on another connection, naming the
+ * session: by `POST /build?version=2`, or by BuildKit's Control API, gRPC on a connection that `POST /grpc` turns into HTTP/2.
+ * There a build is a *job* with a reference of the client's, which it follows, and may steer. This module translates; the
+ * builder decides.
+ */
+export interface BuildKit {
+  /** `POST /session`. */
+  session(request: HttpRequest): Reply;
+  /** `POST /build?version=2`. */
+  build(request: HttpRequest): Promise<Reply>;
+  /** `POST /build/cancel`. */
+  cancel(request: HttpRequest): Reply;
+  /** `POST /grpc`. */
+  grpc(): Reply;
+  /** What the session of this id offers to a classic build. Throws "unavailable" when it is not opened in time. */
+  sessionOf(id: string, signal: AbortSignal): Promise<BuildSession>;
+}
+
+export function createBuildKit(engine: BuildKitEngine): BuildKit {
+  const door = { engine, sessions: new Sessions(), builds: new Builds(), jobs: new Jobs() };
+  return {
+    session: (request) => sessionReply(door.sessions, request),
+    build: (request) => sessionBuild(door, request),
+    cancel: ({ query }) => door.builds.cancel(query.get("id") ?? ""),
+    grpc: () => grpcReply(door),
+    sessionOf: (id, signal) => door.sessions.get(id, signal),
+  };
+}
+
+/** What all requests share. */
+export interface Door {
+  readonly engine: BuildKitEngine;
+  readonly sessions: Sessions;
+  readonly builds: Builds;
+  readonly jobs: Jobs;
+}

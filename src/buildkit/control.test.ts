@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { EngineError } from "../errors/mod.ts";
+import { Code, callOver, serveOver } from "../grpc/mod.ts";
+import { control, gateway } from "../proto/mod.ts";
+import { hijacked, openSession } from "./testing/client.ts";
+import { connections } from "./testing/connections.ts";
+import { client, context, id, methods, openDoor, type TestDoor, told } from "./testing/door.ts";
+
+let door: TestDoor;
+beforeAll(async () => {
+  door = await openDoor();
+});
+afterAll(() => door[Symbol.asyncDispose]());
+
+type Request = Omit<MessageInitShape<typeof control.SolveRequestSchema>, "$typeName">;
+
+async function controlled() {
+  return callOver(await hijacked(door.path, "/grpc"));
+}
+
+function solving(ref: string, session: string, more: Request = {}) {
+  return { ref, session, frontend: "dockerfile.v0", exporter: "moby", exporterAttrs: { name: "x:1,y:2" }, ...more };
+}
+
+test("the Control API builds by dockerfile.v0, and whoever knows the reference follows", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async ({ observer }) => observer?.output(1, "working\n");
+  const following = Array.fromAsync(service.status({ ref: "r1" }));
+  const frontendAttrs = {
+    target: "t",
+    "build-arg:A": "1",
+    "label:l": "2",
+    "no-cache": "",
+    "add-hosts": "h=1.2.3.4",
+    "vcs:source": "s",
+    "shm-size": "9",
+    ulimit: "nofile=1:2",
+  };
+  const { exporterResponse } = await service.solve(solving("r1", session.id, { frontendAttrs }));
+  expect(exporterResponse).toEqual({
+    "containerimage.config.digest": id,
+    "containerimage.digest": id,
+    "image.name": "x:1,y:2",
+  });
+  const { options } = door.built.at(-1)!;
+  expect(options).toMatchObject({
+    tags: ["x:1", "y:2"],
+    ...{ target: "t", args: { A: "1" }, labels: { l: "2" }, noCache: true, extraHosts: ["h:1.2.3.4"], shmSize: 9 },
+    ulimits: [{ Name: "nofile", Soft: 1, Hard: 2 }],
+  });
+  expect(told(await following).vertices["[2/2] RUN work"]).toBe("done");
+  expect((await service.listWorkers({})).record[0]?.platforms[0]?.architecture).toBe("amd64");
+  expect((await service.info({})).buildkitVersion?.package).toBe("berth");
+  expect((await service.diskUsage({})).record).toEqual([]);
+  expect(await Array.fromAsync(service.listenBuildHistory({ earlyExit: true }))).toEqual([]);
+});
+
+test("a client that steers its build returns what it wants built", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const bridge = caller.client(gateway.LLBBridge);
+  door.act = async () => undefined;
+  const headers = { "buildkit-controlapi-buildid": "r2" };
+  const solved = caller.client(control.Control).solve(solving("r2", session.id, { frontend: "" }));
+  expect((await bridge.ping({}, { headers })).workers.length).toBe(1);
+  const frontendOpt = { target: "steered" };
+  const { result } = await bridge.solve({ frontend: "dockerfile.v0", frontendOpt }, { headers });
+  await bridge.return(result ? { result } : {}, { headers });
+  expect((await solved).exporterResponse["containerimage.digest"]).toBe(id);
+  expect(door.built.at(-1)?.options.target).toBe("steered");
+});
+
+test("named contexts are images, and directories of the client for as long as the build takes", async () => {
+  const shared = { lib: { content: "L" } };
+  await using session = await openSession(door.path, {
+    methods,
+    routes: client({ context, dockerfile: context, shared }),
+  });
+  using caller = await controlled();
+  const before = door.discarded.length;
+  door.act = async () => expect(door.discarded.length).toBe(before) as unknown as undefined;
+  const frontendAttrs = { "context:base": "docker-image://debian:12", "context:lib": "local:shared" };
+  await caller.client(control.Control).solve(solving("c1", session.id, { frontendAttrs }));
+  expect(door.built.at(-1)?.options.contexts).toEqual({ base: "debian:12", lib: "sha256:lib" });
+  expect(door.discarded.slice(before)).toEqual(["sha256:lib"]);
+});
+
+test("caches of registries are told to be missing, the image may hold one, and the build goes on", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async () => undefined;
+  const imports = JSON.stringify([{ Type: "registry", Attrs: { ref: "a/b:c" } }]);
+  const from = { imports: [{ type: "registry", attrs: { ref: "d" } }], importRefs: ["e"] };
+  const cache = { ...from, exports: [{ type: "inline" }] };
+  const frontendAttrs = { "cache-imports": imports, "cache-from": "f,g" };
+  await service.solve(solving("i1", session.id, { frontendAttrs, cache }));
+  expect(door.built.at(-1)?.options).toMatchObject({ cacheFrom: [], inlineCache: true });
+  const { vertices } = told(await Array.fromAsync(service.status({ ref: "i1" })));
+  const imported = Object.entries(vertices).filter(([name]) => name.startsWith("importing cache manifest from "));
+  expect(imported.map(([name]) => name.split(" ").at(-1))).toEqual(["a/b:c", "f", "g", "d", "e"]);
+  for (const [, state] of imported) expect(state).toContain("the builder's own cache is used");
+  const broken = service.solve(solving("i2", session.id, { frontendAttrs: { "cache-imports": "{" } }));
+  await expect(broken).rejects.toMatchObject({ rawMessage: expect.stringContaining("invalid cache-imports") });
+});
+
+test("a build of nothing only says whom its client talks to", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({}) });
+  using caller = await controlled();
+  const bridge = caller.client(gateway.LLBBridge);
+  const nothing = (ref: string, exporter: string) => {
+    const solved = caller.client(control.Control).solve({ ref, session: session.id, exporter });
+    const returned = bridge.return({ result: {} }, { headers: { "buildkit-controlapi-buildid": ref } });
+    return Promise.all([solved, returned]);
+  };
+  expect((await nothing("e1", ""))[0].exporterResponse).toEqual({});
+  await expect(nothing("e2", "moby")).rejects.toMatchObject({
+    rawMessage: expect.stringContaining("without a Dockerfile"),
+  });
+});
+
+test("a session through the Control API itself", async () => {
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  const [here, there] = connections();
+  const stop = new AbortController();
+  void serveOver(there, { signal: stop.signal, routes: client({ context, dockerfile: context }) });
+  const pieces = async function* () {
+    for await (const data of here.input) yield { data };
+  };
+  const headers = { "x-docker-expose-session-uuid": "s9", "x-docker-expose-session-grpc-method": methods.join(", ") };
+  const running = (async () => {
+    for await (const { data } of service.session(pieces(), { headers })) await here.write(data);
+  })();
+  door.act = async () => undefined;
+  await service.solve(solving("r3", "s9"));
+  expect(door.built.at(-1)?.dockerfileText).toBe("FROM base");
+  stop.abort();
+  await running.catch(() => undefined);
+});
+
+test("the Control API refuses by name what it does not do, and says failures as gRPC does", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  const cases: [Request, string][] = [
+    [{ definition: { def: [new Uint8Array(1)] } }, "an LLB definition"],
+    [{ exporter: "cloud" }, "output of type cloud"],
+    [{ exporterAttrs: { push: "true" } }, "pushing from the build"],
+    [{ frontend: "custom" }, "the frontend custom"],
+    [{ entitlements: ["security.insecure"] }, "the entitlement security.insecure"],
+    [{ cache: { exports: [{ type: "s3" }] } }, "cache-to type=s3"],
+    [{ cache: { imports: [{ type: "gha" }] } }, "cache-from type=gha"],
+    [{ frontendAttrs: { "attest:sbom": "" } }, "the frontend's option attest:sbom"],
+    [{ frontendAttrs: { "context:x": "oci-layout://y" } }, "the named context x=oci-layout://y"],
+    [{ frontendAttrs: { platform: "linux/amd64,linux/arm64" } }, "one build for several platforms"],
+  ];
+  for (const [index, [more, message]] of cases.entries()) {
+    const failure = service.solve(solving(`n${index}`, session.id, more));
+    await expect(failure).rejects.toMatchObject({
+      code: Code.Unimplemented,
+      rawMessage: expect.stringContaining(message),
+    });
+  }
+  door.act = async () => {
+    throw new EngineError("invalid", "it broke");
+  };
+  const failure = service.solve(solving("n", session.id));
+  await expect(failure).rejects.toMatchObject({ code: Code.Unknown, rawMessage: "it broke" });
+  const status = await Array.fromAsync(service.status({ ref: "n" }));
+  expect(told(status).vertices["[2/2] RUN work"]).toBe("it broke");
+});

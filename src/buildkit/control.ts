@@ -1,0 +1,128 @@
+import { EngineError } from "../errors/mod.ts";
+import { type ConnectRouter, callOver, type HandlerContext } from "../grpc/mod.ts";
+import { control } from "../proto/mod.ts";
+import type { Bytes } from "../stream/mod.ts";
+import type { Door } from "./buildkit.ts";
+import { type CacheImport, importedImages } from "./cache-imports.ts";
+import { grpcErrors } from "./errors.ts";
+import { exporterOf, exporterResponse, outputsOf } from "./exporter.ts";
+import { requireDockerfile } from "./frontend.ts";
+import { readAttributes } from "./frontend-attributes.ts";
+import type { Asked, Job } from "./jobs.ts";
+import { Session } from "./session.ts";
+import { sessionFacts } from "./session-route.ts";
+import { solve } from "./solve.ts";
+import { StatusFeed } from "./status.ts";
+import { diskUsage, prune } from "./usage.ts";
+
+/** moby.buildkit.v1.Control: builds by the frontend `dockerfile.v0`. There are no LLB definitions, and no history. */
+export function controlService(door: Door) {
+  return (router: ConnectRouter): ConnectRouter =>
+    router.service(
+      control.Control,
+      grpcErrors({
+        solve: (request: control.SolveRequest, context: HandlerContext) => solveRequest(door, request, context.signal),
+        status: (request: control.StatusRequest, context: HandlerContext) => status(door, request, context.signal),
+        session: (messages: AsyncIterable<control.BytesMessage>, context: HandlerContext) =>
+          session(door, messages, context),
+        listWorkers: () => ({ record: [door.engine.worker()] }),
+        info: () => ({ buildkitVersion: door.engine.worker().buildkitVersion }),
+        diskUsage: () => diskUsage(door.engine.builder),
+        prune: (request: control.PruneRequest) => prune(door.engine.builder, request),
+        listenBuildHistory: noHistory,
+      }),
+    );
+}
+
+/** Builds are not remembered: whoever asks sees none, and nothing new. */
+async function* noHistory(request: control.BuildHistoryRequest, { signal }: HandlerContext) {
+  yield* [];
+  if (!request.earlyExit) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
+async function solveRequest(door: Door, request: control.SolveRequest, signal: AbortSignal) {
+  const session = await door.sessions.get(request.session, signal);
+  refuse(request);
+  const exporter = exporterOf(outputsOf(request));
+  const job: Job = { feed: new StatusFeed(request.ref), results: [], chosen: Promise.withResolvers() };
+  door.jobs.add(request.ref, job);
+  try {
+    const asked = await askedFor(job, request, signal);
+    if (!asked) return nothingBuilt(request);
+    const { options, cacheFrom, ...frontend } = readAttributes(asked.attributes);
+    const solving = {
+      ...{ ...frontend, session, exporter, feed: job.feed, signal },
+      options: { ...options, inlineCache: options.inlineCache || exportsInline(request), registryAuth: {} },
+      cacheFrom: [...cacheFrom, ...importedImages(importsOf(request))],
+    };
+    return exporterResponse(await solve(door.engine, solving), exporter);
+  } finally {
+    job.feed.close();
+  }
+}
+
+/** A client that names no frontend steers the build itself, through the gateway. */
+async function askedFor(
+  { chosen }: Job,
+  request: control.SolveRequest,
+  signal: AbortSignal,
+): Promise<Asked | undefined> {
+  if (request.frontend !== "")
+    return requireDockerfile({ frontend: request.frontend, attributes: request.frontendAttrs });
+  const { promise: gone, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  return Promise.race([chosen.promise, gone]);
+}
+
+/** buildx and compose open a build of nothing to read the gateway's capabilities. */
+function nothingBuilt({ exporter, exporters }: control.SolveRequest) {
+  if (exporter === "" && exporters.length === 0) return { exporterResponse: {} };
+  throw new EngineError("not-implemented", "an image without a Dockerfile is not implemented by Berth");
+}
+
+function refuse(request: control.SolveRequest): void {
+  const refused = (what: string) =>
+    new EngineError("not-implemented", `build with ${what} is not implemented by Berth yet`);
+  if ((request.definition?.def.length ?? 0) > 0) throw refused("an LLB definition");
+  if (Object.keys(request.frontendInputs).length > 0) throw refused("inputs as LLB definitions");
+  if (request.sourcePolicy) throw refused("a source policy");
+  const entitlement = request.entitlements.find((one) => one !== "network.host");
+  if (entitlement !== undefined) throw refused(`the entitlement ${entitlement}`);
+  const { exports = [], exportRef = "" } = request.cache ?? {};
+  const types = exports.map(({ type }) => type).concat(exportRef === "" ? [] : "registry");
+  const to = types.find((type) => type !== inline);
+  if (to !== undefined) throw refused(`cache-to type=${to}`);
+}
+
+/** The one kind of cache that is written: into the image's own config. */
+const inline = "inline";
+
+function exportsInline({ cache }: control.SolveRequest): boolean {
+  return cache?.exports.some(({ type }) => type === inline) ?? false;
+}
+
+function importsOf({ cache }: control.SolveRequest): CacheImport[] {
+  const refs = (cache?.importRefs ?? []).map((ref) => ({ type: "registry", attrs: { ref } }));
+  return [...(cache?.imports ?? []), ...refs];
+}
+
+async function* status({ jobs }: Door, { ref }: control.StatusRequest, signal: AbortSignal) {
+  yield* (await jobs.get(ref, signal)).feed.follow();
+}
+
+/** The same as `POST /session`, through the connection that is there: each message is a piece of the session's bytes. */
+async function* session({ sessions }: Door, messages: AsyncIterable<control.BytesMessage>, context: HandlerContext) {
+  const facts = sessionFacts((name) => context.requestHeader.get(name) ?? undefined);
+  const back = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = back.writable.getWriter();
+  writer.closed.catch(() => undefined);
+  const close = () => void writer.close().catch(() => undefined);
+  using caller = callOver({ input: bytesOf(messages), write: (bytes) => writer.write(bytes), close });
+  using _ = sessions.add(new Session(caller, facts));
+  for await (const data of back.readable) yield { data };
+}
+
+async function* bytesOf(messages: AsyncIterable<control.BytesMessage>): Bytes & AsyncGenerator<Uint8Array> {
+  for await (const { data } of messages) yield data;
+}

@@ -1,0 +1,121 @@
+import { EngineError } from "../errors/mod.ts";
+import { decodeUlimits } from "../wire/mod.ts";
+import { importedImages, parseImports } from "./cache-imports.ts";
+import { parseContext } from "./named-contexts.ts";
+import type { Solving, Source } from "./solve.ts";
+
+export type Attributes = Readonly<Record<string, string>>;
+
+/** What a client asks of `dockerfile.v0`: where the files are and how they are built. */
+export type FrontendBuild = Pick<Solving, "source" | "filename" | "contexts" | "cacheFrom"> & {
+  readonly options: FrontendOptions;
+};
+export type FrontendOptions = Omit<Solving["options"], "registryAuth">;
+
+/** Attributes that change nothing here: what the client can do, where its sources come from, who asks. */
+const told = ["frontend.caps", "cmdline", "source"];
+const toldPrefixes = ["vcs:", "local-sessionid:", "build-arg:BUILDKIT_INLINE_BUILDINFO_ATTRS"];
+
+/** Those that are read below. */
+const known = [
+  ...["filename", "target", "platform", "no-cache", "add-hosts", "force-network-mode", "cgroup-parent", "shm-size"],
+  ...["ulimit", "image-resolve-mode", "context", "contextkey", "dockerfilekey", "multi-platform"],
+  ...["cache-imports", "cache-from"],
+];
+
+/** Throws "not-implemented" for an attribute that is not known here, "invalid" for a value that is none. */
+export function readAttributes(attributes: Attributes): FrontendBuild {
+  for (const name of Object.keys(attributes)) requireKnown(name);
+  const get = (name: string) => attributes[name] ?? "";
+  return {
+    source: sourceOf(attributes),
+    filename: get("filename") || "Dockerfile",
+    cacheFrom: importedImages(parseImports(get("cache-imports"), get("cache-from"))),
+    contexts: mapValues(below(attributes, "context:"), parseContext),
+    options: {
+      quiet: false,
+      ...{ squash: false, keepFailed: false, steps: false, explain: false },
+      noCache: noCache(attributes["no-cache"]),
+      pull: get("image-resolve-mode") === "pull",
+      args: below(attributes, "build-arg:"),
+      inlineCache: attributes["build-arg:BUILDKIT_INLINE_CACHE"] === "1",
+      labels: below(attributes, "label:"),
+      extraHosts:
+        get("add-hosts") === ""
+          ? []
+          : get("add-hosts")
+              .split(",")
+              .map((one) => one.replace("=", ":")),
+      ...(get("target") !== "" && { target: get("target") }),
+      ...platformOf(get("platform"), get("multi-platform")),
+      networkMode: networkMode(get("force-network-mode")),
+      shmSize: sizeOf(get("shm-size")),
+      ulimits: ulimitsOf(get("ulimit")),
+      ...(get("cgroup-parent") !== "" && { cgroupParent: get("cgroup-parent") }),
+      resources: noLimits,
+    },
+  };
+}
+
+const noLimits = { memory: 0, memorySwap: 0, cpuShares: 0, cpuQuota: 0, cpuPeriod: 0, cpusetCpus: "", cpusetMems: "" };
+
+function requireKnown(name: string): void {
+  if (known.includes(name) || told.includes(name)) return;
+  if (["build-arg:", "label:", "context:", ...toldPrefixes].some((prefix) => name.startsWith(prefix))) return;
+  throw new EngineError("not-implemented", `build with the frontend's option ${name} is not implemented by Berth yet`);
+}
+
+function mapValues<T>(values: Record<string, string>, map: (name: string, value: string) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(name, value)]));
+}
+
+function below(attributes: Attributes, prefix: string): Record<string, string> {
+  const found = Object.entries(attributes).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(found.map(([name, value]) => [name.slice(prefix.length), value]));
+}
+
+/** The client's directories unless `context` says where else; git's ends in `.git` or names its protocol (BuildKit `DetectGitContext`). */
+function sourceOf(attributes: Attributes): Source {
+  const url = attributes[attributes["contextkey"] ?? "context"] ?? "";
+  if (/^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(url)) return { kind: "remote", url };
+  return { kind: "session", context: "context", dockerfile: attributes["dockerfilekey"] ?? "dockerfile" };
+}
+
+/** Empty for all steps; otherwise the stages that are not to come from the cache. */
+function noCache(value: string | undefined): boolean {
+  if (value === undefined) return false;
+  if (value === "") return true;
+  throw new EngineError("not-implemented", `build with --no-cache-filter=${value} is not implemented by Berth yet`);
+}
+
+function platformOf(platforms: string, multi: string): { platform?: string } {
+  if (platforms.includes(",") || ["1", "true"].includes(multi.toLowerCase())) {
+    throw new EngineError(
+      "not-implemented",
+      `one build for several platforms (${platforms}) is not implemented by Berth`,
+    );
+  }
+  return platforms === "" ? {} : { platform: platforms };
+}
+
+function networkMode(mode: string): string {
+  if (["", "default", "sandbox"].includes(mode)) return "default";
+  if (mode === "host" || mode === "none") return mode;
+  throw new EngineError("invalid", `invalid network mode ${JSON.stringify(mode)}: it is default, host or none`);
+}
+
+function sizeOf(text: string): number {
+  if (/^\d{0,15}$/.test(text)) return Number(text);
+  throw new EngineError("invalid", `invalid shm-size ${JSON.stringify(text)}: it is a number of bytes`);
+}
+
+/** `name=soft[:hard]`, separated by commas. */
+function ulimitsOf(text: string): ReturnType<typeof decodeUlimits> {
+  if (text === "") return [];
+  const limits = text.split(",").map((one) => {
+    const [, name, soft, hard] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(one) ?? [];
+    if (name === undefined) throw new EngineError("invalid", `invalid ulimit ${JSON.stringify(one)}`);
+    return { Name: name, Soft: Number(soft), Hard: Number(hard ?? soft) };
+  });
+  return decodeUlimits(limits);
+}

@@ -1,0 +1,57 @@
+import { EngineError } from "../errors/mod.ts";
+import type { ConnectRouter, HandlerContext } from "../grpc/mod.ts";
+import { gateway } from "../proto/mod.ts";
+import type { Door } from "./buildkit.ts";
+import { importedImages } from "./cache-imports.ts";
+import { grpcErrors } from "./errors.ts";
+import { requireDockerfile } from "./frontend.ts";
+import type { Job } from "./jobs.ts";
+
+/** What clients may lean on (BuildKit frontend/gateway/pb/caps.go). Of LLB they may lean on nothing. */
+const capabilities = ["solve.base", "solve.inlinereturn", "return", "proto.refarray", "frontend.caps"];
+
+/**
+ * moby.buildkit.v1.frontend.LLBBridge for builds that their client steers: buildx asks for a frontend's result, gets a number,
+ * and returns that number as what it wants built. Nothing runs before that, so what fails, fails in the build itself.
+ */
+export function gatewayService(door: Door) {
+  return (router: ConnectRouter): ConnectRouter =>
+    router.service(
+      gateway.LLBBridge,
+      grpcErrors({
+        ping: () => ({
+          frontendApiCaps: capabilities.map((id) => ({ id, enabled: true })),
+          workers: [door.engine.worker()],
+        }),
+        solve: async (request: gateway.SolveRequest, context: HandlerContext) =>
+          ask(await jobOf(door, context), request),
+        return: async (request: gateway.ReturnRequest, context: HandlerContext) =>
+          choose(await jobOf(door, context), request),
+        inputs: () => ({}),
+      }),
+    );
+}
+
+/** The build is named in the call's metadata (BuildKit solver/llbsolver, `buildid`). */
+function jobOf({ jobs }: Door, { requestHeader, signal }: HandlerContext): Promise<Job> {
+  return jobs.get(requestHeader.get("buildkit-controlapi-buildid") ?? "", signal);
+}
+
+function ask({ results }: Job, request: gateway.SolveRequest) {
+  if ((request.definition?.def.length ?? 0) > 0 || Object.keys(request.frontendInputs).length > 0) {
+    throw new EngineError("not-implemented", "LLB definitions are not implemented by Berth: it builds Dockerfiles");
+  }
+  if (request.evaluate)
+    throw new EngineError("not-implemented", "evaluating a part of a build is not implemented by Berth");
+  importedImages(request.cacheImports); // says which it cannot be; the attributes have those that it can
+  const asked = requireDockerfile({ frontend: request.frontend, attributes: request.frontendOpt });
+  const id = String(results.push(asked));
+  return { result: { result: { case: "ref" as const, value: { id } } } };
+}
+
+function choose({ results, chosen }: Job, { result, error }: gateway.ReturnRequest) {
+  if (error) chosen.reject(new EngineError("invalid", error.message || "the client gave the build up"));
+  const id = result?.result.case === "ref" ? result.result.value.id : "";
+  chosen.resolve(results[Number(id) - 1]);
+  return {};
+}

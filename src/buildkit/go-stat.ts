@@ -1,0 +1,47 @@
+import { create } from "@bufbuild/protobuf";
+import { EngineError } from "../errors/mod.ts";
+import { fsutil } from "../proto/mod.ts";
+import type { TarHeader } from "../stream/mod.ts";
+import { fileType, goMode, permissions } from "./go-mode.ts";
+
+/** An entry's header from what fsutil says of a file; undefined for what no archive holds. Contexts belong to root. */
+export function headerOf(stat: fsutil.Stat): TarHeader | undefined {
+  const type = fileType(stat.mode);
+  if (type === undefined) return undefined;
+  if (stat.size < 0n) throw new EngineError("invalid", `${JSON.stringify(stat.path)} has a size below 0`);
+  const isLink = type === "file" && stat.linkname !== "";
+  const xattrs = new Map(Object.entries(stat.xattrs));
+  return {
+    name: Buffer.from(stat.path.replace(/\/+$/, "")),
+    type: isLink ? "hardlink" : type,
+    mode: permissions(stat.mode),
+    uid: 0,
+    gid: 0,
+    size: type === "file" && !isLink ? stat.size : 0n,
+    mtime: stat.modTime,
+    ...(stat.linkname !== "" && { linkname: Buffer.from(stat.linkname) }),
+    ...((type === "character" || type === "block") && { major: Number(stat.devmajor), minor: Number(stat.devminor) }),
+    ...(xattrs.size > 0 && { xattrs }),
+  };
+}
+
+/** The same the other way; undefined for the root, which is the client's own directory. */
+export function statOf(header: TarHeader): fsutil.Stat | undefined {
+  const path = Buffer.from(header.name)
+    .toString("utf8")
+    .replace(/^(?:\.\/)+/, "")
+    .replace(/\/+$/, "");
+  if (path === "" || path === ".") return undefined;
+  const link = Buffer.from(header.linkname ?? []).toString("utf8");
+  return create(fsutil.StatSchema, {
+    path,
+    mode: goMode(header.type, header.mode),
+    uid: header.uid,
+    gid: header.gid,
+    size: header.size,
+    modTime: header.mtime,
+    linkname: header.type === "hardlink" ? link.replace(/^(?:\.\/)+/, "") : link,
+    devmajor: BigInt(header.major ?? 0),
+    devminor: BigInt(header.minor ?? 0),
+  });
+}

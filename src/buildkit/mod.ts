@@ -1,0 +1,2 @@
+export { type BuildKit, createBuildKit } from "./buildkit.ts";
+export type { BuildKitEngine, ReceiveRequest, Worker } from "./solve.ts";

@@ -1,0 +1,181 @@
+import type { BuildContext, Builder, BuildOptions, ReceiveOptions } from "../builder/mod.ts";
+import { EngineError, messageOf } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
+import { familiar, parseReference, withDefaultTag } from "../oci/mod.ts";
+import { type Bytes, writeTar } from "../stream/mod.ts";
+import { tellImports } from "./cache-imports.ts";
+import { readDefinition } from "./definition.ts";
+import { exportResult } from "./export.ts";
+import type { Exporter } from "./exporter.ts";
+import { syncFiles } from "./file-sync.ts";
+import { type NamedContext, openContexts } from "./named-contexts.ts";
+import type { Session } from "./session.ts";
+import type { OwnStep, StatusFeed } from "./status.ts";
+
+/** What the engine does for BuildKit's clients. */
+export interface BuildKitEngine {
+  readonly builder: Builder;
+  /** Takes in a context; see `receiveContext` of the builder. */
+  receive(tar: Bytes, options: ReceiveRequest): Promise<BuildContext>;
+  /** The same from a URL. */
+  fetch(url: string, options: ReceiveRequest): Promise<BuildContext>;
+  /** The image as an archive, in OCI's form and docker's, under these names. */
+  archive(image: Image, names: readonly string[], signal: AbortSignal): Bytes;
+  /** The image's files as an archive. */
+  files(image: Image, signal: AbortSignal): Bytes;
+  /** Files as an image without a name. */
+  import(tar: Bytes, signal: AbortSignal): Promise<Image>;
+  imageIds(): Promise<ReadonlySet<string>>;
+  /** Removes an image that has no name. */
+  discard(image: Image): Promise<void>;
+  /** What builds run on, as clients ask for it. */
+  worker(): Worker;
+}
+
+export interface Worker {
+  readonly id: string;
+  readonly labels: Record<string, string>;
+  readonly platforms: { readonly os: string; readonly architecture: string; readonly variant?: string }[];
+  readonly buildkitVersion: { readonly package: string; readonly version: string; readonly revision: string };
+}
+
+export interface ReceiveRequest {
+  readonly dockerfile: string;
+  readonly apart?: NonNullable<ReceiveOptions["apart"]>;
+  readonly signal: AbortSignal;
+}
+
+/** Where the files of a build come from: the client's directories, the body of another request, or elsewhere. */
+export type Source =
+  | { readonly kind: "session"; readonly context: string; readonly dockerfile: string }
+  | { readonly kind: "upload"; readonly bytes: Bytes }
+  | { readonly kind: "remote"; readonly url: string };
+
+export interface Solving {
+  readonly session: Session | undefined;
+  readonly source: Source;
+  /** Path of the Dockerfile. */
+  readonly filename: string;
+  readonly options: Omit<
+    BuildOptions,
+    "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "signal"
+  >;
+  readonly exporter: Exporter;
+  readonly contexts: Readonly<Record<string, NamedContext>>;
+  /** Images that the client would have steps taken from. */
+  readonly cacheFrom: readonly string[];
+  readonly feed: StatusFeed;
+  readonly signal: AbortSignal;
+}
+
+/** One build from its files to its image, told to the feed, which is complete afterwards. */
+export async function solve(engine: BuildKitEngine, solving: Solving): Promise<Image> {
+  const { feed, options, contexts: named, session, signal } = solving;
+  try {
+    tellImports(solving.cacheFrom, feed);
+    await using undo = new AsyncDisposableStack();
+    const contexts = await openContexts(engine, { contexts: named, session, feed, signal, undo });
+    const files = await contextOf(engine, solving);
+    const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
+    const told = { cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
+    return await output(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
+  } catch (err) {
+    feed.failed(messageOf(err));
+    throw err;
+  } finally {
+    feed.close();
+  }
+}
+
+/** Builds, and hands out what was asked for. What is not to be an image here leaves none, unless it was here before. */
+async function output(
+  engine: BuildKitEngine,
+  { exporter, feed, session, signal }: Solving,
+  build: (tags: readonly string[]) => Promise<Image>,
+): Promise<Image> {
+  if (exporter.kind === "image") {
+    const image = await build(exporter.names);
+    feed.exported(`writing image ${image.id}`, exporter.names.map(canonical));
+    return image;
+  }
+  feed.goal = exporter.kind === "local" ? "client directory" : "client tarball";
+  const known = await engine.imageIds();
+  const image = await build([]);
+  try {
+    await exportResult(engine, { image, exporter, session, signal });
+    feed.exported("sending to client", []);
+    return image;
+  } finally {
+    if (!known.has(image.id)) await engine.discard(image);
+  }
+}
+
+function canonical(tag: string): string {
+  return familiar(withDefaultTag(parseReference(tag)));
+}
+
+function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildContext> {
+  const { source, filename: dockerfile, feed, signal } = solving;
+  switch (source.kind) {
+    case "session":
+      return sessionContext(engine, { solving, source });
+    case "upload":
+      return within(feed.own("[internal] load remote build context"), () =>
+        engine.receive(source.bytes, { dockerfile, signal }),
+      );
+    case "remote":
+      return within(feed.own(`[internal] load build context from ${withoutSecrets(source.url)}`), () =>
+        engine.fetch(source.url, { dockerfile, signal }),
+      );
+    default:
+      return source satisfies never;
+  }
+}
+
+/** URLs may hold a password, which is nobody's business who reads the build's output. */
+function withoutSecrets(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, "//***@");
+}
+
+interface FromSession {
+  readonly solving: Solving;
+  readonly source: Source & { kind: "session" };
+}
+
+async function sessionContext(engine: BuildKitEngine, { solving, source }: FromSession): Promise<BuildContext> {
+  const { session, filename, feed, signal } = solving;
+  if (!session) throw new EngineError("invalid", "the context is the client's, but the build names no session");
+  const { text: dockerfileText, ignored: ignore } = await readDefinition({
+    session,
+    directories: source,
+    filename,
+    feed,
+    signal,
+  });
+  const step = feed.own("[internal] load build context");
+  const onBytes = throttled((current) => step.status("transferring context", { current }));
+  const entries = syncFiles(session, { directory: source.context, excludes: ignore, onBytes, signal });
+  const apart = { dockerfileText, ignore };
+  return within(step, () => engine.receive(writeTar(entries), { dockerfile: filename, apart, signal }));
+}
+
+export async function within<T>(step: OwnStep, work: () => Promise<T>): Promise<T> {
+  try {
+    const result = await work();
+    step.end();
+    return result;
+  } catch (err) {
+    step.end(messageOf(err));
+    throw err;
+  }
+}
+
+/** Tells the first number and then ten a second. */
+function throttled(tell: (value: number) => void): (value: number) => void {
+  let next = 0;
+  return (value) => {
+    if (Date.now() < next) return;
+    next = Date.now() + 100;
+    tell(value);
+  };
+}

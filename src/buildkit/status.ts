@@ -1,0 +1,187 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { BuildObserver, ObservedStep, StepEnd } from "../builder/mod.ts";
+import { type Digest, digestOf } from "../oci/mod.ts";
+import { control } from "../proto/mod.ts";
+import type { ProgressMessage } from "../wire/mod.ts";
+
+interface Vertex {
+  readonly digest: Digest;
+  readonly name: string;
+  readonly inputs?: Digest[];
+  readonly started?: control.Timestamp;
+  readonly completed?: control.Timestamp;
+  readonly cached?: boolean;
+  readonly error?: string;
+}
+
+type Status = MessageInitShape<typeof control.VertexStatusSchema>;
+type Response = MessageInitShape<typeof control.StatusResponseSchema>;
+
+/** Bytes of output that one step may have kept for its followers (as BuildKit's BUILDKIT_STEP_LOG_MAX_SIZE). */
+const mostOutput = 2 * 1024 * 1024;
+
+/** A step of the daemon's own, such as taking in the context. */
+export interface OwnStep {
+  /** A line below the step's name, which later ones of the same name replace. */
+  status(name: string, progress?: { readonly current: number; readonly total?: number }): void;
+  end(failure?: string): void;
+}
+
+/**
+ * What a build has to tell, as BuildKit's clients show it. Everything stays here until the build is forgotten, so that who
+ * follows late or reads slowly misses nothing and holds up nobody; output beyond 2 MiB a step is left out, and said to be.
+ */
+export class StatusFeed implements BuildObserver {
+  /** Where the result goes, in the name of the last step. */
+  goal = "image";
+  readonly #ref: string;
+  readonly #said: control.StatusResponse[] = [];
+  readonly #vertices = new Map<string, Vertex>();
+  readonly #steps = new Map<number, { readonly digest: Digest; left: number }>();
+  #running = 0;
+  #closed = false;
+  readonly #over = Promise.withResolvers<void>();
+  #changed = Promise.withResolvers<void>();
+  #pulling: OwnStep | undefined;
+  #exporting: OwnStep | undefined;
+
+  constructor(ref: string) {
+    this.#ref = ref;
+  }
+
+  /** Everything from the start, then as it comes, until the build is over. */
+  async *follow(): AsyncGenerator<control.StatusResponse> {
+    for (let at = 0; ; ) {
+      while (at < this.#said.length) yield this.#said[at++] as control.StatusResponse;
+      if (this.#closed) return;
+      await this.#changed.promise;
+    }
+  }
+
+  /** Resolves when the build is over. */
+  get closed(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#over.resolve();
+    this.#wake();
+  }
+
+  own(name: string): OwnStep {
+    const digest = this.#digest(name);
+    const started = now();
+    const vertex = { digest, name, started };
+    this.#vertex(vertex);
+    const lines = new Map<string, Status>();
+    return {
+      status: (id, { current = 0, total = 0 } = { current: 0 }) => {
+        const counts = { current: BigInt(current), total: BigInt(total) };
+        const line = { id, vertex: digest, name: id, ...counts, started, timestamp: now() };
+        lines.set(id, line);
+        this.#say({ statuses: [line] });
+      },
+      end: (error = "") => {
+        const completed = now();
+        this.#say({ statuses: [...lines.values()].map((line) => ({ ...line, timestamp: completed, completed })) });
+        this.#vertex({ ...vertex, completed, error });
+      },
+    };
+  }
+
+  steps(steps: readonly ObservedStep[]): void {
+    this.#pulling?.end();
+    const vertexes = steps.map(({ id, text, inputs }, at): Vertex => {
+      const digest = this.#digest(`step ${id}`);
+      this.#steps.set(id, { digest, left: mostOutput });
+      const known = inputs.flatMap((input) => this.#steps.get(input)?.digest ?? []);
+      return { digest, name: `[${at + 1}/${steps.length}] ${text}`, inputs: known };
+    });
+    for (const vertex of vertexes) this.#vertices.set(vertex.digest, vertex);
+    this.#running = steps.length;
+    this.#say({ vertexes });
+    if (steps.length === 0) this.#export();
+  }
+
+  started(id: number): void {
+    const step = this.#steps.get(id);
+    const vertex = step && this.#vertices.get(step.digest);
+    if (vertex) this.#vertex({ ...vertex, started: now() });
+  }
+
+  output(id: number, text: string): void {
+    const step = this.#steps.get(id);
+    if (!step || step.left <= 0) return;
+    const whole = Buffer.from(text);
+    const part = whole.subarray(0, step.left);
+    step.left -= whole.length;
+    const clipped = step.left < 0 ? "\n[output clipped, log limit 2MiB reached]\n" : "";
+    const msg = clipped === "" ? part : Buffer.concat([part, Buffer.from(clipped)]);
+    this.#say({ logs: [{ vertex: step.digest, timestamp: now(), stream: 1n, msg }] });
+  }
+
+  ended(id: number, how: StepEnd): void {
+    const step = this.#steps.get(id);
+    const vertex = step && this.#vertices.get(step.digest);
+    if (!vertex || vertex.completed) return;
+    const error = how.kind === "failed" ? how.message : "";
+    const started = vertex.started ?? now();
+    this.#vertex({ ...vertex, started, completed: now(), cached: how.kind === "cached", error });
+    if (--this.#running === 0 && how.kind !== "failed") this.#export();
+  }
+
+  /** The pull of a base image, which comes before the steps are known, in the words that `docker pull` has for it. */
+  pulled({ id, status, progressDetail }: ProgressMessage): void {
+    if (status === undefined) return;
+    this.#pulling ??= this.own("[internal] load base images");
+    const { current = 0, total = 0 } = progressDetail ?? {};
+    this.#pulling.status(id === undefined ? status : `${id} ${status}`, { current, total });
+  }
+
+  /** What became of the result, and what it is called. */
+  exported(what: string, names: readonly string[]): void {
+    this.#exporting?.status(what);
+    for (const name of names) this.#exporting?.status(`naming to ${name}`);
+    this.#exporting?.end();
+  }
+
+  /** Ends what is still under way. */
+  failed(message: string): void {
+    this.#exporting?.end(message);
+    for (const vertex of [...this.#vertices.values()]) {
+      if (vertex.started && !vertex.completed) this.#vertex({ ...vertex, completed: now(), error: message });
+    }
+  }
+
+  #export(): void {
+    this.#exporting = this.own(`exporting to ${this.goal}`);
+    this.#exporting.status("exporting layers");
+  }
+
+  #vertex(vertex: Vertex): void {
+    this.#vertices.set(vertex.digest, vertex);
+    this.#say({ vertexes: [vertex] });
+  }
+
+  #say(response: Response): void {
+    if (this.#closed) return;
+    this.#said.push(create(control.StatusResponseSchema, response));
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+
+  #digest(name: string): Digest {
+    return digestOf(`${this.#ref} ${name}`);
+  }
+}
+
+function now(): control.Timestamp {
+  const time = Date.now();
+  const nanos = (time % 1000) * 1_000_000;
+  return create(control.TimestampSchema, { seconds: BigInt(Math.floor(time / 1000)), nanos });
+}

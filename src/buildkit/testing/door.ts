@@ -1,0 +1,195 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Builder, BuildOptions } from "../../builder/mod.ts";
+import { messageOf } from "../../errors/mod.ts";
+import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
+import { serve } from "../../http/mod.ts";
+import type { Image } from "../../images/mod.ts";
+import { type control, filesync, secrets, ssh } from "../../proto/mod.ts";
+import { fromBuffer, readTar, type TarEntry, type TarType, writeTar } from "../../stream/mod.ts";
+import type { BuildKitEngine } from "../mod.ts";
+import { createBuildKit } from "../mod.ts";
+import { type SentFiles, sender } from "./sender.ts";
+
+/** What the builder was asked for, and what it is to do. */
+export interface Built {
+  readonly names: readonly string[];
+  readonly dockerfileText: string | undefined;
+  readonly options: BuildOptions;
+}
+export type Act = (options: BuildOptions) => Promise<void>;
+export const id = `sha256:${"a".repeat(64)}` as const;
+
+/** What a build leaves: directories, files small and large, links. */
+const resultFiles = (): TarEntry[] => [
+  file("./", "directory"),
+  file("./bin/", "directory"),
+  file("./bin/app", "file", { content: "x".repeat(3_000_000), mode: 0o4755 }),
+  ...Array.from({ length: 30 }, (_, at) => file(`./bin/f${at}`, "file", { content: "y".repeat(500_000) })),
+  file("./bin/hard", "hardlink", { link: "./bin/app" }),
+  file("./bin/soft", "symlink", { link: "app" }),
+  file("./empty", "file"),
+];
+
+function file(name: string, type: TarType, more: { content?: string; mode?: number; link?: string } = {}): TarEntry {
+  const bytes = Buffer.from(more.content ?? "");
+  const header = {
+    name: Buffer.from(name),
+    type,
+    mode: more.mode ?? 0o755,
+    uid: 0,
+    gid: 0,
+    size: BigInt(bytes.length),
+    mtime: 0n,
+  };
+  return {
+    header: { ...header, ...(more.link !== undefined && { linkname: Buffer.from(more.link) }) },
+    content: fromBuffer(bytes),
+  };
+}
+
+/** An engine whose steps do what the test says, and which tells what it was asked for. */
+function fakeEngine(act: () => Act, { built, discarded }: { built: Built[]; discarded: string[] }): BuildKitEngine {
+  let received: string[] = [];
+  const builder: Partial<Builder> = {
+    build: async (context, options) => {
+      built.push({ names: received, dockerfileText: context.dockerfileText, options });
+      options.observer?.steps([
+        { id: 0, text: "FROM base", inputs: [] },
+        { id: 1, text: "RUN work", inputs: [0] },
+      ]);
+      options.observer?.ended(0, { kind: "cached" });
+      options.observer?.started(1);
+      await act()(options);
+      options.observer?.ended(1, { kind: "done" });
+      return { id } as Partial<Image> as Image;
+    },
+    usage: async () => [],
+  };
+  return {
+    builder: builder as Builder,
+    receive: async (tar, { dockerfile, apart }) => {
+      received = [];
+      for await (const { header, content } of readTar(tar)) {
+        const bytes = Buffer.concat(await Array.fromAsync(content));
+        received.push(`${Buffer.from(header.name)}=${bytes}`);
+      }
+      return { directory: "/none", dockerfile, ...apart };
+    },
+    fetch: async (url, { dockerfile }) => {
+      received = [url];
+      return { directory: "/none", dockerfile };
+    },
+    archive: (image, names) => fromBuffer(Buffer.from(`${image.id} ${names}`)),
+    files: () => writeTar(resultFiles()),
+    import: async (tar) => {
+      const names = await Array.fromAsync(readTar(tar), ({ header }) => Buffer.from(header.name).toString());
+      return { id: `sha256:${names.join("+")}` } as Partial<Image> as Image;
+    },
+    imageIds: async () => new Set(),
+    discard: async (image) => void discarded.push(image.id),
+    worker: () => ({
+      id: "w",
+      labels: {},
+      platforms: [{ os: "linux", architecture: "amd64" }],
+      buildkitVersion: { package: "berth", version: "v1", revision: "r" },
+    }),
+  };
+}
+
+/** BuildKit's doors on a socket, with that engine behind them. */
+export async function openDoor() {
+  const directory = mkdtempSync(join(tmpdir(), "berth-buildkit-"));
+  const path = join(directory, "s");
+  const built: Built[] = [];
+  const discarded: string[] = [];
+  const door = { path, built, discarded, act: (async () => undefined) as Act };
+  const buildKit = createBuildKit(fakeEngine(() => door.act, { built, discarded }));
+  const server = await serve({
+    listen: `unix://${path}`,
+    routes: [
+      { method: "POST", path: "/build", handle: (request) => buildKit.build(request) },
+      { method: "POST", path: "/build/cancel", handle: (request) => buildKit.cancel(request) },
+      { method: "POST", path: "/session", handle: (request) => buildKit.session(request) },
+      { method: "POST", path: "/grpc", handle: () => buildKit.grpc() },
+    ],
+    onError: (err) => ({ kind: "text", status: 500, type: "text/plain", body: messageOf(err) }),
+    versioned: { newest: "1.51" },
+  });
+  const close = async () => {
+    await server[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true });
+  };
+  return Object.assign(door, { sessionOf: buildKit.sessionOf, [Symbol.asyncDispose]: close });
+}
+
+export type TestDoor = Awaited<ReturnType<typeof openDoor>>;
+
+export const context: SentFiles = {
+  ".dockerignore": { content: "*.log\n" },
+  a: { content: "A" },
+  Dockerfile: { content: "FROM base" },
+};
+export const methods = [
+  "/moby.filesync.v1.FileSync/DiffCopy",
+  "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+  "/moby.sshforward.v1.SSH/CheckAgent",
+  "/moby.filesync.v1.Auth/Credentials",
+];
+
+export interface ClientTells {
+  /** The calls for its files. */
+  readonly seen?: Headers[];
+  /** What it was sent. */
+  readonly taken?: Uint8Array[];
+}
+
+export function client(directories: Readonly<Record<string, SentFiles>>, { seen = [], taken }: ClientTells = {}) {
+  return (router: ConnectRouter): void => {
+    router.service(filesync.FileSync, { diffCopy: sender(directories, seen) });
+    if (taken) {
+      router.service(filesync.FileSend, {
+        async *diffCopy(messages) {
+          for await (const { data } of messages) taken.push(data);
+          yield* [];
+        },
+      });
+    }
+    router.service(filesync.Auth, { credentials: ({ host }) => ({ username: "u", secret: `of ${host}` }) });
+    router.service(secrets.Secrets, {
+      getSecret: ({ id }) => {
+        if (id === "known") return { data: Buffer.from("hush") };
+        throw new ConnectError(`secret ${id}: not found`, id === "broken" ? Code.Internal : Code.NotFound);
+      },
+    });
+    router.service(ssh.SSH, {
+      checkAgent: ({ id }) => {
+        if (id === "default") return {};
+        throw new ConnectError(`unset ssh forward key ${id}`, Code.Unknown);
+      },
+      async *forwardAgent(messages, { requestHeader }) {
+        for await (const { data } of messages) {
+          yield { data: Buffer.concat([Buffer.from(`${requestHeader.get("buildkit.ssh.id")}:`), data]) };
+        }
+      },
+    });
+  };
+}
+
+/** The last state of every vertex, and all that was logged. */
+export function told(responses: readonly control.StatusResponse[]) {
+  const vertices = new Map<string, string>();
+  for (const vertex of responses.flatMap((one) => one.vertexes)) {
+    const state =
+      vertex.error || (vertex.cached ? "cached" : vertex.completed ? "done" : vertex.started ? "started" : "waits");
+    vertices.set(vertex.name, state);
+  }
+  return {
+    vertices: Object.fromEntries(vertices),
+    log: responses
+      .flatMap((one) => one.logs)
+      .map(({ msg }) => Buffer.from(msg).toString())
+      .join(""),
+  };
+}

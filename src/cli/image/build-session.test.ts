@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { dirname, join } from "node:path";
+import { openDoor, type TestDoor } from "../../buildkit/testing/door.ts";
+import { connect } from "../../client/mod.ts";
+import type { CliIo } from "../io.ts";
+import { openBuildSession } from "./build-session.ts";
+import { parseSecret, parseSsh } from "./session-flags.ts";
+
+let door: TestDoor;
+let agent: Server;
+let directory: string;
+beforeAll(async () => {
+  door = await openDoor();
+  directory = dirname(door.path);
+  agent = createServer((socket) =>
+    socket.on("data", (bytes: Buffer) => socket.write(Buffer.concat([Buffer.from("re:"), bytes]))),
+  );
+  await new Promise<void>((resolve) => agent.listen(join(directory, "agent"), resolve));
+  writeFileSync(join(directory, "file"), "in a file");
+});
+afterAll(async () => {
+  agent.close();
+  await door[Symbol.asyncDispose]();
+});
+
+const { signal } = new AbortController();
+
+function open(secret: string[], ssh: string[] = []) {
+  const io = {
+    cwd: directory,
+    env: { NAME: "in a variable", both: "by its id", SSH_AUTH_SOCK: join(directory, "agent") },
+  };
+  const flags = { secret: secret.map(parseSecret), ssh: ssh.map(parseSsh) };
+  return openBuildSession(connect(`unix://${door.path}`), flags, io as Partial<CliIo> as CliIo);
+}
+
+test("secrets from files and variables, named or by their ids", async () => {
+  const flags = ["id=a,src=file", "id=b,env=NAME", "type=env,id=c,src=NAME", "id=both", "id=file"];
+  await using session = await open(flags);
+  const offered = await door.sessionOf(session.id, signal);
+  const value = async (id: string) => Buffer.from((await offered.secret(id, signal)) ?? "none").toString();
+  expect(await Promise.all(["a", "b", "c", "both", "file", "other"].map(value))).toEqual([
+    ...["in a file", "in a variable", "in a variable", "by its id", "in a file", "none"],
+  ]);
+});
+
+test("agents by their ids; a build lists keys and signs, no more", async () => {
+  await using session = await open([], ["default", "work=agent"]);
+  const offered = await door.sessionOf(session.id, signal);
+  expect(await offered.hasAgent("default", signal)).toBe(true);
+  expect(await offered.hasAgent("other", signal)).toBe(false);
+  const list = Buffer.from([0, 0, 0, 1, 11]);
+  const remove = Buffer.from([0, 0, 0, 1, 19]);
+  const answers = offered.agent("work", said(list), signal)[Symbol.asyncIterator]();
+  expect(Buffer.from((await answers.next()).value ?? []).toString("latin1")).toBe(`re:${list.toString("latin1")}`);
+  const refused = offered.agent("work", said(remove), signal)[Symbol.asyncIterator]();
+  expect((await refused.next()).value).toEqual(Uint8Array.of(0, 0, 0, 1, 5));
+});
+
+async function* said(bytes: Uint8Array) {
+  yield bytes;
+  await Bun.sleep(200);
+}
+
+test("what is not there is said before anything is built", async () => {
+  const failures: [() => unknown, string][] = [
+    [() => open(["id=x,src=missing"]), "failed to stat"],
+    [() => open([], ["x=missing"]), "does not exist"],
+    [() => open([], ["x=file"]), "is no agent's socket"],
+    [() => open(["src=x"]), "it has no id"],
+    [() => open(["id=x,color=red"]), 'unexpected field "color=red"'],
+    [() => open(["id=x,type=vault"]), 'unsupported secret type "vault"'],
+    [() => open([], ["x=a,b"]), "name one agent's socket"],
+    [() => open([], ["=a"]), "ID[=SOCKET] is expected"],
+  ];
+  for (const [attempt, message] of failures) await expect((async () => attempt())()).rejects.toThrow(message);
+});

@@ -1,0 +1,53 @@
+import { EngineError } from "../../errors/mod.ts";
+
+/** `--secret`: where the value is; neither for an environment variable or a file of the id's name, whichever there is. */
+export interface SecretFlag {
+  readonly id: string;
+  readonly file?: string;
+  readonly env?: string;
+}
+
+/** `id=ID[,src=FILE|,env=NAME][,type=file|env]`. Throws "invalid". */
+export function parseSecret(text: string): SecretFlag {
+  const fields = new Map<string, string>();
+  for (const field of text.split(",")) {
+    const at = field.indexOf("=");
+    const name = field.slice(0, Math.max(at, 0)).toLowerCase();
+    if (!["id", "src", "source", "env", "type"].includes(name))
+      throw bad(text, `unexpected field ${JSON.stringify(field)}`);
+    fields.set(name === "source" ? "src" : name, field.slice(at + 1));
+  }
+  const id = fields.get("id");
+  const type = fields.get("type") ?? "";
+  if (!id) throw bad(text, "it has no id");
+  if (!["", "file", "env"].includes(type)) throw bad(text, `unsupported secret type ${JSON.stringify(type)}`);
+  const source = fields.get("src");
+  const env = fields.get("env") ?? (type === "env" ? source : undefined);
+  return { id, ...(env === undefined ? source !== undefined && { file: source } : { env }) };
+}
+
+/** `--ssh`: an agent's socket; none for the one of SSH_AUTH_SOCK. */
+export interface SshFlag {
+  readonly id: string;
+  readonly socket?: string;
+}
+
+/** `default` or `ID[=SOCKET]`. Throws "invalid", and "not-implemented" for keys in the place of a socket. */
+export function parseSsh(text: string): SshFlag {
+  const at = text.indexOf("=");
+  const id = at < 0 ? text : text.slice(0, at);
+  const socket = at < 0 ? undefined : text.slice(at + 1);
+  if (id === "" || socket === "")
+    throw new EngineError("invalid", `invalid --ssh ${JSON.stringify(text)}: ID[=SOCKET] is expected`);
+  if (socket?.includes(",")) {
+    throw new EngineError(
+      "not-implemented",
+      `--ssh ${text} is not implemented by Berth: name one agent's socket, and add keys with ssh-add`,
+    );
+  }
+  return { id, ...(socket !== undefined && { socket }) };
+}
+
+function bad(text: string, why: string): EngineError {
+  return new EngineError("invalid", `invalid --secret ${JSON.stringify(text)}: ${why}`);
+}
