@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
 import { Code, callOver, serveOver } from "../grpc/mod.ts";
-import { control, gateway } from "../proto/mod.ts";
+import { control, gateway, upload } from "../proto/mod.ts";
+import { writeTar } from "../stream/mod.ts";
 import { hijacked, openSession } from "./testing/client.ts";
 import { connections } from "./testing/connections.ts";
 import { client, context, id, methods, openDoor, type TestDoor, told } from "./testing/door.ts";
@@ -105,6 +106,28 @@ test("caches of registries are told to be missing, the image may hold one, and t
   for (const [, state] of imported) expect(state).toContain("the builder's own cache is used");
   const broken = service.solve(solving("i2", session.id, { frontendAttrs: { "cache-imports": "{" } }));
   await expect(broken).rejects.toMatchObject({ rawMessage: expect.stringContaining("invalid cache-imports") });
+});
+
+test("a context from the client's standard input comes through the session", async () => {
+  const asked: (string | null)[] = [];
+  await using session = await openSession(door.path, {
+    methods,
+    routes: (router) =>
+      router.service(upload.Upload, {
+        async *pull(_, { requestHeader }) {
+          asked.push(requestHeader.get("urlpath"));
+          for await (const data of writeTar([])) yield { data };
+        },
+      }),
+  });
+  using caller = await controlled();
+  door.act = async () => undefined;
+  const service = caller.client(control.Control);
+  const context = "http://buildkit-session/abc";
+  await service.solve(solving("u1", session.id, { frontendAttrs: { context } }));
+  expect([asked, door.built.at(-1)?.names]).toEqual([["/abc"], []]);
+  const beside = service.solve(solving("u2", session.id, { frontendAttrs: { context, dockerfilekey: "dockerfile" } }));
+  await expect(beside).rejects.toMatchObject({ code: Code.Unimplemented });
 });
 
 test("a build of nothing only says whom its client talks to", async () => {

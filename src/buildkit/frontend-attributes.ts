@@ -77,7 +77,14 @@ function below(attributes: Attributes, prefix: string): Record<string, string> {
 /** The client's directories unless `context` says where else; git's ends in `.git` or names its protocol (BuildKit `DetectGitContext`). */
 function sourceOf(attributes: Attributes): Source {
   const url = attributes[attributes["contextkey"] ?? "context"] ?? "";
-  if (/^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(url)) return { kind: "remote", url };
+  const isRemote = /^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(url);
+  if (isRemote && attributes["dockerfilekey"] !== undefined) {
+    throw new EngineError(
+      "not-implemented",
+      "a Dockerfile beside a context from elsewhere is not implemented by Berth yet",
+    );
+  }
+  if (isRemote) return { kind: "remote", url };
   return { kind: "session", context: "context", dockerfile: attributes["dockerfilekey"] ?? "dockerfile" };
 }
 

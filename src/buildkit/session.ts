@@ -1,7 +1,7 @@
 import type { BuildSession } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type Caller, Code, ConnectError } from "../grpc/mod.ts";
-import { filesync, secrets, ssh } from "../proto/mod.ts";
+import { filesync, secrets, ssh, upload } from "../proto/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 
@@ -56,6 +56,17 @@ export class Session implements BuildSession {
     for await (const { data } of this.caller.client(ssh.SSH).forwardAgent(messages, { headers, signal })) yield data;
   }
 
+  /** What the client reads from its standard input, which it gives a URL of its own (BuildKit session/upload). */
+  async *uploaded(url: URL, signal: AbortSignal): Bytes & AsyncGenerator<Uint8Array> {
+    const headers = { urlpath: url.pathname, urlhost: url.host };
+    try {
+      const pieces = this.caller.client(upload.Upload).pull(nothing(), { headers, signal });
+      for await (const { data } of pieces) yield data;
+    } catch (err) {
+      throw told(err, "the client's build context");
+    }
+  }
+
   async credentials(domain: string, signal: AbortSignal): Promise<RegistryAuth | undefined> {
     if (!this.supports("/moby.filesync.v1.Auth/Credentials")) return undefined;
     const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
@@ -67,6 +78,10 @@ export class Session implements BuildSession {
       throw told(err, `credentials for ${domain}`);
     }
   }
+}
+
+async function* nothing(): AsyncGenerator<{ data: Uint8Array }> {
+  yield* [];
 }
 
 async function* agentMessages(input: Bytes) {

@@ -124,12 +124,23 @@ function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildConte
         engine.receive(source.bytes, { dockerfile, signal }),
       );
     case "remote":
+      if (source.url.startsWith(sessionUrl)) return sessionUpload(engine, solving, new URL(source.url));
       return within(feed.own(`[internal] load build context from ${withoutSecrets(source.url)}`), () =>
         engine.fetch(source.url, { dockerfile, signal }),
       );
     default:
       return source satisfies never;
   }
+}
+
+/** The host of contexts that a client reads from its standard input. */
+const sessionUrl = "http://buildkit-session/";
+
+function sessionUpload(engine: BuildKitEngine, solving: Solving, url: URL): Promise<BuildContext> {
+  const { session, filename: dockerfile, feed, signal } = solving;
+  if (!session) throw new EngineError("invalid", "the context is the client's, but the build names no session");
+  const receive = () => engine.receive(session.uploaded(url, signal), { dockerfile, signal });
+  return within(feed.own("[internal] load remote build context"), receive);
 }
 
 /** URLs may hold a password, which is nobody's business who reads the build's output. */

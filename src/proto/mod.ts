@@ -5,3 +5,4 @@ export * as fsutil from "./fsutil_pb.ts";
 export * as gateway from "./gateway_pb.ts";
 export * as secrets from "./secrets_pb.ts";
 export * as ssh from "./ssh_pb.ts";
+export * as upload from "./upload_pb.ts";
