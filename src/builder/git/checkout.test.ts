@@ -1,58 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Child, createHost } from "../../host/mod.ts";
+import { createHost } from "../../host/mod.ts";
+import { type GitServer, git, serveGit } from "../testing/git-server.ts";
 import { checkoutGit } from "./checkout.ts";
 import { parseGitRef } from "./ref.ts";
 
 const { processes } = createHost({ workers: { size: 1 } });
-const place = mkdtempSync("/var/tmp/berth-git-"); // a checkout sees itself as /tmp
-chmodSync(place, 0o755);
 const signal = new AbortController().signal;
-let server: Child;
-let url: string;
+let server: GitServer;
+let place: string;
 let first: string;
 
-function git(directory: string, ...args: string[]): string {
-  const who = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"];
-  const more = ["-c", "protocol.file.allow=always", "-c", "commit.gpgsign=false"];
-  return execFileSync("git", [...who, ...more, ...args], { cwd: directory, encoding: "utf8" }).trim();
-}
-
-/** A repository `name` with these files and a commit. */
-function repository(name: string, files: Record<string, string>): string {
-  const directory = join(place, "served", name);
-  mkdirSync(directory, { recursive: true });
-  if (!existsSync(join(directory, ".git"))) git(directory, "init", "--quiet");
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(join(directory, path, ".."), { recursive: true });
-    writeFileSync(join(directory, path), text);
-  }
-  git(directory, "add", "-A");
-  git(directory, "commit", "--quiet", "-m", "c");
-  return directory;
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => listener.once("listening", resolve));
-  const address = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}
-
 beforeAll(async () => {
+  server = await serveGit(processes);
+  place = server.place;
+  const { repository } = server;
   const main = repository("main", { "a.txt": "one", "docs/d.txt": "D" });
   first = git(main, "rev-parse", "HEAD");
   git(main, "tag", "-a", "-m", "t", "v1");
@@ -63,37 +26,15 @@ beforeAll(async () => {
   const evil = repository("evil", { "e.txt": "E" });
   symlinkSync("/etc/passwd", join(evil, "link"));
   git(evil, "submodule", "--quiet", "add", sub, "inside");
-  const port = await freePort();
-  url = `git://127.0.0.1:${port}`;
-  const base = join(place, "served");
-  const options = [`--port=${port}`, "--listen=127.0.0.1", "--export-all", "--reuseaddr", `--base-path=${base}`, base];
-  server = processes.spawn(["git", "-c", "safe.directory=*", "daemon", ...options], {
-    stdio: ["ignore", "ignore", "ignore"],
-  });
   git(evil, "config", "-f", ".gitmodules", "submodule.inside.url", sub);
   git(evil, "add", "-A");
   git(evil, "commit", "--quiet", "-m", "s");
-  await answers();
 });
-
-afterAll(async () => {
-  server.kill(15);
-  await server.exited;
-  rmSync(place, { recursive: true, force: true });
-});
-
-async function answers(): Promise<void> {
-  for (let left = 100; left > 0; left--) {
-    const { code } = await processes.run(["git", "ls-remote", `${url}/main`]);
-    if (code === 0) return;
-    await Bun.sleep(50);
-  }
-  throw new Error("git daemon does not answer");
-}
+afterAll(() => server[Symbol.asyncDispose]());
 
 let made = 0;
 async function checkout(text: string): Promise<{ directory: string; commit: string; read: (path: string) => string }> {
-  const ref = parseGitRef(`${url}/${text}`);
+  const ref = parseGitRef(`${server.url}/${text}`);
   if (!ref) throw new Error("no repository");
   const directory = join(place, `out${made++}`);
   const commit = await checkoutGit({ processes, git: ref, directory, signal });

@@ -82,10 +82,14 @@ function failed({ git }: Checkout, result: RunResult | undefined): EngineError {
 
 const nobody = 65534;
 
-/** With the checkout as its /tmp, since nobody else gets through the directories above it. */
+/**
+ * With the checkout as its /tmp, since nobody else gets through the directories above it, and in a process namespace that
+ * ends with the daemon: a server that says nothing would keep git and its helpers for ever.
+ */
 const confined = [
-  ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
-  'mount --bind . /tmp && cd /tmp && exec "$@"',
+  ...["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation", "private"],
+  ...["--pid", "--fork", "--kill-child", "sh", "-c"],
+  'mount --bind . /tmp && cd /tmp && "$@"; exit $?', // the shell stays: signals mean little to a namespace's first process
   ...["git", "setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", "--no-new-privs"],
   ...["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "git"],
 ];
