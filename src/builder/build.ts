@@ -13,6 +13,7 @@ import type { Lines } from "./dockerfile/error.ts";
 import { quoteLines } from "./dockerfile/quote.ts";
 import { exportImage } from "./export.ts";
 import { type FailedStep, failedImage } from "./failed-image.ts";
+import { keepGitDirArgument } from "./git/ref.ts";
 import type { BuildGraph } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
 import { type Finding, summary } from "./lint/findings.ts";
@@ -151,6 +152,9 @@ interface Finished {
   readonly findings: readonly Finding[];
 }
 
+/** Arguments that no instruction need consume. */
+const usedElsewhere: ReadonlySet<string> = new Set([epochArgument, keepGitDirArgument, "BUILDKIT_INLINE_CACHE"]);
+
 /** The last lines, which clients read the image's id from. */
 function announce(image: Image, { options, graph, tags, findings }: Finished): void {
   const { progress } = options;
@@ -158,7 +162,7 @@ function announce(image: Image, { options, graph, tags, findings }: Finished): v
     progress({ stream: `${image.id}\n` });
     return;
   }
-  const unused = graph.unusedArgs.filter((name) => name !== epochArgument && name !== "BUILDKIT_INLINE_CACHE");
+  const unused = graph.unusedArgs.filter((name) => !usedElsewhere.has(name));
   if (unused.length > 0) {
     progress({ stream: `[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n` });
   }

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { feedJob, type Processes, removeTree, type Workers } from "../host/mod.ts";
 import { type Bytes, fromFile, sniff } from "../stream/mod.ts";
-import type { BuildContext } from "./builder.ts";
+import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { FetchUrl } from "./context.ts";
 import { decompressFile } from "./decompress.ts";
+import { parseGitContext } from "./git/ref.ts";
+import { gitContext } from "./git-context.ts";
 import { receiveJob, type Tidied } from "./jobs/receive.ts";
 
 export interface ReceiveOptions {
@@ -32,16 +34,21 @@ export async function receiveContext(tar: Bytes, options: ReceiveOptions): Promi
   return place.keep(context);
 }
 
-/** A context from a URL: an archive, or a Dockerfile alone (docker build URL). */
-export async function fetchContext(
-  url: string,
-  options: ReceiveOptions & { readonly fetchUrl: FetchUrl },
-): Promise<BuildContext> {
-  if (/^git(?:@|:\/\/)|^ssh:\/\/|\.git(?:#.*)?$|^github\.com\//.test(url)) {
-    throw new EngineError("not-implemented", `a git repository as build context is not supported: ${url}`);
-  }
-  if (!/^https?:\/\//.test(url)) throw new EngineError("invalid", `unable to use remote context ${url}`);
+export interface FetchOptions extends ReceiveOptions {
+  readonly fetchUrl: FetchUrl;
+  /** The build's arguments, of which some are meant for whoever gets the context. */
+  readonly args: BuildOptions["args"];
+}
+
+/** A context from a URL: a git repository, an archive, or a Dockerfile alone (docker build URL). */
+export async function fetchContext(url: string, options: FetchOptions): Promise<BuildContext> {
+  const git = parseGitContext(url, options.args);
+  if (!git && !/^https?:\/\//.test(url)) throw new EngineError("invalid", `unable to use remote context ${url}`);
   await using place = await newPlace(options);
+  if (git) {
+    const { directory } = place;
+    return place.keep(await gitContext(git, { ...options, directory, dockerfile: dockerfileOf(options) }));
+  }
   const response = await options.fetchUrl(url, options.signal);
   if (response.status < 200 || response.status > 299) {
     for await (const _ of response.bytes) break; // lets the connection go
@@ -87,7 +94,7 @@ interface Taking {
 
 /** undefined: the bytes are no archive; they lie where it would. */
 async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildContext | undefined> {
-  const dockerfile = options.dockerfile || "Dockerfile";
+  const dockerfile = dockerfileOf(options);
   const { archive, index, directory } = place;
   const { workers, apart, signal } = options;
   const input = { archive, index, directory, dockerfile, ...(apart && { apart }) };
@@ -107,6 +114,10 @@ async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildCon
     default:
       return found satisfies never;
   }
+}
+
+function dockerfileOf({ dockerfile }: ReceiveOptions): string {
+  return dockerfile || "Dockerfile";
 }
 
 /** Workers start no programs. What decompresses to something compressed is no archive. */

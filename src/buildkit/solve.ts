@@ -18,7 +18,7 @@ export interface BuildKitEngine {
   /** Takes in a context; see `receiveContext` of the builder. */
   receive(tar: Bytes, options: ReceiveRequest): Promise<BuildContext>;
   /** The same from a URL. */
-  fetch(url: string, options: ReceiveRequest): Promise<BuildContext>;
+  fetch(url: string, options: ReceiveRequest & Pick<BuildOptions, "args">): Promise<BuildContext>;
   /** The image as an archive, in OCI's form and docker's, under these names. */
   archive(image: Image, names: readonly string[], signal: AbortSignal): Bytes;
   /** The image's files as an archive. */
@@ -115,7 +115,7 @@ function canonical(tag: string): string {
 }
 
 function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildContext> {
-  const { source, filename: dockerfile, feed, signal } = solving;
+  const { source, filename: dockerfile, feed, options, signal } = solving;
   switch (source.kind) {
     case "session":
       return sessionContext(engine, { solving, source });
@@ -126,7 +126,7 @@ function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildConte
     case "remote":
       if (source.url.startsWith(sessionUrl)) return sessionUpload(engine, solving, new URL(source.url));
       return within(feed.own(`[internal] load build context from ${withoutSecrets(source.url)}`), () =>
-        engine.fetch(source.url, { dockerfile, signal }),
+        engine.fetch(source.url, { dockerfile, args: options.args, signal }),
       );
     default:
       return source satisfies never;

@@ -35,7 +35,9 @@ export function createBuildService(
     const { remote, context: known, dockerfile } = query;
     if (known !== undefined) return builder.contexts.complete(known, { bytes: context, dockerfile, signal });
     const receive = receiveOptions(engine, config, { dockerfile, signal });
-    return remote === undefined ? receiveContext(context, receive) : fetchContext(remote, { ...receive, fetchUrl });
+    return remote === undefined
+      ? receiveContext(context, receive)
+      : fetchContext(remote, { ...receive, fetchUrl, args: query.args });
   };
   return {
     compare: (key, { context: bytes, signal }) => builder.contexts.compare(key, { bytes, signal }),
@@ -67,7 +69,8 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       new Set((await images.list({ filter: new Map(), all: true, sharedSize: false })).map(({ Id }) => Id)),
     discard: (image) => discard(engine, image),
     worker: () => workerOf(engine),
-    fetch: (url, request) => fetchContext(url, { ...receiveOptions(engine, config, request), fetchUrl }),
+    fetch: (url, { args, ...request }) =>
+      fetchContext(url, { ...receiveOptions(engine, config, request), fetchUrl, args }),
   };
 }
 

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { dirname } from "node:path";
+import { call } from "../support/api.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { freePort } from "../support/registry.ts";
@@ -250,7 +252,7 @@ describe("berth build --check", () => {
   });
 });
 
-describe("ADD of a repository", () => {
+describe("a repository", () => {
   const git = (directory: string, ...args: string[]) =>
     execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", "-C", directory, ...args], { encoding: "utf8" });
   let served: string;
@@ -265,6 +267,13 @@ describe("ADD of a repository", () => {
     writeFileSync(`${served}/repo/run.sh`, "#!/bin/sh\n", { mode: 0o755 });
     git(`${served}/repo`, "add", "-A");
     git(`${served}/repo`, "commit", "--quiet", "-m", "one");
+    git(`${served}/repo`, "checkout", "--quiet", "-b", "app");
+    writeFileSync(`${served}/repo/docs/Other`, "FROM busybox\nCOPY . /app\nRUN ls -A /app > /list\n");
+    writeFileSync(`${served}/repo/docs/.dockerignore`, "*.log\nOther\n.dockerignore\n");
+    writeFileSync(`${served}/repo/docs/a.log`, "log\n");
+    git(`${served}/repo`, "add", "-A");
+    git(`${served}/repo`, "commit", "--quiet", "-m", "two");
+    git(`${served}/repo`, "checkout", "--quiet", "main");
     const port = await freePort();
     const options = ["--listen=127.0.0.1", `--port=${port}`, "--export-all", "--reuseaddr", `--base-path=${served}`];
     server = spawn("git", ["-c", "safe.directory=*", "daemon", ...options, served], { stdio: "ignore" });
@@ -276,7 +285,46 @@ describe("ADD of a repository", () => {
     await once(server, "exit");
   });
 
-  test("takes its files, and the second time the cache", async () => {
+  test.each(["docker", "berth"] as const)("is the context of %s build", async (which) => {
+    const tag = `git-context-${which}`;
+    const built = await cli(which, engine.host, ["build", "-t", tag, "-f", "Other", `${url}#app:docs`]);
+    expect([built.code, built.stderr]).toEqual([0, expect.any(String)]);
+    expect(await engine.ok("run", "--rm", tag, "cat", "/list")).toBe("a.txt");
+  });
+
+  test("is the context of a request, and named where it is not there", async () => {
+    const of = (remote: string) =>
+      call(engine, `POST /build?q=1&dockerfile=Other&remote=${encodeURIComponent(remote)}`);
+    expect((await of(`${url}#app:docs`)).text).toMatch(/sha256:[0-9a-f]{64}/);
+    const [nothing, outside] = [await of(`${url}#nothing`), await of(`${url}#app:docs/../..`)];
+    expect([nothing.status, nothing.json?.message]).toEqual([400, expect.stringContaining("remote ref nothing")]);
+    expect([outside.status, outside.json?.message]).toEqual([400, expect.stringContaining('"docs/../.."')]);
+    expect(readdirSync(`${engine.directory}/data/builds/contexts`)).toEqual([]);
+  });
+
+  test("is neither fetched on nor kept when the daemon is killed", async () => {
+    const [asked, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const silent = createServer((socket) => {
+      socket
+        .resume()
+        .on("error", () => undefined)
+        .on("close", closed.resolve);
+      asked.resolve();
+    }).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const build = cli("berth", engine.host, ["build", `git://127.0.0.1:${port}/silent`]);
+    await asked.promise;
+    expect(readdirSync(`${engine.directory}/data/builds/contexts`)).toHaveLength(1);
+    await engine.stop("SIGKILL");
+    await closed.promise;
+    silent.close();
+    expect((await build).code).not.toBe(0);
+    await engine.start();
+    expect(readdirSync(`${engine.directory}/data/builds/contexts`)).toEqual([]);
+  });
+
+  test("ADDed gives its files, and the second time the cache", async () => {
     const directory = context({
       Dockerfile: `FROM busybox
 ADD ${url} /all/
@@ -300,7 +348,7 @@ RUN cd /all && find . | sort > /list && stat -c '%a %u %n' run.sh /docs/a.txt >>
     expect(second.stdout.match(/Using cache/g)).toHaveLength(4);
   });
 
-  test("says what is not there, with its lines", async () => {
+  test("ADDed says what is not there, with its lines", async () => {
     const failed = await cli("docker", engine.host, [
       "build",
       context({ Dockerfile: `FROM busybox\nADD ${url}#nothing /x/\n` }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseGitRef } from "./ref.ts";
+import { parseGitContext, parseGitRef } from "./ref.ts";
 
 describe("repositories", () => {
   const refs: Record<string, unknown> = {
@@ -54,5 +54,27 @@ describe("repositories", () => {
   };
   test.each(Object.entries(wrong))("%s is refused", (text, message) => {
     expect(() => parseGitRef(text)).toThrow(message);
+  });
+});
+
+describe("the place of a build context", () => {
+  const places: Record<string, ReturnType<typeof parseGitContext>> = {
+    "github.com/o/r": { remote: "https://github.com/o/r.git" },
+    "github.com/o/r.git#v1:docs": { remote: "https://github.com/o/r.git", ref: "v1", subdir: "docs" },
+    "github.com/o/r/?branch=main": { remote: "https://github.com/o/r.git", ref: "refs/heads/main" },
+    "git://h/r#v1": { remote: "git://h/r", ref: "v1" },
+    "https://h/context.tar.gz": undefined,
+    "https://h/github.com/o/r": undefined,
+  };
+  test.each(Object.entries(places))("%s", (text, expected) => {
+    expect(parseGitContext(text, {})).toEqual(expected);
+  });
+
+  test("its argument keeps .git, the query goes before it", () => {
+    const kept = (text: string, value: string | null) =>
+      parseGitContext(text, { BUILDKIT_CONTEXT_KEEP_GIT_DIR: value })?.keepGitDir;
+    expect([kept("git://h/r", "1"), kept("git://h/r", "0"), kept("git://h/r", null)]).toEqual([true, false, undefined]);
+    expect(kept("git://h/r?keep-git-dir=0", "1")).toBe(false);
+    expect(() => kept("git://h/r", "maybe")).toThrow('invalid BUILDKIT_CONTEXT_KEEP_GIT_DIR value: "maybe"');
   });
 });

@@ -1,6 +1,6 @@
 import { EngineError } from "../../errors/mod.ts";
 
-/** A Git repository as ADD names it, such as `https://host/repo.git?ref=v1&subdir=docs` or `git@host:repo.git#v1:docs`. */
+/** A Git repository as ADD and build contexts name it, such as `https://host/repo.git?ref=v1&subdir=docs` or `git@host:repo.git#v1:docs`. */
 export interface GitRef {
   /** For git: without query and fragment. */
   readonly remote: string;
@@ -29,6 +29,19 @@ export function parseGitRef(text: string): GitRef | undefined {
   if (query !== "" && !isScp) setQuery(found, new URLSearchParams(query));
   if (found.checksum !== undefined && found.ref === undefined) found.ref = found.checksum;
   return checked(found);
+}
+
+/** Keeps `.git` in a context (docker build, "Build context", "Keep .git directory"). */
+export const keepGitDirArgument = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+
+/** Likewise for what stands in the place of a build context, where `github.com/OWNER/NAME` is a repository, too (moby `urlutil.IsGitURL`). */
+export function parseGitContext(text: string, args: Readonly<Record<string, string | null>>): GitRef | undefined {
+  const found = parseGitRef(
+    text.replace(/^github\.com\/([^?#]*?)(?:\.git)?\/?(?=[?#]|$)/, "https://github.com/$1.git"),
+  );
+  const keep = args[keepGitDirArgument] ?? "";
+  if (!found || found.keepGitDir !== undefined || keep === "") return found;
+  return { ...found, keepGitDir: truth(keepGitDirArgument, keep) };
 }
 
 function parts(text: string): { main: string; query: string; fragment: string } {

@@ -7,6 +7,7 @@ import { receiveJob } from "./receive.ts";
 import { selectJob } from "./select.ts";
 import { squashJob } from "./squash.ts";
 import { stubsJob } from "./stubs.ts";
+import { takeCheckoutJob } from "./take-checkout.ts";
 import { unpackContextJob } from "./unpack-context.ts";
 import { workdirJob } from "./workdir.ts";
 
@@ -21,6 +22,7 @@ export const builderJobs = [
   selectJob,
   squashJob,
   stubsJob,
+  takeCheckoutJob,
   unpackContextJob,
   workdirJob,
 ] as const;

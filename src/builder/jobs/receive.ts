@@ -199,7 +199,7 @@ function readText(root: string, path: string): string | undefined {
 }
 
 /** Removes what is ignored; a directory that holds something taken back in stays. Returns whether anything stayed. */
-function prune(root: string, ignored: (path: string) => boolean, below = ""): boolean {
+export function prune(root: string, ignored: (path: string) => boolean, below = ""): boolean {
   let kept = false;
   for (const name of fs.readdir(below === "" ? root : `${root}/${below}`)) {
     const path = below === "" ? name : `${below}/${name}`;

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Client, ClientRequest } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
@@ -22,7 +22,7 @@ export const build = command({
   flags: buildFlags,
   args: { min: 1, max: 1 },
   async run({ flags, args: [source = ""], client }, io) {
-    const remote = /^(https?:\/\/|git:\/\/|git@|github\.com\/)/.test(source);
+    const remote = isRemote(source, { io, file: flags.file });
     if (flags.iidfile) rmSync(resolve(io.cwd, flags.iidfile), { force: true }); // an old one must not look like ours
     const context = remote ? undefined : await contextOf(source, { file: flags.file, io, client });
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
@@ -70,6 +70,14 @@ async function sessionOf(
   if (secret.length === 0 && ssh.length === 0) return undefined;
   const { openBuildSession } = await import("./build-session.ts");
   return openBuildSession(client, { secret, ssh }, io);
+}
+
+/** As for docker's CLI, a directory that is there is meant before anything else. */
+function isRemote(source: string, { io, file }: { io: CliIo; file: string }): boolean {
+  if (!/^(https?:\/\/|git:\/\/|ssh:\/\/|git@|github\.com\/)/.test(source)) return false;
+  if (existsSync(resolve(io.cwd, source))) return false;
+  if (file === "-") throw new EngineError("invalid", `a Dockerfile from stdin cannot be combined with ${source}`);
+  return true;
 }
 
 /** Prints what the checks say; 1 when that is anything. */

@@ -215,7 +215,17 @@ test("build", async () => {
     expect((await cli(["build", "-f", "-", "app"], { answers: known, cwd, stdin: "FROM y" })).asked[0]).toContain(
       "dockerfile=.dockerfile.",
     );
-    expect((await cli(["build", "https://x/y.git"], { answers: known })).asked[0]).toContain("remote=https://x/y.git");
+    for (const url of ["https://x/y.git", "git://x/y", "ssh://git@x/y", "git@x:y", "github.com/x/y"]) {
+      const { asked } = await cli(["build", "-f", "d/F", url], { answers: known, cwd });
+      expect(asked[0]).toContain(`dockerfile=d/F&remote=${url}`);
+    }
+    expect(await cli(["build", "-f", "-", "git@x:y"], { answers: known, cwd, stdin: "FROM y" })).toMatchObject({
+      asked: [],
+      err: expect.stringContaining("a Dockerfile from stdin cannot be combined with git@x:y"),
+    });
+    mkdirSync(`${cwd}/github.com/x`, { recursive: true });
+    writeFileSync(`${cwd}/github.com/x/Dockerfile`, "FROM x");
+    expect((await cli(["build", "github.com/x"], { answers: known, cwd })).asked.at(-1)).not.toContain("remote=");
   } finally {
     rmSync(cwd, { recursive: true });
   }

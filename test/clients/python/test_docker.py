@@ -1,9 +1,12 @@
 """Debian's python3-docker (docker-py) against the engine that DOCKER_HOST names."""
 
 import io
+import os
 import socket
 import struct
+import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 import unittest
@@ -647,6 +650,30 @@ class Images(Case):
         self.assertTrue(any("Successfully built" in line.get("stream", "") for line in log))
         self.assertEqual(self.client.containers.run(image.id, labels=[self.label]), b"me\n")
         self.client.containers.prune(filters={"label": self.label})
+
+    def test_build_of_a_repository(self):
+        with tempfile.TemporaryDirectory() as served:
+            directory = f"{served}/repo/app"
+            os.makedirs(directory)
+            with open(f"{directory}/Dockerfile", "w") as file:
+                file.write(f"FROM {IMAGE}\nLABEL from=git\nCOPY . /app\n")
+            git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", f"{served}/repo"]
+            for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "one"]):
+                subprocess.run([*git, *words], check=True)
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            server = subprocess.Popen(["git", "-c", "safe.directory=*", "daemon", "--listen=127.0.0.1", f"--port={port}", "--reuseaddr", "--export-all", f"--base-path={served}", served], stderr=subprocess.DEVNULL)
+            try:
+                url = f"git://127.0.0.1:{port}/repo"
+                self.until(lambda: subprocess.run(["git", "ls-remote", url], capture_output=True).returncode == 0)
+                image, _ = self.client.images.build(path=f"{url}#main:app", tag=f"{self.tag}:git", rm=True)
+                self.assertEqual(image.labels["from"], "git")
+                with self.assertRaises(docker.errors.APIError) as caught:
+                    self.client.images.build(path=f"{url}#main:nothing", rm=True)
+                self.assertIn('there is no directory "nothing"', str(caught.exception))
+            finally:
+                server.terminate()
+                server.wait()
 
     def test_failing_build(self):
         dockerfile = f"FROM {IMAGE}\nRUN echo before && exit 6\n"

@@ -1,0 +1,28 @@
+import { type Processes, removeTree, type Workers } from "../host/mod.ts";
+import type { BuildContext } from "./builder.ts";
+import { checkoutGit } from "./git/checkout.ts";
+import type { GitRef } from "./git/ref.ts";
+import { takeCheckoutJob } from "./jobs/take-checkout.ts";
+
+export interface GitContextOptions {
+  readonly workers: Workers;
+  readonly processes: Processes;
+  /** Made for the context; must not exist. What is on the way lies beside it, with `.git` behind the name. */
+  readonly directory: string;
+  /** Path of the Dockerfile in the context. */
+  readonly dockerfile: string;
+  readonly signal: AbortSignal;
+}
+
+/** A repository, or a directory in it, as a build context. Throws "invalid" for what is not there. */
+export async function gitContext(git: GitRef, options: GitContextOptions): Promise<BuildContext> {
+  const { workers, processes, directory, dockerfile, signal } = options;
+  const { remote, subdir, keepGitDir = false } = git;
+  const checkout = `${directory}.git`;
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => workers.run(removeTree, { path: checkout }));
+  await checkoutGit({ processes, git, directory: checkout, signal });
+  const taken = { checkout, remote, keepGitDir, directory, dockerfile, ...(subdir !== undefined && { subdir }) };
+  const tidied = await workers.run(takeCheckoutJob, taken, { signal });
+  return { directory, dockerfile, ...tidied };
+}
