@@ -123,7 +123,7 @@ describe("the screen", () => {
   const typed = (argv: readonly string[], env: Record<string, string> = {}) => {
     const command = [berth, "build", "--no-cache", ...argv].map((word) => `'${word}'`).join(" ");
     const child = Bun.spawnSync(["script", "-qec", command, "/dev/null"], {
-      env: { ...cliEnv(engine.host), TERM: "xterm", ...env },
+      env: { ...cliEnv(engine.host), TERM: "xterm", NO_COLOR: "", ...env },
       stdin: "ignore",
     });
     return child.stdout.toString();
