@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import { EngineError, wrap } from "../../errors/mod.ts";
 import { furnishInside, type InsidePlan } from "./inside.ts";
@@ -30,14 +31,21 @@ const ipvlanModes = { l2: 0, l3: 1, l3s: 2 } as const;
 const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const;
 const IFLA = { address: 1, ifname: 3, mtu: 4, link: 5, linkinfo: 18, netnsFd: 28 } as const;
 
-/** It is made in the namespace and never seen on the host, so it goes with the namespace. */
+/**
+ * It is made in the namespace and never seen on the host, so it goes with the namespace. It has a name at first that nobody
+ * else has: before Linux 6.14 the kernel refuses one that is taken on the host (EEXIST), as eth0 is.
+ */
 export async function plugVlan(runner: Runner, plan: VlanPlan): Promise<void> {
-  createVlan(plan);
+  const { namespace, inside, kind, parent } = plan;
+  let name = `vl${randomBytes(6).toString("hex")}`;
+  createVlan({ ...plan, inside: name });
   try {
+    await ipInside(runner, namespace, { lines: [`link set ${name} name ${inside}`] });
+    name = inside;
     await furnishInside(runner, plan);
   } catch (err) {
-    await unplugInside(runner, plan);
-    throw wrap(err, `Make ${plan.kind.type} ${plan.inside} on ${plan.parent}`);
+    await unplugInside(runner, { namespace, inside: name });
+    throw wrap(err, `Make ${kind.type} ${inside} on ${parent}`);
   }
 }
 
