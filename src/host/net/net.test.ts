@@ -194,7 +194,8 @@ describe("macvlan and ipvlan", () => {
     await run(["ip", "link", "set", unique, "up"]);
     const { macAddress: ___, ...plain } = vlan({ type: "ipvlan", mode: "l3", flag: "vepa" });
     await net.plugVlan({ ...plain, routes: [{ to: "0.0.0.0/0" }] });
-    expect((await run(["nsenter", `--net=${path}`, "ip", "-d", "link"])).stdout).toContain("ipvlan mode l3 vepa");
+    const shown = (await run(["nsenter", `--net=${path}`, "ip", "-d", "link"])).stdout.replaceAll(/ +/g, " ");
+    expect(shown).toContain("ipvlan mode l3 vepa");
     expect((await run(["nsenter", `--net=${path}`, "ip", "route"])).stdout).toContain("default dev eth0");
   });
 

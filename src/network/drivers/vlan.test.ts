@@ -199,7 +199,7 @@ describe.skipIf(!hasIpvlan)("ipvlan", () => {
     expect(await routes("a")).toMatch(/^default dev eth0/m);
     expect((await inside(machine, "a", "ip", "-6", "route")).stdout).toMatch(/^default dev eth0/m);
     const shown = await run(["nsenter", `--net=${machine.config.execRoot}/netns/a`, "ip", "-d", "link"]);
-    expect(shown.stdout).toContain(`ipvlan mode ${mode} private`);
+    expect(shown.stdout.replaceAll(/ +/g, " ")).toContain(`ipvlan mode ${mode} private`);
     expect(machine.networks.get("lan").IPAM.Config.map(({ Gateway }) => Gateway)).toEqual([undefined, undefined]);
   });
 
