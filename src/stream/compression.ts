@@ -76,7 +76,7 @@ function isSystemError(err: unknown): boolean {
 }
 
 /** The first bytes, at least as many as a magic number has if there are, and the whole stream with them. */
-async function peek(bytes: Bytes): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+export async function peek(bytes: Bytes): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
   const rest = bytes[Symbol.asyncIterator]();
   const pieces: Uint8Array[] = [];
   let size = 0;

@@ -5,6 +5,7 @@ export {
   compress,
   type DecompressOptions,
   decompress,
+  peek,
   sniff,
 } from "./compression.ts";
 export { fromDescriptor, writePiece } from "./descriptor.ts";

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
-import { type Compression, decompress, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
+import { type Compression, decompress, peek, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
 import { withoutBomb } from "../files/bomb.ts";
 import { writeIndex } from "../files/context-index.ts";
 import { ContextIndexer } from "../files/context-indexer.ts";
@@ -75,7 +75,7 @@ async function save(
 ): Promise<"archive" | "none" | "xz" | "bzip2"> {
   const file = { fd: openSync(archive, "wx", 0o600), at: 0 };
   try {
-    const { head, all } = await withHead(bytes);
+    const { head, all } = await peek(bytes);
     const format: Compression = sniff(head);
     if (format === "xz" || format === "bzip2") {
       for await (const piece of all) writePiece(file, piece);
@@ -131,21 +131,6 @@ async function* copies(input: Feed, context: JobContext): AsyncGenerator<Uint8Ar
   for (const piece of fed(input, context)) yield Buffer.from(piece);
 }
 
-async function withHead(
-  bytes: AsyncGenerator<Uint8Array>,
-): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  while (size < 6) {
-    const next = await bytes.next();
-    if (next.done) break;
-    pieces.push(next.value);
-    size += next.value.length;
-  }
-  const head = Buffer.concat(pieces);
-  return { head, all: chained(head, bytes) };
-}
-
 function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint8Array>; size: () => number } {
   let size = 0;
   async function* passing(): AsyncGenerator<Uint8Array> {
@@ -155,11 +140,6 @@ function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint
     }
   }
   return { bytes: passing(), size: () => size };
-}
-
-async function* chained(head: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  if (head.length > 0) yield head;
-  yield* rest;
 }
 
 function tidied(root: string, { dockerfile, apart }: ReceiveInput): Tidied {
