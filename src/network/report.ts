@@ -5,6 +5,7 @@ import { HostResolvers } from "./dns/resolvers.ts";
 import { askByDatagram } from "./dns/upstream.ts";
 import { type FirewallReport, firewallReport } from "./firewall/published.ts";
 import type { FirewallWatch } from "./firewall/watch.ts";
+import { dockerdChain, tagsAtDockerd } from "./nft/dockerd.ts";
 import { routes } from "./obstacles.ts";
 import { allEndpoints, networks } from "./table.ts";
 import { links } from "./tools.ts";
@@ -77,20 +78,11 @@ async function leftovers(context: Context): Promise<string[]> {
   const isGone = (other: string) => other !== tag && !names.some((link) => link.includes(other));
   const tables = context.host.net.hookedChains().map((chain) => chain.table);
   const abandoned = tables.filter((name) => name.startsWith(tablePrefix)).map((name) => name.slice(tablePrefix.length));
-  const rules = await tagsInDockerUser(context);
   return [
     ...unknown.map((name) => `link ${name}`),
     ...[...new Set(abandoned)].filter(isGone).map((other) => `table ip ${tablePrefix}${other}`),
-    ...rules.filter(isGone).map((other) => `rules of ${tablePrefix}${other} in chain ${dockerUser.join(" ")}`),
+    ...tagsAtDockerd(context.host)
+      .filter(isGone)
+      .map((other) => `rules of ${tablePrefix}${other} in chain ${dockerdChain}`),
   ];
-}
-
-/** The chain that dockerd leaves to administrators, where every Berth puts rules. */
-const dockerUser = ["ip", "filter", "DOCKER-USER"];
-
-/** Of all daemons that have put rules into dockerd's chain, each once. */
-async function tagsInDockerUser({ host }: Context): Promise<string[]> {
-  const { stdout } = await host.processes.run(["nft", "list", "chain", ...dockerUser]);
-  const tags = [...stdout.matchAll(/comment "berth_([a-z0-9]+)/g)].map(([, tag = ""]) => tag);
-  return [...new Set(tags)];
 }

@@ -1,12 +1,13 @@
 import type { Net } from "../../host/mod.ts";
-import { kernelNames, type NetworkHost } from "../context.ts";
+import { kernelNames, type NetworkHost, tablePrefix } from "../context.ts";
 import { nft } from "./tables.ts";
 
 type Rules = NonNullable<ReturnType<Net["nftRules"]>>["rules"];
 
 const table = { family: "ip", table: "filter" } as const;
 const chain = "DOCKER-USER";
-const where = `${table.family} ${table.table} ${chain}`;
+/** The chain that dockerd leaves to administrators, where every Berth puts rules. */
+export const dockerdChain = `${table.family} ${table.table} ${chain}`;
 
 /**
  * Lets our bridges through where dockerd drops all that it does not know: an accept of ours cannot undo a drop of
@@ -33,7 +34,7 @@ export class Dockerd {
     const wanted = names.flatMap((name) => [`iifname "${name}"`, `oifname "${name}"`]);
     const comments = wanted.map((match) => `${this.#comment} ${match.replaceAll('"', "")}`);
     if (own.map(({ comment }) => comment).join("\n") === comments.join("\n")) return;
-    const fresh = wanted.map((match, at) => `insert rule ${where} ${match} accept comment "${comments[at]}"`);
+    const fresh = wanted.map((match, at) => `insert rule ${dockerdChain} ${match} accept comment "${comments[at]}"`);
     await nft(this.#host, `${[...deletions(own), ...fresh.toReversed()].join("\n")}\n`);
   }
 
@@ -50,6 +51,13 @@ export class Dockerd {
   }
 }
 
+/** Tags of all daemons that have put rules into dockerd's chain, each once. */
+export function tagsAtDockerd({ net }: Pick<NetworkHost, "net">): string[] {
+  const rules = net.nftRules(table, chain)?.rules ?? [];
+  const tags = rules.map(({ comment }) => new RegExp(`^${tablePrefix}([a-z0-9]+)`).exec(comment)?.[1]);
+  return [...new Set(tags.filter((tag) => tag !== undefined))];
+}
+
 function deletions(rules: Rules): string[] {
-  return rules.map(({ handle }) => `delete rule ${where} handle ${handle}`);
+  return rules.map(({ handle }) => `delete rule ${dockerdChain} handle ${handle}`);
 }
