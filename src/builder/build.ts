@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
@@ -29,7 +29,8 @@ export async function build(context: BuilderContext, files: BuildContext, option
   await using undo = new AsyncDisposableStack();
   const contextFiles = new ContextFiles(context.host.workers, files);
   undo.use(contextFiles);
-  undo.defer(() => context.host.workers.run(removeTree, { path: directory }));
+  // Most builds leave nothing in it, and then no worker need look.
+  undo.defer(() => rmdir(directory).catch(() => context.host.workers.run(removeTree, { path: directory })));
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return await context.leases.hold(() => inLease(context, { files: contextFiles, options, directory }));
 }

@@ -2,7 +2,7 @@ import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
-import type { PackedFiles } from "./jobs/select.ts";
+import type { PackedContext } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
 import type { BuildObserver } from "./observer.ts";
 import type { BuildSession } from "./session.ts";
@@ -42,7 +42,7 @@ export interface PruneOptions {
 export interface BuildContext {
   /** Where they are; with `packed` where they will be once they must. */
   readonly directory: string;
-  readonly packed?: PackedFiles;
+  readonly packed?: PackedContext;
   /** Path of the Dockerfile inside the context. */
   readonly dockerfile: string;
   /** The Dockerfile itself when it is not in the context (stdin, `-f` outside). */

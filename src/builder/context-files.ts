@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { removeTree, type Workers } from "../host/mod.ts";
 import type { BuildContext } from "./builder.ts";
 import type { Source } from "./dockerfile/quote.ts";
-import type { PackedFiles } from "./jobs/select.ts";
+import type { PackedContext } from "./jobs/select.ts";
 import { unpackContextJob } from "./jobs/unpack-context.ts";
 
 /** Where sources are looked for: a directory, or one that would be there if the archive were unpacked. */
 export interface FilesPlace {
   readonly root: string;
-  readonly packed?: PackedFiles;
+  readonly packed?: PackedContext;
 }
 
 /**
@@ -54,7 +54,7 @@ export class ContextFiles implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { directory, packed } = this.#context;
     await this.#unpacked?.catch(() => undefined);
-    for (const path of [packed?.archive, packed?.index]) if (path !== undefined) await rm(path, { force: true });
-    await this.#workers.run(removeTree, { path: directory });
+    if (packed) await Promise.all([packed.archive, packed.index].map((path) => rm(path, { force: true })));
+    if (!packed || this.#unpacked) await this.#workers.run(removeTree, { path: directory });
   }
 }

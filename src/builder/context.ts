@@ -82,7 +82,7 @@ export interface BuilderContext extends BuilderOptions {
   readonly flight: Flight<Solved>;
   /** How many processes run at once. */
   readonly slots: Semaphore;
-  /** What COPY found in snapshots. */
+  /** What COPY found in snapshots and contexts. */
   readonly selections: Recent<SelectOutput>;
   /** For each running build the results that it stands on. */
   readonly inUse: Set<ReadonlySet<string>>;

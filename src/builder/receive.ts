@@ -108,8 +108,8 @@ async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildCon
     case "directory":
       return { directory, dockerfile, dockerfileText: found.dockerfileText, ignore: found.ignore };
     case "index": {
-      const { dockerfileText, ignore } = found;
-      return { directory, dockerfile, dockerfileText, ignore, packed: { archive, index } };
+      const { dockerfileText, ignore, content } = found;
+      return { directory, dockerfile, dockerfileText, ignore, packed: { archive, index, content } };
     }
     default:
       return found satisfies never;

@@ -55,6 +55,6 @@ export class RootViews implements AsyncDisposable {
       const path = await view.catch(() => undefined);
       if (path !== undefined) this.#context.host.mounts.unmount(path, "detach");
     }
-    await rm(this.#directory, { recursive: true, force: true });
+    if (this.#views.size > 0) await rm(this.#directory, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import type { Digest } from "../../oci/mod.ts";
 import { type ContextNode, ContextTree } from "./context-tree.ts";
+import { rawBytes } from "./raw.ts";
 
 /** One entry: path, type, mode, nanoseconds, extended attributes in base64, then what the type needs. */
 type Line =
@@ -12,10 +15,23 @@ type Attributes = readonly (readonly [string, string])[];
 const known = new Map<string, ContextTree>();
 const mostKnown = 2;
 
-export function writeIndex(path: string, tree: ContextTree): void {
-  const lines = Array.from(tree.entries(), ([name, node]) => JSON.stringify(lineOf(name, node)));
+/** Returns a digest of all that COPY may take from the tree, which is everything but times and places in the archive. */
+export function writeIndex(path: string, tree: ContextTree): Digest {
+  const hash = createHash("sha256");
+  const lines = Array.from(tree.entries(), ([name, node]) => {
+    const line = lineOf(name, node);
+    hash.update(rawBytes(copied(line)));
+    return JSON.stringify(line);
+  });
   writeFileSync(path, `${lines.join("\n")}\n`, { mode: 0o600, flag: "wx" });
   remember(path, tree);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** No path, name or target has a NUL in it, so that no two lines look alike. */
+function copied([path, type, mode, , xattrs, ...rest]: Line): string {
+  const content = rest.length === 3 ? [rest[0], rest[2]] : rest;
+  return `${[path, type, mode, ...xattrs.flat(), ...content].join("\0")}\0\0`;
 }
 
 export function readIndex(path: string): ContextTree {

@@ -12,7 +12,7 @@ import { through } from "../files/fs.ts";
 import { raw } from "../files/raw.ts";
 import { type Manifest, readManifest } from "../kept/manifest.ts";
 import { type KeptFile, writeStore } from "../kept/store.ts";
-import { type ReceiveInput, type Tidied, tidy } from "./receive.ts";
+import { type Indexed, type ReceiveInput, tidy } from "./receive.ts";
 
 export interface CompleteContextInput extends ReceiveInput {
   /** Of the kept contents. */
@@ -26,7 +26,7 @@ export interface CompleteContextInput extends ReceiveInput {
  * of all of it: `archive` becomes another name of the pack. Returns the Dockerfile's text and how much is kept. Throws "conflict" when what was
  * kept is gone since the client asked.
  */
-export const completeContextJob: Job<CompleteContextInput & Feed, Tidied & { readonly bytes: number }> = {
+export const completeContextJob: Job<CompleteContextInput & Feed, Indexed & { readonly bytes: number }> = {
   name: "builder.completeContext",
   run(input, context) {
     const manifest = readManifest(input.manifest);
@@ -43,8 +43,7 @@ export const completeContextJob: Job<CompleteContextInput & Feed, Tidied & { rea
     const tree = treeOf(manifest, kept.files);
     const view = contextView(tree, { root, archive: input.archive });
     const tidied = through(view, () => tidy(root, input.dockerfile));
-    writeIndex(input.index, tree);
-    return { ...tidied, bytes: total(kept.files) };
+    return { ...tidied, content: writeIndex(input.index, tree), bytes: total(kept.files) };
   },
 };
 

@@ -96,6 +96,31 @@ describe("receiving a context", () => {
     expect(lstatSync(join(to, "p")).isFIFO()).toBe(true);
   });
 
+  test("the digest of what may be copied changes with names, modes, contents and targets, and with no time or order", async () => {
+    const dockerfile = { name: "Dockerfile", text: "FROM a" };
+    const contentOf = async (...entries: Parameters<typeof archive>) => {
+      const found = await receive(await archive(dockerfile, ...entries));
+      return found.kind === "index" ? found.content : undefined;
+    };
+    const [file, link] = [
+      { name: "f", text: "F" },
+      { name: "l", linkname: "f" },
+    ];
+    const first = await contentOf(file, link);
+    expect(first).toMatch(/^sha256:/);
+    expect(await contentOf(link, { ...file, mtime: 7n })).toBe(first);
+    const others = [
+      [{ ...file, text: "G" }, link],
+      [{ ...file, mode: 0o755 }, link],
+      [{ ...file, name: "g" }, link],
+      [file, { ...link, linkname: "g" }],
+      [file, link, "empty"],
+    ];
+    const digests = new Set([first]);
+    for (const entries of others) digests.add(await contentOf(...entries));
+    expect(digests.size).toBe(others.length + 1);
+  });
+
   test("refuses what is no context, in docker's words", async () => {
     expect(await receive(Buffer.from("FROM a"))).toMatchObject({ kind: "none" });
     await expect(receive(await archive("f"))).rejects.toThrow("Cannot locate specified Dockerfile: Dockerfile");

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { posix } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
+import type { Digest } from "../../oci/mod.ts";
 import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
 import { type Compression, decompress, peek, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
 import { withoutBomb } from "../files/bomb.ts";
@@ -28,13 +29,19 @@ export interface ReceiveInput {
 
 /** "none": the bytes were no archive, and lie where it would; likewise what takes a program to decompress. */
 export type ReceiveOutput =
-  | ({ readonly kind: "index" | "directory" } & Tidied)
+  | ({ readonly kind: "index" } & Indexed)
+  | ({ readonly kind: "directory" } & Tidied)
   | { readonly kind: "none" | "xz" | "bzip2" };
 
 export interface Tidied {
   readonly dockerfileText: string;
   /** Patterns that were applied to the context, here or by whoever made it. */
   readonly ignore: readonly string[];
+}
+
+export interface Indexed extends Tidied {
+  /** See `PackedContext.content`. */
+  readonly content: Digest;
 }
 
 const largestDockerfile = 16 * 1024 * 1024;
@@ -60,8 +67,7 @@ export async function takeContext(
   const root = raw(directory);
   if (!indexer.odd) {
     const found = fs.through(contextView(indexer.tree, { root, archive }), () => tidied(root, input));
-    writeIndex(input.index, indexer.tree);
-    return { kind: "index", ...found };
+    return { kind: "index", ...found, content: writeIndex(input.index, indexer.tree) };
   }
   mkdirSync(directory, { mode: 0o755 });
   await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });

@@ -26,6 +26,11 @@ export interface PackedFiles {
   readonly index: string;
 }
 
+export interface PackedContext extends PackedFiles {
+  /** Digest of all that COPY may take from it; times are none of that. */
+  readonly content: Digest;
+}
+
 export interface SelectOutput {
   readonly selected: readonly (Selected & { readonly compression?: Compression })[];
   readonly digest: Digest;

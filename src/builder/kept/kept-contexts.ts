@@ -76,12 +76,12 @@ export class KeptContexts {
     this.#told.delete(id);
     const { key, manifest } = told;
     const own = join(this.#parts.directory, "contexts", randomBytes(12).toString("hex"));
-    const packed = { archive: `${own}.tar`, index: `${own}.index` };
+    const places = { archive: `${own}.tar`, index: `${own}.index` };
     await using undo = new AsyncDisposableStack();
     undo.defer(() => rm(manifest, { force: true }));
     await using failed = new AsyncDisposableStack();
-    for (const path of Object.values(packed)) failed.defer(() => rm(path, { force: true }));
-    const input = { ...packed, directory: own, dockerfile, manifest, store: await this.#store(key) };
+    for (const path of Object.values(places)) failed.defer(() => rm(path, { force: true }));
+    const input = { ...places, directory: own, dockerfile, manifest, store: await this.#store(key) };
     const done = await this.#locks.run(
       key,
       () => feedJob(this.#parts.workers, completeContextJob, { input, bytes, signal }),
@@ -90,8 +90,8 @@ export class KeptContexts {
     this.#parts.db.write((tx) => setContextSize(tx, key, done.bytes));
     await this.#shrink(mostKept);
     failed.move();
-    const { dockerfileText, ignore } = done;
-    return { directory: own, dockerfile, dockerfileText, ignore, packed };
+    const { dockerfileText, ignore, content } = done;
+    return { directory: own, dockerfile, dockerfileText, ignore, packed: { ...places, content } };
   }
 
   /** Forgets what was used longest ago until at most so many bytes are kept; returns what that freed. */

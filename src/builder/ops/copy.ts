@@ -75,24 +75,40 @@ interface Sources {
   readonly unpack: boolean;
 }
 
-function fromContext(planned: Planned, sources: Sources): Promise<Group> {
-  return selected(planned, { ...sources, place: planned.build.files.place });
+async function fromContext(planned: Planned, sources: Sources): Promise<Group> {
+  const { place } = planned.build.files;
+  if (!place.packed) return selected(planned, { ...sources, place });
+  return selectedOnce(planned, { ...sources, place: async () => place, from: place.packed.content });
 }
 
-/** What a snapshot has never changes, so it is looked for once. */
-async function fromStage(planned: Planned, sources: Sources): Promise<Group> {
+function fromStage(planned: Planned, sources: Sources): Promise<Group> {
   const { build, inputs } = planned;
-  const { op, unpack } = sources;
-  const snapshot = op.from && inputs.get(op.from)?.snapshot;
+  const snapshot = sources.op.from && inputs.get(sources.op.from)?.snapshot;
   const place = () => build.views.path(snapshot).then((root) => ({ root }));
-  const key = JSON.stringify([snapshot ?? null, sources.sources, op.exclude, op.parents, op.keyword]);
-  const known = build.context.selections.get(key);
+  return selectedOnce(planned, { ...sources, place, from: snapshot ?? null });
+}
+
+interface Unchanging extends Sources {
+  /** Stands for files that never change: a snapshot's, or an archive's by the digest of its contents. */
+  readonly from: string | null;
+  readonly place: () => Promise<FilesPlace>;
+}
+
+/** Finds what was found before, if it is no more than memory should keep. */
+async function selectedOnce(planned: Planned, { from, place, ...sources }: Unchanging): Promise<Group> {
+  const { selections } = planned.build.context;
+  const { op, unpack } = sources;
+  const key = JSON.stringify([op.origin, from, sources.sources, op.exclude, op.parents, op.keyword]);
+  const known = selections.get(key);
   if (known) return { ...known, place, unpack, exclude: op.exclude };
   const found = await selected(planned, { ...sources, place: await place() });
   const { selected: items, digest, listing } = found;
-  build.context.selections.set(key, { selected: items, digest, listing });
+  if (items.length <= mostRemembered) selections.set(key, { selected: items, digest, listing });
   return { ...found, place };
 }
+
+/** Of one COPY: patterns may name any number. */
+const mostRemembered = 1000;
 
 async function selected(
   { build }: Planned,
