@@ -1,5 +1,5 @@
 import { wrap } from "../../errors/mod.ts";
-import { attributesOf, Netlink, NetlinkError, protocols } from "./netlink.ts";
+import { attributesOf, Netlink, protocols } from "./netlink.ts";
 import { linkName, RTM } from "./route.ts";
 import { AF_INET, AF_INET6 } from "./syscalls.ts";
 
@@ -17,21 +17,14 @@ export interface HostRoute {
 const header = { length: 12, destinationLength: 1 } as const;
 const [RTA_DST, RTA_OIF] = [1, 4];
 
-/** Once more when somebody has changed some meanwhile, so that none is missing; not for ever. */
-const tries = 10;
-
 export function hostRoutes(family: 4 | 6): HostRoute[] {
   using netlink = new Netlink(protocols.route);
   const body = Buffer.alloc(header.length);
   body.writeUInt8(family === 4 ? AF_INET : AF_INET6);
-  for (let left = tries; ; left--) {
-    try {
-      const answers = [...netlink.dump({ type: RTM.getRoute, flags: 0, body })].flat();
-      return answers.map((answer) => parse(answer, family));
-    } catch (err) {
-      if (err instanceof NetlinkError && err.errno === "EINTR" && left > 0) continue;
-      throw wrap(err, "Read the host's routes");
-    }
+  try {
+    return netlink.list({ type: RTM.getRoute, flags: 0, body }).map((answer) => parse(answer, family));
+  } catch (err) {
+    throw wrap(err, "Read the host's routes");
   }
 }
 

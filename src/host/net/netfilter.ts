@@ -1,4 +1,4 @@
-import { type Message, Netlink, NetlinkError, protocols } from "./netlink.ts";
+import { type Message, Netlink, protocols } from "./netlink.ts";
 import { AF_INET, AF_INET6 } from "./syscalls.ts";
 
 /** Subsystems: the upper byte of a message's type (linux/netfilter/nfnetlink.h). */
@@ -18,13 +18,7 @@ export function netfilter(): Netlink {
 
 /** The bodies of all that a request lists, at one moment. Throws {@link NetlinkError}. */
 export function listing(message: Message): Buffer[] {
-  for (;;) {
-    try {
-      return [...netfilter().dump(message)].flat();
-    } catch (err) {
-      if (!(err instanceof NetlinkError) || err.errno !== "EINTR") throw err; // somebody has changed it meanwhile
-    }
-  }
+  return netfilter().list(message);
 }
 
 /** struct nfgenmsg; the resource id is big-endian. Without a family: all of them. */

@@ -11,6 +11,7 @@ export const AF_NETLINK = 16;
 const nested = 0x8000;
 const typeMask = 0x3fff;
 const answerLimit = 32768;
+const listTries = 100;
 
 export interface Message {
   readonly type: number;
@@ -122,6 +123,20 @@ export class Netlink implements Disposable {
       yield received.filter(({ type }) => type > doneType).map(({ body }) => body);
       if (isLast && changed) throw new NetlinkError(EINTR, 0);
       if (isLast) return;
+    }
+  }
+
+  /**
+   * The bodies of all that a {@link dump} lists, at one moment: once more when somebody has changed it meanwhile, not for
+   * ever. Throws {@link NetlinkError}, with EINTR when it never stood still.
+   */
+  list(message: Message): Buffer[] {
+    for (let left = listTries; ; left--) {
+      try {
+        return [...this.dump(message)].flat();
+      } catch (err) {
+        if (!(err instanceof NetlinkError) || err.errno !== "EINTR" || left <= 1) throw err;
+      }
     }
   }
 
