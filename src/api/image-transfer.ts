@@ -4,7 +4,7 @@ import type { ImageTransfer } from "../images/mod.ts";
 import { isDigest, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { Fields, queryFlag, queryJson, queryText, string } from "../wire/mod.ts";
 import { progressReply } from "./progress.ts";
-import { authOf, param, stream } from "./reply.ts";
+import { authOf, json, param, stream } from "./reply.ts";
 
 /** Pull, push, load, save and import: images on the move. */
 export function transferRoutes(transfer: ImageTransfer): Route[] {
@@ -12,6 +12,7 @@ export function transferRoutes(transfer: ImageTransfer): Route[] {
     { method: "POST", path: "/images/create", handle: (request) => create(transfer, request) },
     { method: "POST", path: "/images/load", handle: (request) => load(transfer, request) },
     { method: "POST", path: "/images/{name*}/push", handle: (request) => push(transfer, request) },
+    { method: "GET", path: "/distribution/{name*}/json", handle: (request) => look(transfer, request) },
     { method: "GET", path: "/images/get", handle: (request) => save(transfer, request) },
     { method: "GET", path: "/images/{name*}/get", handle: (request) => save(transfer, request) },
   ];
@@ -94,6 +95,16 @@ function push(transfer: ImageTransfer, request: HttpRequest): Promise<Reply> {
   const ref = withTag(param(request, "name"), queryText(query, "tag"));
   const options = { signal, ...authOf(request), ...jsonPlatform(query) };
   return progressReply(request, (progress) => transfer.push(ref, { ...options, progress }));
+}
+
+/** docker-buildx reads from it what it has pushed. */
+async function look(transfer: ImageTransfer, request: HttpRequest): Promise<Reply> {
+  const { named, platforms } = await transfer.look(parseReference(param(request, "name")), {
+    signal: request.signal,
+    ...authOf(request),
+  });
+  const { mediaType, digest, size } = named;
+  return json({ Descriptor: { mediaType, digest, size }, Platforms: platforms });
 }
 
 /** Names come once each, or several in one value with commas between. */

@@ -53,6 +53,24 @@ test("list, inspect, history, tag, remove, prune", async () => {
     expect((await a.ask("POST", `/images/a/tag?${query}`)).status).toBe(400);
 });
 
+test("what a registry has of a name, by whoever may see it", async () => {
+  const digest = `sha256:${"a".repeat(64)}` as const;
+  const calls: unknown[] = [];
+  const look: ImageTransfer["look"] = async (ref, { auth }) => {
+    calls.push([canonical(ref), auth]);
+    const named = { mediaType: "application/vnd.oci.image.index.v1+json", digest, size: 7, annotations: {} };
+    return { named, platforms: [{ os: "linux", architecture: "arm64" }] };
+  };
+  await using a = await api({ transfer: { look } });
+  const auth = Buffer.from('{"username":"u","password":"p"}').toString("base64url");
+  const { body } = await a.ask("GET", "/distribution/r:5000/a/b:c/json", { headers: { "X-Registry-Auth": auth } });
+  expect(body).toEqual({
+    Descriptor: { mediaType: "application/vnd.oci.image.index.v1+json", digest, size: 7 },
+    Platforms: [{ os: "linux", architecture: "arm64" }],
+  });
+  expect(calls).toEqual([["r:5000/a/b:c", { username: "u", password: "p" }]]);
+});
+
 test("pull and push: names, credentials, platform; errors before and after the first line", async () => {
   const calls: unknown[] = [];
   const pull: ImageTransfer["pull"] = async (ref, { progress, auth, platform }) => {

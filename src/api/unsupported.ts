@@ -43,7 +43,6 @@ const swarm = [
 const missing: Readonly<Record<string, string>> = {
   "POST /auth": "checking credentials (docker login)",
   "GET /images/search": "searching a registry",
-  "GET /distribution/{name*}/json": "looking at an image in a registry (distribution)",
   "POST /swarm/init": "swarm mode",
   "POST /swarm/join": "swarm mode",
   "GET /plugins/privileges": "installing plugins",

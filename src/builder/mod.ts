@@ -4,5 +4,6 @@ export { builderJobs } from "./jobs/all.ts";
 export type { BuildObserver, ObservedStep, StepEnd } from "./observer.ts";
 export { openBuilder } from "./open.ts";
 export { fetchContext, type ReceiveOptions, receiveContext } from "./receive.ts";
+export { authFor } from "./resolve.ts";
 export type { BuildSession } from "./session.ts";
 export { builderMigrations } from "./table.ts";

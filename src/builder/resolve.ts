@@ -63,7 +63,7 @@ function referenceOf({ name }: NeededImage): Reference {
 }
 
 /** X-Registry-Config is keyed by server address, which for Docker Hub is a URL. */
-function authFor(ref: Reference, auths: BuildOptions["registryAuth"]): RegistryAuth | undefined {
+export function authFor(ref: Reference, auths: BuildOptions["registryAuth"]): RegistryAuth | undefined {
   if (ref.domain === "docker.io") return auths["https://index.docker.io/v1/"] ?? auths["docker.io"];
   return auths[ref.domain] ?? auths[`https://${ref.domain}`] ?? auths[`http://${ref.domain}`];
 }

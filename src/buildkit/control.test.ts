@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
 import { Code, callOver, serveOver } from "../grpc/mod.ts";
+import { digestOf } from "../oci/mod.ts";
 import { control, gateway, upload } from "../proto/mod.ts";
 import { writeTar } from "../stream/mod.ts";
 import { hijacked, openSession } from "./testing/client.ts";
@@ -57,6 +58,68 @@ test("the Control API builds by dockerfile.v0, and whoever knows the reference f
   expect((await service.info({})).buildkitVersion?.package).toBe("berth");
   expect((await service.diskUsage({})).record).toEqual([]);
   expect(await Array.fromAsync(service.listenBuildHistory({ earlyExit: true }))).toEqual([]);
+});
+
+test("several outputs of one build: each is told apart, and what is pushed tells its manifest", async () => {
+  const taken: Uint8Array[] = [];
+  const outputs: (string | null)[] = [];
+  await using session = await openSession(door.path, {
+    methods: [...methods, "/moby.filesync.v1.FileSend/diffcopy"],
+    routes: client({ context, dockerfile: context }, { taken, outputs }),
+  });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async () => undefined;
+  const name = "reg.test/app:1,docker.io/o/app";
+  const exporters = [
+    { type: "oci", attrs: { name: "x:1", compression: "zstd" } },
+    { type: "image", attrs: { name, push: "true", "name-canonical": "true" } },
+    { type: "docker", attrs: { dest: "-" } },
+  ];
+  const before = { built: door.built.length, discarded: door.discarded.length };
+  const { exporterResponse } = await service.solve(solving("o1", session.id, { exporters }));
+  expect(door.built.slice(before.built).map(({ options }) => options.tags)).toEqual([name.split(",")]);
+  expect(taken.map((piece) => Buffer.from(piece).toString())).toEqual([`${id} x:1 zstd`, `${id} `]);
+  expect([outputs, door.discarded.length]).toEqual([["0", "2"], before.discarded]);
+  const ids = [id, id].map((one) => one.slice(0, 10));
+  expect(door.pushed.splice(0)).toEqual([
+    `${ids[0]} reg.test/app:1 of reg.test`,
+    `${ids[1]} docker.io/o/app:latest of registry-1.docker.io`,
+  ]);
+  expect(exporterResponse).toMatchObject({ "image.name": name, "containerimage.config.digest": id });
+  const status = await Array.fromAsync(service.status({ ref: "o1" }));
+  const statuses = status.flatMap((one) => one.statuses.map(({ name }) => name));
+  const { vertices } = told(status);
+  expect(statuses).toContain("pushing layers");
+  expect(statuses).toContain(`pushing manifest for reg.test/app:1@${digestOf("m")}`);
+  expect(vertices).toMatchObject({ "exporting to client tarball": "done", "exporting to image": "done" });
+});
+
+test("an image is pushed by its digest alone, and need not stay; names are looked at before anything is built", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async () => undefined;
+  const push = { push: "true", name: "reg.test/app" };
+  const discarded = door.discarded.length;
+  const exporterAttrs = { ...push, store: "false", "push-by-digest": "true" };
+  const { exporterResponse } = await service.solve(solving("p1", session.id, { exporter: "image", exporterAttrs }));
+  expect(door.pushed.splice(0)[0]).toContain(" reg.test/app of reg.test");
+  expect(exporterResponse["containerimage.digest"]).toBe(digestOf("m"));
+  const descriptor = Buffer.from(exporterResponse["containerimage.descriptor"] ?? "", "base64").toString();
+  expect(JSON.parse(descriptor)).toMatchObject({ digest: digestOf("m"), size: 1 });
+  expect([door.built.at(-1)?.options.tags, door.discarded.length]).toEqual([[], discarded + 1]);
+  const built = door.built.length;
+  const bad: [Record<string, string>, string][] = [
+    [{ push: "true" }, "tag is needed when pushing to registry"],
+    [{ ...push, name: "a:b", "push-by-digest": "true" }, "can't push tagged ref a:b by digest"],
+    [{ push: "maybe" }, 'non-bool value for push: "maybe"'],
+  ];
+  for (const [at, [attrs, message]] of bad.entries()) {
+    const failure = service.solve(solving(`p2${at}`, session.id, { exporter: "image", exporterAttrs: attrs }));
+    await expect(failure).rejects.toMatchObject({ rawMessage: message });
+  }
+  expect(door.built.length).toBe(built);
 });
 
 test("a client that steers its build returns what it wants built", async () => {
@@ -172,7 +235,20 @@ test("the Control API refuses by name what it does not do, and says failures as 
   const cases: [Request, string][] = [
     [{ definition: { def: [new Uint8Array(1)] } }, "an LLB definition"],
     [{ exporter: "cloud" }, "output of type cloud"],
-    [{ exporterAttrs: { push: "true" } }, "pushing from the build"],
+    [{ exporterAttrs: { "name-canonical": "true" } }, "output with name-canonical and without push is"],
+    [
+      { exporter: "image", exporterAttrs: { push: "1", name: "a", "registry.insecure": "1" } },
+      "output with registry.insecure",
+    ],
+    [
+      { exporter: "image", exporterAttrs: { push: "1", name: "a", "force-compression": "1" } },
+      "output with force-compression",
+    ],
+    [
+      { exporter: "image", exporterAttrs: { push: "1", name: "a", compression: "estargz" } },
+      "output with compression=estargz",
+    ],
+    [{ exporter: "oci", exporterAttrs: { "rewrite-timestamp": "0" } }, "output with rewrite-timestamp=false"],
     [{ frontend: "custom" }, "the frontend custom"],
     [{ entitlements: ["security.insecure"] }, "the entitlement security.insecure"],
     [{ cache: { exports: [{ type: "s3" }] } }, "cache-to type=s3"],

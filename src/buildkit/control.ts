@@ -5,7 +5,7 @@ import type { Bytes } from "../stream/mod.ts";
 import type { Door } from "./buildkit.ts";
 import { type CacheImport, importedImages } from "./cache-imports.ts";
 import { grpcErrors } from "./errors.ts";
-import { exporterOf, exporterResponse, outputsOf } from "./exporter.ts";
+import { exportersOf, outputsOf } from "./exporter.ts";
 import { requireDockerfile } from "./frontend.ts";
 import { readAttributes } from "./frontend-attributes.ts";
 import type { Asked, Job } from "./jobs.ts";
@@ -43,7 +43,7 @@ async function* noHistory(request: control.BuildHistoryRequest, { signal }: Hand
 async function solveRequest(door: Door, request: control.SolveRequest, signal: AbortSignal) {
   const session = await door.sessions.get(request.session, signal);
   refuse(request);
-  const exporter = exporterOf(outputsOf(request));
+  const exporters = exportersOf(outputsOf(request));
   const job: Job = { feed: new StatusFeed(request.ref), results: [], chosen: Promise.withResolvers() };
   door.jobs.add(request.ref, job);
   try {
@@ -51,11 +51,11 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
     if (!asked) return nothingBuilt(request);
     const { options, cacheFrom, ...frontend } = readAttributes(asked.attributes);
     const solving = {
-      ...{ ...frontend, session, exporter, feed: job.feed, signal },
+      ...{ ...frontend, session, exporters, feed: job.feed, signal },
       options: { ...options, inlineCache: options.inlineCache || exportsInline(request), registryAuth: {} },
       cacheFrom: [...cacheFrom, ...importedImages(importsOf(request))],
     };
-    return exporterResponse(await solve(door.engine, solving), exporter);
+    return { exporterResponse: { ...(await solve(door.engine, solving)).response } };
   } finally {
     job.feed.close();
   }

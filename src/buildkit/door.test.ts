@@ -136,21 +136,27 @@ test("an output that is no image goes to the client, and nothing stays here", as
   const routes = client({ context, dockerfile: context }, { taken });
   door.act = async () => undefined;
   const before = door.discarded.length;
-  const build = async (type: string, offers: string[]) => {
+  const build = async (type: string, offers: string[], more: Record<string, string> = {}) => {
     await using session = await openSession(door.path, { methods: offers, routes });
-    const outputs = JSON.stringify([{ Type: type, Attrs: { name: "n:1" } }]);
+    const outputs = JSON.stringify([{ Type: type, Attrs: { name: "n:1", ...more } }]);
     return await post({ session: session.id, remote: "client-session", t: "x:1", outputs });
   };
   const offers = [...methods, "/moby.filesync.v1.FileSend/diffcopy"];
   expect(traced(await build("docker", offers)).vertices["exporting to client tarball"]).toBe("done");
   expect(Buffer.concat(taken.splice(0)).toString()).toBe(`${id} x:1,n:1`);
   expect(door.built.at(-1)?.options.tags).toEqual([]);
+  await build("tar", offers, { "platform-split": "true" });
+  const split = await Array.fromAsync(readTar(fromBuffer(Buffer.concat(taken.splice(0)))), ({ header }) => [
+    Buffer.from(header.name).toString(),
+    header.type === "hardlink" ? Buffer.from(header.linkname ?? []).toString() : "",
+  ]);
+  expect(split).toContainEqual(["linux_amd64/bin/hard", "linux_amd64/bin/app"]);
   await build("tar", offers);
   const sent = readTar(fromBuffer(Buffer.concat(taken.splice(0))));
   const names = await Array.fromAsync(sent, ({ header }) => Buffer.from(header.name).toString());
   expect(names).toContain("./bin/hard");
   expect((await build("tar", methods)).at(-1)?.error).toContain("the client takes no files");
-  expect(door.discarded.length - before).toBe(3);
+  expect(door.discarded.length - before).toBe(4);
 });
 
 test("an output as files is listed first and sent as it is asked for", async () => {
@@ -191,9 +197,8 @@ test("what is not there is refused by its name", async () => {
   const refused: [object[], string][] = [
     [[{ Type: "cloud", Attrs: {} }], "output of type cloud is not implemented"],
     [[{ Type: "oci", Attrs: { tar: "false" } }], "output of an image as a directory (tar=false) is not implemented"],
-    [[{ Type: "image", Attrs: { push: "true" } }], "pushing from the build"],
+    [[{ Type: "registry", Attrs: {} }], "tag is needed when pushing to registry"],
     [[{ Type: "image", Attrs: { compression: "zstd" } }], "output with compression is not implemented"],
-    [[{ Type: "tar" }, { Type: "image" }], "several outputs of one build are not implemented"],
   ];
   for (const [outputs, message] of refused) {
     expect((await post({ outputs: JSON.stringify(outputs) })).at(-1)?.error).toContain(message);

@@ -1,30 +1,205 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
-import type { Exporter } from "./exporter.ts";
+import {
+  type Descriptor,
+  familiar,
+  formatPlatform,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "../oci/mod.ts";
+import { type Bytes, readTar, type TarEntry, writeTar } from "../stream/mod.ts";
+import type { ProgressMessage } from "../wire/mod.ts";
+import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
-import type { Session } from "./session.ts";
-import type { BuildKitEngine } from "./solve.ts";
+import { type BuildKitEngine, type Solving, within } from "./solve.ts";
+import type { OwnStep } from "./status.ts";
 
-export interface Exporting {
+/** What a build came to. */
+export interface Exported {
   readonly image: Image;
-  readonly exporter: Exporter;
-  readonly session: Session | undefined;
-  readonly signal: AbortSignal;
+  /** What its client is told, by BuildKit's names. */
+  readonly response: Readonly<Record<string, string>>;
 }
 
-/** Sends the client what it asked for; an image that is to stay here needs nothing more. */
-export async function exportResult(engine: BuildKitEngine, exporting: Exporting): Promise<void> {
-  const { image, exporter, session, signal } = exporting;
-  if (exporter.kind === "image") return;
-  if (!session) throw new EngineError("invalid", "the output goes to the client, but the build names no session");
-  switch (exporter.kind) {
-    case "archive":
-      return sendFile(session, engine.archive(image, exporter.names, signal), signal);
-    case "tar":
-      return sendFile(session, engine.files(image, signal), signal);
-    case "local":
-      return sendDirectory(session, engine.files(image, signal), signal);
-    default:
-      return exporter.kind satisfies never;
+/** Builds once, and hands out all that was asked for, in order. What is not to be an image here leaves none, unless it was here before. */
+export async function exportBuild(
+  engine: BuildKitEngine,
+  solving: Solving,
+  build: (tags: readonly string[]) => Promise<Image>,
+): Promise<Exported> {
+  const { exporters, feed } = solving;
+  for (const exporter of exporters) requireTarget(solving, exporter);
+  feed.goal = goalOf(exporters[0]);
+  const kept = exporters.flatMap((one) => (one.kind === "image" && one.stays ? [one] : []));
+  const known = kept.length > 0 ? undefined : await engine.imageIds();
+  const image = await build([...new Set(kept.flatMap(tagsOf))]);
+  await using undo = new AsyncDisposableStack();
+  if (known && !known.has(image.id)) undo.defer(() => engine.discard(image));
+  let response: Exported["response"] = {};
+  for (const [index, exporter] of exporters.entries()) {
+    const step = feed.exporting(goalOf(exporter));
+    const one = { engine, solving, image, step, index };
+    response = { ...response, ...(await within(step, () => exportOne(one, exporter))) };
   }
+  return { image, response };
+}
+
+/** Throws "invalid" before anything is built. */
+function requireTarget(solving: Solving, exporter: Exporter): void {
+  if (exporter.kind !== "image") requireSession(solving);
+  else if (exporter.push) targetsOf(exporter, exporter.push);
+}
+
+interface Exporting {
+  readonly engine: BuildKitEngine;
+  readonly solving: Solving;
+  readonly image: Image;
+  readonly step: OwnStep;
+  /** Of the output among all, by which the client knows it. */
+  readonly index: number;
+}
+
+/** As BuildKit's last steps have it. */
+function goalOf(exporter: Exporter | undefined): string {
+  if (!exporter || exporter.kind === "image") return "image";
+  return exporter.kind === "local" ? "client directory" : "client tarball";
+}
+
+/** What is pushed by its digest alone has no tag here either. */
+function tagsOf({ names, push }: ImageExporter): readonly string[] {
+  return push?.byDigest ? [] : names;
+}
+
+function exportOne(exporting: Exporting, exporter: Exporter): Promise<Exported["response"]> {
+  switch (exporter.kind) {
+    case "image":
+      return exportImage(exporting, exporter);
+    case "archive":
+      return exportArchive(exporting, exporter);
+    case "tar":
+    case "local":
+      return exportFiles(exporting, exporter);
+    default:
+      return exporter satisfies never;
+  }
+}
+
+async function exportImage(exporting: Exporting, exporter: ImageExporter): Promise<Exported["response"]> {
+  const { image, step } = exporting;
+  const { names, push } = exporter;
+  if (exporter.stays) {
+    step.status(`writing image ${image.id}`);
+    for (const name of tagsOf(exporter)) step.status(`naming to ${canonical(name)}`);
+  }
+  const pushed = push && (await pushAll(exporting, exporter, push));
+  return {
+    ...configDigest(image),
+    ...(pushed ? described(pushed) : { "containerimage.digest": image.id }),
+    ...(names.length > 0 && { "image.name": names.join(",") }),
+  };
+}
+
+/** Throws "invalid" for names that cannot be pushed. */
+function targetsOf({ names }: ImageExporter, { byDigest }: ImagePush): Reference[] {
+  if (names.length === 0) throw new EngineError("invalid", "tag is needed when pushing to registry");
+  return names.map((name) => {
+    const ref = parseReference(name);
+    if (ref.digest) throw new EngineError("invalid", `cannot push ${name}: a digest is not chosen`);
+    if (byDigest && ref.tag) throw new EngineError("invalid", `can't push tagged ref ${name} by digest`);
+    return byDigest ? ref : withDefaultTag(ref);
+  });
+}
+
+/** The same image under each name; one manifest for all. */
+async function pushAll(
+  { engine, solving, image, step }: Exporting,
+  exporter: ImageExporter,
+  push: ImagePush,
+): Promise<Descriptor | undefined> {
+  const { options, session, signal } = solving;
+  const { form } = push;
+  let pushed: Descriptor | undefined;
+  step.status("pushing layers");
+  for (const ref of targetsOf(exporter, push)) {
+    const given = { registryAuth: options.registryAuth, ...(session && { session }), ...(form && { form }) };
+    pushed = await engine.push(image, ref, { ...given, progress: layerProgress(step), signal });
+    step.status(`pushing manifest for ${canonical(familiar(ref))}@${pushed.digest}`);
+  }
+  return pushed;
+}
+
+function layerProgress(step: OwnStep): (message: ProgressMessage) => void {
+  return ({ id, progressDetail: { current, total } = {} }) => {
+    if (id !== undefined && current !== undefined && total) step.status(`pushing layer ${id}`, { current, total });
+  };
+}
+
+async function exportArchive(
+  { engine, solving, image, step, index }: Exporting,
+  { names, form }: ArchiveExporter,
+): Promise<Exported["response"]> {
+  const { signal } = solving;
+  const bytes = engine.archive(image, { names, signal, ...(form && { form }) });
+  await sendFile(requireSession(solving), bytes, { signal, index });
+  step.status("sending tarball");
+  return {
+    ...configDigest(image),
+    "containerimage.digest": image.id,
+    ...(names.length > 0 && { "image.name": names.join(",") }),
+  };
+}
+
+async function exportFiles(
+  { engine, solving, image, step, index }: Exporting,
+  { kind, split }: FilesExporter,
+): Promise<Exported["response"]> {
+  const { signal } = solving;
+  const files = engine.files(image, signal);
+  const bytes = split ? writeTar(below(formatPlatform(image.config).replaceAll("/", "_"), files)) : files;
+  const send = kind === "tar" ? sendFile : sendDirectory;
+  await send(requireSession(solving), bytes, { signal, index });
+  step.status(kind === "tar" ? "sending tarball" : "copying files");
+  return {};
+}
+
+/** The archive's entries in a directory. */
+async function* below(directory: string, tar: Bytes): AsyncGenerator<TarEntry> {
+  const inside = (name: Uint8Array) =>
+    Buffer.concat([
+      Buffer.from(`${directory}/`),
+      Buffer.from(
+        Buffer.from(name)
+          .toString("latin1")
+          .replace(/^(?:\.\/|\/)+/, ""),
+        "latin1",
+      ),
+    ]);
+  for await (const { header, content } of readTar(tar)) {
+    const { name, type, linkname } = header;
+    const link = linkname && type === "hardlink" ? { linkname: inside(linkname) } : {};
+    yield { header: { ...header, name: inside(name), ...link }, content };
+  }
+}
+
+function requireSession({ session }: Solving) {
+  if (session) return session;
+  throw new EngineError("invalid", "the output goes to the client, but the build names no session");
+}
+
+function configDigest({ id }: Image) {
+  return { "containerimage.config.digest": id };
+}
+
+function described(pushed: Descriptor): Record<string, string> {
+  const { mediaType, digest, size } = pushed;
+  const json = JSON.stringify({ mediaType, digest, size });
+  return {
+    "containerimage.digest": digest,
+    "containerimage.descriptor": Buffer.from(json).toString("base64"),
+  };
+}
+
+function canonical(tag: string): string {
+  return familiar(withDefaultTag(parseReference(tag)));
 }

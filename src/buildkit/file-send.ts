@@ -11,11 +11,24 @@ const method = "/moby.filesync.v1.FileSend/DiffCopy";
 /** Bytes in one message; Go's clients take 4 MiB. */
 const pieceSize = 256 * 1024;
 
+export interface Sending {
+  readonly signal: AbortSignal;
+  /** Of the output among the build's. */
+  readonly index: number;
+}
+
+/** By which a client that asked for several outputs tells them apart (BuildKit session/filesync). */
+function headersOf({ index }: Sending) {
+  return { "buildkit-attachable-exporter-id": `${index}` };
+}
+
 /** One file, such as an archive, for the client to write where its user wants it. */
-export async function sendFile(session: Session, bytes: Bytes, signal: AbortSignal): Promise<void> {
+export async function sendFile(session: Session, bytes: Bytes, sending: Sending): Promise<void> {
   requireTaker(session);
+  const { signal } = sending;
   try {
-    for await (const _ of session.caller.client(filesync.FileSend).diffCopy(messages(bytes), { signal }));
+    const options = { signal, headers: headersOf(sending) };
+    for await (const _ of session.caller.client(filesync.FileSend).diffCopy(messages(bytes), options));
   } catch (err) {
     signal.throwIfAborted();
     throw told(err, "the client did not take the build's result");
@@ -42,12 +55,16 @@ const packets = {
 export const directorySend = { ...filesync.FileSend, methods: [packets], method: { diffCopy: packets } };
 
 /** An archive's entries as files for the client to write below a directory of its own. */
-export async function sendDirectory(session: Session, tar: Bytes, signal: AbortSignal): Promise<void> {
+export async function sendDirectory(session: Session, tar: Bytes, to: Sending): Promise<void> {
   requireTaker(session);
+  const { signal } = to;
   const requests = new Requests();
   try {
     const client = session.caller.client(directorySend);
-    const answers = client.diffCopy(sending(readTar(tar), requests), { signal }) as AsyncIterable<fsutil.Packet>;
+    const answers = client.diffCopy(sending(readTar(tar), requests), {
+      signal,
+      headers: headersOf(to),
+    }) as AsyncIterable<fsutil.Packet>;
     await requests.follow(answers);
   } catch (err) {
     signal.throwIfAborted();

@@ -1,11 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { messageOf } from "../errors/mod.ts";
 import type { HttpRequest, Reply } from "../http/mod.ts";
-import type { Image } from "../images/mod.ts";
 import { control } from "../proto/mod.ts";
 import { decodeAuthsHeader, decodeSessionBuildQuery, type SessionBuildQuery } from "../wire/mod.ts";
 import type { Door } from "./buildkit.ts";
-import { exporterOf } from "./exporter.ts";
+import type { Exported } from "./export.ts";
+import { type Exporter, exportersOf } from "./exporter.ts";
 import { type Solving, type Source, solve } from "./solve.ts";
 import { StatusFeed } from "./status.ts";
 
@@ -34,7 +34,7 @@ async function* told(door: Door, asked: Asked): AsyncGenerator<Uint8Array> {
   const outcome = door.builds
     .run(query.buildId, request.signal, (signal) => start(door, { ...asked, feed, signal }))
     .then(
-      (image) => (query.quiet ? { stream: `${image.id}\n` } : { id: "moby.image.id", aux: { ID: image.id } }),
+      ({ image }) => (query.quiet ? { stream: `${image.id}\n` } : { id: "moby.image.id", aux: { ID: image.id } }),
       (err: unknown) => ({ errorDetail: { message: messageOf(err) }, error: messageOf(err) }),
     )
     .finally(() => feed.close());
@@ -50,11 +50,11 @@ interface Started extends Asked {
   readonly signal: AbortSignal;
 }
 
-async function start(door: Door, { request, query, feed, signal }: Started): Promise<Image> {
+async function start(door: Door, { request, query, feed, signal }: Started): Promise<Exported> {
   const { dockerfile: filename, remote, session: sessionId, buildId, outputs, tags, cacheFrom, ...options } = query;
   // First of all: no build may fail before its client's session is there (see sessionReply).
   const session = sessionId === undefined ? undefined : await door.sessions.get(sessionId, signal);
-  const exporter = exporterOf(outputs);
+  const exporters = named(exportersOf(outputs), tags);
   const header = request.headers["x-registry-config"];
   const registryAuth = decodeAuthsHeader(typeof header === "string" ? header : undefined);
   const solving: Solving = {
@@ -62,13 +62,18 @@ async function start(door: Door, { request, query, feed, signal }: Started): Pro
     source: sourceOf(door, { remote, buildId, signal, body: request.body }),
     filename,
     options: { ...options, registryAuth },
-    exporter: { ...exporter, names: [...tags, ...exporter.names] },
+    exporters,
     contexts: {},
     cacheFrom,
     feed,
     signal,
   };
   return solve(door.engine, solving);
+}
+
+/** The build's tags are names of whatever has any. */
+function named(exporters: readonly Exporter[], tags: readonly string[]): readonly Exporter[] {
+  return exporters.map((one) => ("names" in one ? { ...one, names: [...tags, ...one.names] } : one));
 }
 
 interface Where {

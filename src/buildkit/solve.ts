@@ -1,11 +1,11 @@
 import type { BuildContext, Builder, BuildOptions, ReceiveOptions } from "../builder/mod.ts";
 import { EngineError, messageOf } from "../errors/mod.ts";
-import type { Image } from "../images/mod.ts";
-import { familiar, parseReference, withDefaultTag } from "../oci/mod.ts";
+import type { Image, ImageForm, PushImageOptions } from "../images/mod.ts";
+import type { Descriptor, Reference } from "../oci/mod.ts";
 import { type Bytes, writeTar } from "../stream/mod.ts";
 import { tellImports } from "./cache-imports.ts";
 import { readDefinition } from "./definition.ts";
-import { exportResult } from "./export.ts";
+import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
 import { syncFiles } from "./file-sync.ts";
 import { type NamedContext, openContexts } from "./named-contexts.ts";
@@ -20,7 +20,9 @@ export interface BuildKitEngine {
   /** The same from a URL. */
   fetch(url: string, options: ReceiveRequest & Pick<BuildOptions, "args">): Promise<BuildContext>;
   /** The image as an archive, in OCI's form and docker's, under these names. */
-  archive(image: Image, names: readonly string[], signal: AbortSignal): Bytes;
+  archive(image: Image, options: ArchiveOptions): Bytes;
+  /** See `ImageTransfer.pushImage`. Credentials are the request's own, or the session's. */
+  push(image: Image, ref: Reference, options: PushOptions): Promise<Descriptor>;
   /** The image's files as an archive. */
   files(image: Image, signal: AbortSignal): Bytes;
   /** Files as an image without a name. */
@@ -30,6 +32,14 @@ export interface BuildKitEngine {
   discard(image: Image): Promise<void>;
   /** What builds run on, as clients ask for it. */
   worker(): Worker;
+}
+
+export type PushOptions = Omit<PushImageOptions, "auth"> & Pick<BuildOptions, "registryAuth" | "session">;
+
+export interface ArchiveOptions {
+  readonly names: readonly string[];
+  readonly form?: ImageForm;
+  readonly signal: AbortSignal;
 }
 
 export interface Worker {
@@ -60,7 +70,8 @@ export interface Solving {
     BuildOptions,
     "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "signal"
   >;
-  readonly exporter: Exporter;
+  /** At least one. */
+  readonly exporters: readonly Exporter[];
   readonly contexts: Readonly<Record<string, NamedContext>>;
   /** Images that the client would have steps taken from. */
   readonly cacheFrom: readonly string[];
@@ -68,8 +79,8 @@ export interface Solving {
   readonly signal: AbortSignal;
 }
 
-/** One build from its files to its image, told to the feed, which is complete afterwards. */
-export async function solve(engine: BuildKitEngine, solving: Solving): Promise<Image> {
+/** One build from its files to its outputs, told to the feed, which is complete afterwards. */
+export async function solve(engine: BuildKitEngine, solving: Solving): Promise<Exported> {
   const { feed, options, contexts: named, session, signal } = solving;
   try {
     tellImports(solving.cacheFrom, feed);
@@ -78,40 +89,13 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<I
     const files = await contextOf(engine, solving);
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
     const told = { cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
-    return await output(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
+    return await exportBuild(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
   } catch (err) {
     feed.failed(messageOf(err));
     throw err;
   } finally {
     feed.close();
   }
-}
-
-/** Builds, and hands out what was asked for. What is not to be an image here leaves none, unless it was here before. */
-async function output(
-  engine: BuildKitEngine,
-  { exporter, feed, session, signal }: Solving,
-  build: (tags: readonly string[]) => Promise<Image>,
-): Promise<Image> {
-  if (exporter.kind === "image") {
-    const image = await build(exporter.names);
-    feed.exported(`writing image ${image.id}`, exporter.names.map(canonical));
-    return image;
-  }
-  feed.goal = exporter.kind === "local" ? "client directory" : "client tarball";
-  const known = await engine.imageIds();
-  const image = await build([]);
-  try {
-    await exportResult(engine, { image, exporter, session, signal });
-    feed.exported("sending to client", []);
-    return image;
-  } finally {
-    if (!known.has(image.id)) await engine.discard(image);
-  }
-}
-
-function canonical(tag: string): string {
-  return familiar(withDefaultTag(parseReference(tag)));
 }
 
 function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildContext> {

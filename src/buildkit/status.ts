@@ -39,6 +39,7 @@ export class StatusFeed implements BuildObserver {
   readonly #vertices = new Map<string, Vertex>();
   readonly #steps = new Map<number, { readonly digest: Digest; left: number }>();
   #running = 0;
+  #owned = 0;
   #closed = false;
   readonly #over = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
@@ -70,7 +71,7 @@ export class StatusFeed implements BuildObserver {
   }
 
   own(name: string): OwnStep {
-    const digest = this.#digest(name);
+    const digest = this.#digest(`own ${this.#owned++} ${name}`);
     const started = now();
     const vertex = { digest, name, started };
     this.#vertex(vertex);
@@ -139,11 +140,11 @@ export class StatusFeed implements BuildObserver {
     this.#pulling.status(id === undefined ? status : `${id} ${status}`, { current, total });
   }
 
-  /** What became of the result, and what it is called. */
-  exported(what: string, names: readonly string[]): void {
-    this.#exporting?.status(what);
-    for (const name of names) this.#exporting?.status(`naming to ${name}`);
-    this.#exporting?.end();
+  /** The step that hands out a result: for the first it has begun already. */
+  exporting(goal: string): OwnStep {
+    const begun = this.#exporting ?? this.own(`exporting to ${goal}`);
+    this.#exporting = undefined;
+    return begun;
   }
 
   /** Ends what is still under way. */

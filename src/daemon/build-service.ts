@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { BuildRequest, BuildService } from "../api/mod.ts";
-import { type BuildObserver, fetchContext, type ReceiveOptions, receiveContext } from "../builder/mod.ts";
+import { authFor, type BuildObserver, fetchContext, type ReceiveOptions, receiveContext } from "../builder/mod.ts";
 import type { BuildKit, BuildKitEngine, ReceiveRequest, Worker } from "../buildkit/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
@@ -60,8 +60,11 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
   return {
     builder: engine.builder,
     receive: (tar, request) => receiveContext(tar, receiveOptions(engine, config, request)),
-    archive: ({ id }, names, signal) => {
-      return engine.transfer.save([id], { signal, names: names.map((name) => withDefaultTag(parseReference(name))) });
+    archive: ({ id }, { names, ...options }) =>
+      engine.transfer.save([id], { ...options, names: names.map((name) => withDefaultTag(parseReference(name))) }),
+    push: async (image, ref, { registryAuth, session, ...options }) => {
+      const auth = authFor(ref, registryAuth) ?? (await session?.credentials(ref.domain, options.signal));
+      return engine.transfer.pushImage(image, ref, { ...options, ...(auth && { auth }) });
     },
     files: (image, signal) => engine.builder.files(image, signal),
     import: (tar, signal) => engine.transfer.import(tar, { signal, changes: [], progress: () => undefined }),
@@ -76,10 +79,8 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
 
 /** One that got a name, or a container, meanwhile stays. */
 async function discard({ images }: Engine, { id }: Image): Promise<void> {
-  const [found] = (await images.list({ filter: new Map(), all: true, sharedSize: false })).filter(
-    ({ Id }) => Id === id,
-  );
-  if (!found || found.RepoTags.length > 0) return;
+  const found = images.find(id);
+  if (!found || found.names.length > 0) return;
   try {
     await images.remove(id, { force: false, prune: true });
   } catch (err) {

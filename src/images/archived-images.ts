@@ -73,7 +73,7 @@ async function dockerImages(
 
 /** A manifest for an image that came without one. */
 async function withManifest(archive: Archive, image: { config: Descriptor; layers: readonly Descriptor[] }) {
-  const bytes = manifestBytes(image.config, image.layers);
+  const bytes = manifestBytes({ mediaType: mediaTypes.manifest, config: image.config, layers: image.layers });
   const digest = await archive.content.put(bytes);
   return { ...image, manifest: { mediaType: mediaTypes.manifest, digest, size: bytes.length } };
 }

@@ -1,4 +1,4 @@
-import type { Descriptor, Digest, ImageConfig, ImageRunConfig, Reference } from "../oci/mod.ts";
+import type { Descriptor, Digest, ImageConfig, ImageRunConfig, Platform, Reference } from "../oci/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type {
@@ -79,14 +79,41 @@ export interface ImageTransfer {
   pullAll(repository: Reference, options: TransferOptions): Promise<Image[]>;
   /** All tags of a repository when `ref` has no tag and `allTags` is set. */
   push(ref: Reference, options: TransferOptions): Promise<void>;
+  /** One image to a name that it need not have here; without a tag the registry knows it by its digest alone. Returns its manifest there. */
+  pushImage(image: Image, ref: Reference, options: PushImageOptions): Promise<Descriptor>;
+  /** What a name stands for in its registry; nothing of it comes here. Throws "not-found". */
+  look(ref: Reference, options: Pick<TransferOptions, "signal" | "auth">): Promise<RemoteFacts>;
   /** docker-archive and OCI layout, plain or compressed. */
   load(tar: Bytes, options: TransferOptions & { readonly quiet?: boolean }): Promise<Image[]>;
-  /** `names`: what the archive calls its images, besides the names that they are asked for by. */
-  save(
-    refs: readonly string[],
-    options: { readonly signal: AbortSignal; readonly platform?: string; readonly names?: readonly Reference[] },
-  ): Bytes;
+  save(refs: readonly string[], options: SaveOptions): Bytes;
   import(tar: Bytes, options: TransferOptions & ImportOptions): Promise<Image>;
+}
+
+export interface RemoteFacts {
+  /** A manifest, or an index of them. */
+  readonly named: Descriptor;
+  readonly platforms: readonly Platform[];
+}
+
+export type PushImageOptions = Omit<TransferOptions, "platform"> & { readonly form?: ImageForm };
+
+export interface SaveOptions {
+  readonly signal: AbortSignal;
+  readonly platform?: string;
+  /** What the archive calls its images, besides the names that they are asked for by. */
+  readonly names?: readonly Reference[];
+  /** Layers and media types as they are stored unless it is given. */
+  readonly form?: ImageForm;
+}
+
+/** How an image is written down for others. Its config, and so its id, is the same in every form. */
+export interface ImageForm {
+  /** Of the layers that are stored as plain tar, which those are that were built here; others stay as they are. */
+  readonly compression: "gzip" | "zstd" | "uncompressed";
+  /** 0 to 9 for gzip, 0 to 22 for zstd. */
+  readonly level?: number;
+  /** As they are stored unless it is given. */
+  readonly mediaTypes?: "oci" | "docker";
 }
 
 export interface ImportOptions {

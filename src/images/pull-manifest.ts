@@ -22,7 +22,7 @@ import {
 } from "../oci/mod.ts";
 import type { RegistryClient } from "../registry-client/mod.ts";
 import { collect } from "../stream/mod.ts";
-import type { TransferOptions } from "./images.ts";
+import type { RemoteFacts, TransferOptions } from "./images.ts";
 
 /** All of a remote image but its layers, verified. */
 export interface RemoteImage {
@@ -55,6 +55,19 @@ export async function readRemote(remote: Remote): Promise<RemoteImage> {
   requireSameLayers(manifest, config);
   requirePlatform(remote, config);
   return { named, descriptor, manifest, manifestBytes, config, configBytes };
+}
+
+/** What a name stands for in a registry, and for which platforms it is; see `ImageTransfer.look`. */
+export async function lookAt(remote: Remote): Promise<RemoteFacts> {
+  const named = await remote.registry.resolve(remote.ref, remote.options);
+  const bytes = await readSmall(remote, named);
+  if (isIndexType(named.mediaType)) {
+    const entries = decodeIndex(bytes, named.mediaType).manifests;
+    return { named, platforms: entries.flatMap(({ platform }) => platform ?? []) };
+  }
+  const { config } = requireImage(decodeManifest(bytes, named.mediaType));
+  const { os, architecture, variant } = decodeConfig(await readSmall(remote, config));
+  return { named, platforms: [{ os, architecture, ...(variant && { variant }) }] };
 }
 
 async function manifestFor(remote: Remote, named: Descriptor): Promise<Descriptor> {

@@ -10,18 +10,17 @@ import {
   familiarName,
   type ImageConfig,
   type Manifest,
-  mediaTypes,
   type Reference,
 } from "../oci/mod.ts";
 import type { RegistryClient } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
-import { compressLayer, isPlain } from "./compress-layer.ts";
 import { announce, type Context, nameRow } from "./context.ts";
 import { Meter, shortId } from "./download.ts";
-import type { TransferOptions } from "./images.ts";
+import { formLayer, requireForm } from "./form.ts";
+import type { Image, ImageForm, PushImageOptions, TransferOptions } from "./images.ts";
 import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, imageOfName, namesOfRepository, repositoriesWithBlob, setName } from "./table.ts";
-import { manifestBytes } from "./write-manifest.ts";
+import { formManifest } from "./write-manifest.ts";
 
 export interface PushParts {
   readonly context: Context;
@@ -33,11 +32,14 @@ export interface PushParts {
 }
 
 interface Push extends PushParts {
-  /** With its tag. */
+  /** With its tag, if it gets one. */
   readonly ref: Reference;
   readonly row: ImageRow;
+  readonly form: ImageForm;
   readonly options: TransferOptions;
 }
+
+const usualForm: ImageForm = { compression: "gzip" };
 
 /** See `ImageTransfer.push`. Without a tag every tag of the repository goes. Throws "not-found" when there is none. */
 export async function pushImages(parts: PushParts, ref: Reference, options: TransferOptions): Promise<void> {
@@ -50,8 +52,23 @@ export async function pushImages(parts: PushParts, ref: Reference, options: Tran
   if (options.platform) for (const { row } of rows) requirePlatform(row, options.platform);
   options.progress({ status: `The push refers to repository [${domain}/${path}]` });
   await context.leases.hold(async () => {
-    for (const one of rows) await pushOne({ ...parts, ...one, options });
+    for (const one of rows) await pushOne({ ...parts, ...one, form: usualForm, options });
   });
+}
+
+export interface OnePush {
+  readonly image: Image;
+  readonly ref: Reference;
+  readonly options: PushImageOptions;
+}
+
+/** See `ImageTransfer.pushImage`. */
+export async function pushImage(parts: PushParts, { image, ref, options }: OnePush): Promise<Descriptor> {
+  const { form = usualForm, ...rest } = options;
+  requireForm(form);
+  const row = parts.context.db.read((q) => imageById(q, image.id));
+  if (!row) throw new EngineError("not-found", `No such image: ${image.id}`);
+  return parts.context.leases.hold(() => pushOne({ ...parts, ref, row, form, options: rest }));
 }
 
 function tagsOf({ db }: Context, { domain, path }: Reference): string[] {
@@ -74,21 +91,20 @@ function noImage(ref: Reference): EngineError {
   return new EngineError("not-found", `An image does not exist locally with the ${what}`);
 }
 
-async function pushOne(push: Push): Promise<void> {
-  const { context, registry, ref, row, options } = push;
+async function pushOne(push: Push): Promise<Descriptor> {
+  const { context, registry, ref, row, form, options } = push;
   const stored = await context.content.read(row.manifest);
   const manifest = decodeManifest(stored, row.manifest_type);
   const layers = await pushLayers(push, manifest);
   await pushConfig(push, manifest.config);
-  const changed = layers.some((layer, index) => layer.digest !== manifest.layers[index]?.digest);
-  const bytes = changed ? manifestBytes(manifest.config, layers) : stored;
-  const mediaType = changed ? mediaTypes.manifest : row.manifest_type;
+  const { bytes, mediaType } = formManifest({ stored, type: row.manifest_type, manifest }, { layers, form });
   const target: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
   await registry.pushManifest(ref, target, bytes, options);
   recordPush(push, target.digest);
   const tag = ref.tag ?? "";
   options.progress({ status: `${tag}: digest: ${target.digest} size: ${target.size}` });
   options.progress({ progressDetail: {}, aux: { Tag: tag, Digest: target.digest, Size: target.size } });
+  return target;
 }
 
 function recordPush({ context, ref, row }: Push, digest: Digest): void {
@@ -122,8 +138,8 @@ async function pushLayers(push: Push, { layers }: Manifest): Promise<Descriptor[
 }
 
 async function pushLayer(push: Push, { layer, id }: { layer: Descriptor; id: string }): Promise<Descriptor> {
-  const { context, registry, ref, options } = push;
-  const blob = isPlain(layer) ? await compressLayer(push, layer, options.signal) : layer;
+  const { context, registry, ref, form, options } = push;
+  const blob = await formLayer(push, layer, { form, signal: options.signal });
   if (await registry.has(ref, blob, options)) {
     options.progress({ status: "Layer already exists", progressDetail: {}, id });
     return blob;

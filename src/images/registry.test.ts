@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { nullLog } from "../log/mod.ts";
-import { type Digest, digestOf, type Manifest, mediaTypes, parseReference } from "../oci/mod.ts";
+import { type Digest, digestOf, type Index, type Manifest, mediaTypes, parseReference } from "../oci/mod.ts";
 import { createRegistryClient, type RegistryClient } from "../registry-client/mod.ts";
 import { startRegistry } from "../registry-server/testing/start.suite.ts";
+import { readTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
+import type { ImageForm } from "./images.ts";
 import { setUp } from "./testing/setup.ts";
 import { createTransfer } from "./transfer.ts";
 
@@ -72,6 +74,44 @@ describe("push", () => {
     await t.transfer.push(parseReference(`${r.host}/b`), t.options);
     expect(t.lines().filter((line) => line?.endsWith("Mounted from a"))).toHaveLength(1);
     expect(r.tags.tags("b", { limit: 9 })).toEqual(["x", "y"]);
+  });
+  test("one image in forms of its own, by a name that it has not here or by its digest alone", async () => {
+    await using r = await startRegistry();
+    using t = await engine();
+    const image = await t.make({ layers: ["one"] });
+    const push = (name: string, form?: ImageForm) =>
+      t.transfer.pushImage(image, parseReference(`${r.host}/${name}`), { ...t.options, ...(form && { form }) });
+    const usual = await push("app:1");
+    expect(await t.client.resolve(parseReference(`${r.host}/app:1`), t.options)).toMatchObject(usual);
+    expect(await push("alone")).toEqual(usual);
+    expect(r.tags.tags("alone", { limit: 9 })).toEqual([]);
+    const layerOf = async (form: ImageForm) => {
+      const { digest, mediaType } = await push("app", form);
+      const manifest = JSON.parse(Buffer.from(await r.content.read(digest)).toString()) as Manifest;
+      return [mediaType, manifest.config.mediaType, manifest.layers[0]?.mediaType];
+    };
+    const { manifest, config, layer, layerZstd } = mediaTypes;
+    expect(await layerOf({ compression: "zstd", level: 9 })).toEqual([manifest, config, layerZstd]);
+    expect(await layerOf({ compression: "uncompressed", mediaTypes: "oci" })).toEqual([manifest, config, layer]);
+    const docker = [mediaTypes.dockerManifest, mediaTypes.dockerConfig, mediaTypes.dockerLayerGzip];
+    expect(await layerOf({ compression: "gzip", mediaTypes: "docker" })).toEqual(docker);
+    for (const [form, message] of [
+      [{ compression: "zstd", mediaTypes: "docker" }, "docker's media types have none for zstd"],
+      [{ compression: "gzip", level: 10 }, "compression-level 10 is not between 0 and 9"],
+    ] as const) {
+      expect(await push("app", form).then(() => "", String)).toContain(message);
+    }
+    expect((await t.images.inspect(image.id)).RepoTags).toEqual([]);
+    const archive = readTar(
+      t.transfer.save([image.id], { ...t.options, form: { compression: "gzip", mediaTypes: "docker" } }),
+    );
+    const files = new Map<string, string>();
+    for await (const { header, content } of archive)
+      files.set(Buffer.from(header.name).toString(), Buffer.concat(await Array.fromAsync(content)).toString());
+    const [listed] = (JSON.parse(files.get("index.json") ?? "") as Index).manifests;
+    expect(listed?.mediaType).toBe(mediaTypes.dockerManifest);
+    const saved = JSON.parse(files.get(`blobs/${listed?.digest.replace(":", "/")}`) ?? "") as Manifest;
+    expect(files.has(`blobs/${saved.layers[0]?.digest.replace(":", "/")}`)).toBe(true);
   });
   test("what is not here", async () => {
     using t = await engine();
@@ -168,6 +208,10 @@ describe("pull", () => {
     const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }));
     const index = { mediaType: mediaTypes.index, digest: digestOf(bytes), size: bytes.length };
     await t.client.pushManifest({ ...ref, tag: "multi" }, index, bytes, t.options);
+    const looked = [await t.transfer.look(ref, t.options), await t.transfer.look({ ...ref, tag: "multi" }, t.options)];
+    expect(looked.map(({ named }) => named.digest)).toEqual([digest, index.digest]);
+    expect(looked[0]?.platforms).toEqual([{ os: "linux", architecture: "amd64" }]);
+    expect(looked[1]?.platforms.map(({ architecture }) => architecture)).toContain("amd64");
     const multi = { ...ref, tag: "multi" };
     expect((await t.transfer.pull(multi, { ...t.options, platform: "linux/amd64" })).id).toBe(id);
     expect((await t.images.inspect(id)).RepoDigests).toEqual([`${r.host}/team/app@${index.digest}`]);

@@ -4,6 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import {
   type Descriptor,
   type Digest,
+  decodeManifest,
   familiar,
   type ImageConfig,
   mediaTypes,
@@ -11,17 +12,13 @@ import {
   type Reference,
 } from "../oci/mod.ts";
 import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../stream/mod.ts";
-import { announce, type Context } from "./context.ts";
+import { announce } from "./context.ts";
 import { requireRow, tryReference } from "./find.ts";
+import { type FormParts, formLayer, requireForm } from "./form.ts";
+import type { ImageForm, SaveOptions } from "./images.ts";
 import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, type LayerRow, layersOf, namesOfRepository } from "./table.ts";
-
-export interface SaveOptions {
-  readonly signal: AbortSignal;
-  readonly platform?: string;
-  /** Names that the archive gives to its images, besides those that they are asked for by. */
-  readonly names?: readonly Reference[];
-}
+import { formManifest } from "./write-manifest.ts";
 
 interface Saved {
   readonly row: ImageRow;
@@ -34,7 +31,10 @@ interface Saved {
  * Each blob once, in the form in which it is stored; times are zero, so the same images give the same bytes.
  * Names and platform are checked before this returns.
  */
-export function saveImages(context: Context, refs: readonly string[], options: SaveOptions): Bytes {
+export function saveImages(parts: FormParts, refs: readonly string[], options: SaveOptions): Bytes {
+  const { context } = parts;
+  const { form, signal } = options;
+  if (form) requireForm(form);
   const images = context.db.read((q) => chosen(q, refs));
   for (const { names } of images) names.push(...(options.names ?? []));
   if (options.platform) for (const { row } of images) requirePlatform(row, options.platform);
@@ -44,7 +44,46 @@ export function saveImages(context: Context, refs: readonly string[], options: S
       announce(context, tx, { action: "save", id: row.id, name: row.id, labels: config?.Labels });
     }
   });
-  return writeTar(entries(context.content, images, options.signal));
+  return writeTar(form ? formedEntries(parts, images, { form, signal }) : entries(context.content, images, signal));
+}
+
+/** What is made for the archive alone stays as long as somebody reads it. */
+async function* formedEntries(
+  parts: FormParts,
+  images: readonly Saved[],
+  { form, signal }: { readonly form: ImageForm; readonly signal: AbortSignal },
+): AsyncGenerator<TarEntry> {
+  const read = Promise.withResolvers<void>();
+  const formed = Promise.withResolvers<Saved[]>();
+  const held = parts.context.leases.hold(async () => {
+    formed.resolve(await Promise.all(images.map((image) => formSaved(parts, image, { form, signal }))));
+    await read.promise;
+  });
+  held.catch(formed.reject);
+  try {
+    yield* entries(parts.context.content, await formed.promise, signal);
+  } finally {
+    read.resolve();
+    await held;
+  }
+}
+
+async function formSaved(
+  parts: FormParts,
+  saved: Saved,
+  options: { readonly form: ImageForm; readonly signal: AbortSignal },
+): Promise<Saved> {
+  const { content } = parts.context;
+  const { row, names } = saved;
+  const stored = await content.read(row.manifest);
+  const manifest = decodeManifest(stored, row.manifest_type);
+  const blobs: Descriptor[] = [];
+  for (const layer of manifest.layers) blobs.push(await formLayer(parts, layer, options));
+  const whole = { stored, type: row.manifest_type, manifest };
+  const { bytes, mediaType } = formManifest(whole, { layers: blobs, form: options.form });
+  const written = { manifest: await content.put(bytes), manifest_type: mediaType, manifest_size: bytes.length };
+  const layers = saved.layers.map((layer, index) => ({ ...layer, digest: blobs[index]?.digest ?? layer.digest }));
+  return { row: { ...row, ...written }, layers, names };
 }
 
 /** By name with that name; a repository without a tag with all its tags; by id without a name. */

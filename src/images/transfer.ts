@@ -9,7 +9,8 @@ import { importImage } from "./import.ts";
 import { loadImages } from "./load.ts";
 import { contextOf } from "./open.ts";
 import { pullImage } from "./pull.ts";
-import { pushImages } from "./push.ts";
+import { lookAt } from "./pull-manifest.ts";
+import { pushImage, pushImages } from "./push.ts";
 import { saveImages } from "./save.ts";
 
 /** Docker's defaults for `max-concurrent-downloads` and `max-concurrent-uploads`. */
@@ -34,8 +35,12 @@ export function createTransfer(options: { readonly images: Images; readonly regi
       throw new EngineError("not-found", `${familiarName(repository)} has no tags`);
     },
     push: (ref, push) => pushImages({ context, registry, uploads, compressing }, ref, push),
+    pushImage: (image, ref, push) =>
+      pushImage({ context, registry, uploads, compressing }, { image, ref, options: push }),
+    look: (ref, look) =>
+      lookAt({ registry, ref: withDefaultTag(ref), options: { ...look, progress: () => undefined } }),
     load: (tar, load) => loadImages(context, tar, load),
-    save: (refs, save) => saveImages(context, refs, save),
+    save: (refs, save) => saveImages({ context, compressing }, refs, save),
     import: (tar, imported) => importImage(context, tar, imported),
   };
 }

@@ -1,5 +1,7 @@
 import type { ContentStore } from "../content/mod.ts";
 import { type Descriptor, type ImageConfig, type Manifest, mediaTypes } from "../oci/mod.ts";
+import { typed } from "./form.ts";
+import type { ImageForm } from "./images.ts";
 
 export interface WrittenImage {
   /** The config's bytes, whose digest is the image's id. */
@@ -14,18 +16,37 @@ export async function writeManifest(
 ): Promise<WrittenImage> {
   const config = encode(image.config);
   const descriptor = { mediaType: mediaTypes.config, digest: await content.put(config), size: config.length };
-  const bytes = manifestBytes(descriptor, image.layers);
+  const bytes = manifestBytes({ mediaType: mediaTypes.manifest, config: descriptor, layers: image.layers });
   return { config, manifest: { mediaType: mediaTypes.manifest, digest: await content.put(bytes), size: bytes.length } };
 }
 
-/** An OCI manifest. */
-export function manifestBytes(config: Descriptor, layers: readonly Descriptor[]): Uint8Array {
-  const body: Manifest = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.manifest,
-    config: plain(config),
-    layers: layers.map(plain),
-  };
+export interface StoredManifest {
+  readonly stored: Uint8Array;
+  readonly type: string;
+  readonly manifest: Manifest;
+}
+
+/** The manifest with these layers in their places: the very same bytes unless that changes anything. */
+export function formManifest(
+  { stored, type, manifest }: StoredManifest,
+  { layers, form }: { readonly layers: readonly Descriptor[]; readonly form: ImageForm },
+): { readonly bytes: Uint8Array; readonly mediaType: string } {
+  const config = typed(manifest.config, form);
+  const isSame = (one: Descriptor, other: Descriptor | undefined) =>
+    one.digest === other?.digest && one.mediaType === other.mediaType;
+  const unchanged = layers.every((layer, index) => isSame(layer, manifest.layers[index]));
+  const mediaType = typed({ mediaType: unchanged ? type : mediaTypes.manifest }, form).mediaType;
+  if (unchanged && isSame(config, manifest.config) && mediaType === type) return { bytes: stored, mediaType };
+  return { bytes: manifestBytes({ mediaType, config, layers }), mediaType };
+}
+
+/** A manifest of this media type. */
+export function manifestBytes({
+  mediaType,
+  config,
+  layers,
+}: Pick<Manifest, "config" | "layers"> & { readonly mediaType: string }): Uint8Array {
+  const body: Manifest = { schemaVersion: 2, mediaType, config: plain(config), layers: layers.map(plain) };
   return encode(body);
 }
 

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Index } from "../../src/oci/mod.ts";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
+import { startRegistry } from "../support/registry.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -50,15 +52,41 @@ describe("--output", () => {
     expect(await engine.ok("load", "-i", dest)).toContain(`out:${type}`);
   });
 
+  test("several at once: a layout, files, and a push whose digest the metadata has", async () => {
+    await using registry = await startRegistry();
+    const [out, layout, metadata] = ["several", "layout", "metadata2"].map((name) => `${engine.directory}/${name}`);
+    const name = `${registry.host}/team/app:1`;
+    const outputs = ["-o", `type=local,dest=${out}`, "-o", `type=oci,tar=false,dest=${layout}`];
+    const push = ["-o", `type=registry,name=${name}`, "--metadata-file", `${metadata}`];
+    const { code, stdout } = await build([...outputs, ...push, directory()]);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining(`The push refers to repository [${registry.host}/team/app]`),
+    ]);
+    expect(readFileSync(`${out}/d/f`, "utf8")).toBe("F");
+    const { manifests } = JSON.parse(readFileSync(`${layout}/index.json`, "utf8")) as Index;
+    expect(existsSync(`${layout}/blobs/${manifests[0]?.digest.replace(":", "/")}`)).toBe(true);
+    const answer = await fetch(`http://${registry.host}/v2/team/app/manifests/1`);
+    const told = { "containerimage.digest": answer.headers.get("docker-content-digest"), "image.name": name };
+    expect(JSON.parse(readFileSync(`${metadata}`, "utf8"))).toMatchObject(told);
+    expect((await build(["-q", "--push", "-t", `${registry.host}/team/app:2`, directory()])).stdout).toMatch(
+      /^sha256:\w+\n$/,
+    );
+    expect((await fetch(`http://${registry.host}/v2/team/app/manifests/2`)).status).toBe(200);
+    expect((await build(["--push", directory()])).stderr).toContain("tag is needed when pushing to registry");
+  });
+
   test("what is not there is refused by its name", async () => {
     for (const [output, told] of [
-      ["type=registry,dest=x", "type=registry is not supported"],
-      ["type=image,push=true", "type=image is not supported"],
+      ["type=cloud", "type=cloud is not supported"],
+      ["type=registry,push-by-digest=true", "push-by-digest is not supported"],
+      ["type=oci,tar=false", "needs dest=DIR"],
+      ["type=image,push=perhaps", "push=perhaps: true or false"],
       ["type=local", "needs dest=DIR"],
       ["type=oci,compression=zstd", "compression is not supported"],
     ] as const) {
       const { code, stderr } = await build(["-o", output, directory()]);
-      expect([code, stderr]).toEqual([1, expect.stringContaining(told)]);
+      expect([code, stderr]).toEqual([125, expect.stringContaining(told)]);
     }
   });
 

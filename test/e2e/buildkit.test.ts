@@ -8,6 +8,7 @@ import { callOver } from "../../src/grpc/mod.ts";
 import { control, filesync } from "../../src/proto/mod.ts";
 import { type CliOptions, type CliResult, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
+import { startRegistry } from "../support/registry.ts";
 
 /** Debian's docker CLI, the last with a BuildKit client inside: `./dev test` fetches it. */
 const oldDocker = new URL("../../.cache/docker/docker.real", import.meta.url).pathname;
@@ -190,10 +191,23 @@ test("the Control API over /grpc builds what a session sends", async () => {
   using caller = callOver(await hijacked(socket, "/grpc"));
   const service = caller.client(control.Control);
   const status = Array.fromAsync(service.status({ ref: "r" }));
-  const exporter = { exporter: "moby", exporterAttrs: { name: "controlled:1" } };
+  await using registry = await startRegistry();
+  const name = `${registry.host}/o/app:1`;
+  const attrs = { name, push: "true", compression: "zstd" };
+  const exporter = {
+    exporters: [
+      { type: "moby", attrs: { name: "controlled:1" } },
+      { type: "image", attrs },
+    ],
+  };
   const solved = await service.solve({ ref: "r", session: session.id, frontend: "dockerfile.v0", ...exporter });
   const id = await engine.ok("inspect", "-f", "{{.Id}}", "controlled:1");
   expect(solved.exporterResponse["containerimage.config.digest"]).toBe(id);
+  const digest = solved.exporterResponse["containerimage.digest"];
+  expect(await engine.ok("inspect", "-f", "{{.RepoDigests}}", name)).toBe(`[${registry.host}/o/app@${digest}]`);
+  const accept = { headers: { Accept: "application/vnd.oci.image.manifest.v1+json" } };
+  const pushed = await fetch(`http://${registry.host}/v2/o/app/manifests/${digest}`, accept);
+  expect(await pushed.text()).toContain("tar+zstd");
   expect(await engine.ok("run", "--rm", "controlled:1", "cat", "/sent")).toBe("by gRPC");
   const logs = (await status).flatMap((one) => one.logs).map(({ msg }) => Buffer.from(msg).toString());
   expect(logs.join("")).toBe("by gRPC");

@@ -6,6 +6,7 @@ import { messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
 import { serve } from "../../http/mod.ts";
 import type { Image } from "../../images/mod.ts";
+import { canonical, digestOf, mediaTypes } from "../../oci/mod.ts";
 import { type control, filesync, secrets, ssh } from "../../proto/mod.ts";
 import { fromBuffer, readTar, type TarEntry, type TarType, writeTar } from "../../stream/mod.ts";
 import type { BuildKitEngine } from "../mod.ts";
@@ -49,8 +50,15 @@ function file(name: string, type: TarType, more: { content?: string; mode?: numb
   };
 }
 
+interface Seen {
+  readonly built: Built[];
+  readonly discarded: string[];
+  /** Which image went where, with which password. */
+  readonly pushed: string[];
+}
+
 /** An engine whose steps do what the test says, and which tells what it was asked for. */
-function fakeEngine(act: () => Act, { built, discarded }: { built: Built[]; discarded: string[] }): BuildKitEngine {
+function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKitEngine {
   let received: string[] = [];
   const builder: Partial<Builder> = {
     build: async (context, options) => {
@@ -63,7 +71,7 @@ function fakeEngine(act: () => Act, { built, discarded }: { built: Built[]; disc
       options.observer?.started(1);
       await act()(options);
       options.observer?.ended(1, { kind: "done" });
-      return { id } as Partial<Image> as Image;
+      return { id, config: { os: "linux", architecture: "amd64" } } as Partial<Image> as Image;
     },
     usage: async () => [],
   };
@@ -81,7 +89,13 @@ function fakeEngine(act: () => Act, { built, discarded }: { built: Built[]; disc
       received = [url];
       return { directory: "/none", dockerfile };
     },
-    archive: (image, names) => fromBuffer(Buffer.from(`${image.id} ${names}`)),
+    archive: (image, { names, form }) =>
+      fromBuffer(Buffer.from(`${image.id} ${names}${form ? ` ${form.compression}` : ""}`)),
+    push: async (image, ref, { session, signal }) => {
+      const auth = await session?.credentials(ref.domain, signal);
+      pushed.push(`${image.id.slice(0, 10)} ${canonical(ref)} ${auth?.password}`);
+      return { mediaType: mediaTypes.manifest, digest: digestOf("m"), size: 1 };
+    },
     files: () => writeTar(resultFiles()),
     import: async (tar) => {
       const names = await Array.fromAsync(readTar(tar), ({ header }) => Buffer.from(header.name).toString());
@@ -104,8 +118,9 @@ export async function openDoor() {
   const path = join(directory, "s");
   const built: Built[] = [];
   const discarded: string[] = [];
-  const door = { path, built, discarded, act: (async () => undefined) as Act };
-  const buildKit = createBuildKit(fakeEngine(() => door.act, { built, discarded }));
+  const pushed: string[] = [];
+  const door = { path, built, discarded, pushed, act: (async () => undefined) as Act };
+  const buildKit = createBuildKit(fakeEngine(() => door.act, { built, discarded, pushed }));
   const server = await serve({
     listen: `unix://${path}`,
     routes: [
@@ -143,14 +158,20 @@ export interface ClientTells {
   readonly seen?: Headers[];
   /** What it was sent. */
   readonly taken?: Uint8Array[];
+  /** Which of several outputs each was. */
+  readonly outputs?: (string | null)[];
 }
 
-export function client(directories: Readonly<Record<string, SentFiles>>, { seen = [], taken }: ClientTells = {}) {
+export function client(
+  directories: Readonly<Record<string, SentFiles>>,
+  { seen = [], taken, outputs }: ClientTells = {},
+) {
   return (router: ConnectRouter): void => {
     router.service(filesync.FileSync, { diffCopy: sender(directories, seen) });
     if (taken) {
       router.service(filesync.FileSend, {
-        async *diffCopy(messages) {
+        async *diffCopy(messages, { requestHeader }) {
+          outputs?.push(requestHeader.get("buildkit-attachable-exporter-id"));
           for await (const { data } of messages) taken.push(data);
           yield* [];
         },

@@ -2,6 +2,7 @@ import { bool, choice, list, listOf, parseBytes, parseUlimit, text, type Values,
 import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
+import { type BuildOutput, parseOutput } from "./output-flag.ts";
 import { parseSecret, parseSsh } from "./session-flags.ts";
 
 export const buildFlags = {
@@ -24,10 +25,18 @@ export const buildFlags = {
     of: ["", "shell"],
     initial: "",
   }),
-  output: text("Output destination", { short: "o", placeholder: "type=local|tar|oci|docker,dest=PATH" }),
+  output: listOf(
+    "Output destination (type=local|tar|oci|docker,dest=PATH or type=image|registry,name=NAME); any number",
+    {
+      short: "o",
+      placeholder: "type=TYPE[,KEY=VALUE]",
+      parse: parseOutput,
+    },
+  ),
   platform: text("Set platform if server is multi-platform capable"),
   progress: choice("Set type of progress output", { of: ["auto", "plain", "tty", "rawjson"], initial: "auto" }),
   pull: bool("Always attempt to pull a newer version of the image"),
+  push: bool("Push the image under its names once it is built; short for --output=type=registry"),
   quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
   rm: bool("Remove intermediate containers after a successful build", { initial: true }),
   secret: listOf("Secret to expose to the build (id=ID[,src=FILE|,env=NAME])", { parse: parseSecret }),
@@ -42,6 +51,17 @@ export const buildFlags = {
 
 export type BuildFlags = Values<typeof buildFlags>;
 
+/** Where the result goes besides this engine's images. */
+export function outputsOf({ output, push }: BuildFlags): readonly BuildOutput[] {
+  const pushes = output.some((one) => one.type === "image" && one.push);
+  return push && !pushes ? [...output, { type: "image", names: [], push }] : output;
+}
+
+/** What the image is called, by `--tag` and by its outputs. */
+export function namesOf({ tag, output }: BuildFlags): string[] {
+  return [...new Set([...tag, ...output.flatMap((one) => ("names" in one ? one.names : []))])];
+}
+
 /** The query of `POST /build`, but for the Dockerfile's name. */
 export function buildQuery(flags: BuildFlags, { env }: CliIo) {
   const args = flags["build-arg"].map((one) => {
@@ -49,7 +69,7 @@ export function buildQuery(flags: BuildFlags, { env }: CliIo) {
     return [name, given ?? env[name] ?? null] as const;
   });
   return {
-    t: flags.tag,
+    t: namesOf(flags),
     buildargs: JSON.stringify(Object.fromEntries(args)),
     labels: JSON.stringify(pairs(flags.label)),
     cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => (one.startsWith("type=") ? [one] : one.split(",")))),

@@ -7,11 +7,12 @@ import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { codeOf } from "../session/progress.ts";
-import { type BuildFlags, buildFlags, buildQuery } from "./build-flags.ts";
+import { buildFlags, buildQuery, namesOf, outputsOf } from "./build-flags.ts";
 import type { BuildSession, SessionFlags } from "./build-session.ts";
 import type { SentContext } from "./context.ts";
 import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
-import { deliverBuild, parseOutput } from "./output.ts";
+import { deliverBuild } from "./output.ts";
+import { requireOutputs } from "./output-flag.ts";
 import { screenOf, showBuild } from "./screen/show.ts";
 
 export const build = command({
@@ -27,7 +28,10 @@ export const build = command({
     const context = remote ? undefined : await contextOf(source, { file: flags.file, io, client });
     const dockerfile = context?.dockerfile ?? (flags.file || undefined);
     const screen = screenOf(flags, io);
-    const output = flags.output === "" ? undefined : parseOutput(flags.output);
+    const outputs = outputsOf(flags);
+    requireOutputs(outputs);
+    const names = namesOf(flags);
+    const to = outputs.some((one) => one.type !== "image" && one.dest === "") ? io.stderr : io.stdout;
     let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
     await using session = flags.check ? undefined : await sessionOf(flags, { client, io });
@@ -46,10 +50,11 @@ export const build = command({
       const heard = withoutFailed(lines, (what) => {
         failed = what;
       });
-      const id = await showBuild(heard, { io, screen, to: output?.dest === "" ? io.stderr : io.stdout });
-      if (output) await deliverBuild(id, { client, io, output, names: flags.tag });
+      const id = await showBuild(heard, { io, screen, to });
+      const pushed = await deliverBuild(id, { client, io, outputs, names, to, quiet: flags.quiet });
       if (flags.iidfile) writeFileSync(resolve(io.cwd, flags.iidfile), id);
-      if (flags["metadata-file"]) writeFileSync(resolve(io.cwd, flags["metadata-file"]), metadata(id, flags));
+      if (flags["metadata-file"])
+        writeFileSync(resolve(io.cwd, flags["metadata-file"]), metadata(id, { names, pushed }));
       return 0;
     } catch (err) {
       const code = codeOf(err);
@@ -89,9 +94,10 @@ async function showCheck(client: Client, { io, request }: { io: CliIo; request: 
 }
 
 /** The keys of docker buildx. */
-function metadata(id: string, { tag }: BuildFlags): string {
-  const name = tag.length > 0 ? { "image.name": tag.join(",") } : {};
-  return `${JSON.stringify({ "containerimage.config.digest": id, ...name }, undefined, 2)}\n`;
+function metadata(id: string, { names, pushed }: { names: readonly string[]; pushed: string | undefined }): string {
+  const digest = pushed === undefined ? {} : { "containerimage.digest": pushed };
+  const name = names.length > 0 ? { "image.name": names.join(",") } : {};
+  return `${JSON.stringify({ "containerimage.config.digest": id, ...digest, ...name }, undefined, 2)}\n`;
 }
 
 interface ContextOptions {

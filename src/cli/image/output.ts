@@ -1,66 +1,101 @@
-import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
+import { readTar } from "../../stream/mod.ts";
 import { copyFrom } from "../container/cp/from.ts";
 import { containerPath } from "../container/path.ts";
-import type { CliIo } from "../io.ts";
+import type { CliIo, Output } from "../io.ts";
 import { deliver } from "../output/save.ts";
+import type { BuildOutput } from "./output-flag.ts";
 import { imagePath } from "./path.ts";
-
-/** Where the result of a build goes besides the engine's images. `dest` "" is standard output. */
-export interface BuildOutput {
-  readonly type: "local" | "tar" | "oci" | "docker";
-  readonly dest: string;
-}
-
-const types = ["local", "tar", "oci", "docker"] as const satisfies readonly BuildOutput["type"][];
-
-/** `type=local,dest=DIR`, a directory alone, or `-` for a tar archive on standard output (docker buildx build, `--output`). Throws "invalid" and "not-implemented". */
-export function parseOutput(text: string): BuildOutput {
-  if (text === "-") return { type: "tar", dest: "" };
-  if (!text.includes("=")) return { type: "local", dest: text };
-  const fields = new Map(
-    text.split(",").map((field) => [field.split("=", 1)[0] ?? "", field.slice(field.indexOf("=") + 1)]),
-  );
-  const given = fields.get("type") ?? "";
-  const type = types.find((one) => one === given);
-  if (!type)
-    throw new EngineError("not-implemented", `--output type=${given} is not supported: one of ${types.join(", ")}`);
-  const other = [...fields.keys()].find((key) => key !== "type" && key !== "dest");
-  if (other !== undefined) throw new EngineError("not-implemented", `--output with ${other} is not supported`);
-  const dest = fields.get("dest") ?? "";
-  if (type === "local" && dest === "") throw new EngineError("invalid", "--output type=local needs dest=DIR");
-  return { type, dest: dest === "-" ? "" : dest };
-}
+import { pushName } from "./transfer.ts";
 
 export interface Delivery {
   readonly client: Client;
   readonly io: CliIo;
-  readonly output: BuildOutput;
-  /** The image's names; an image without one is removed once it is delivered. */
+  readonly outputs: readonly BuildOutput[];
+  /** The image's names; an image without one that is no output itself is removed once it is delivered. */
   readonly names: readonly string[];
+  /** For what a push tells. */
+  readonly to: Output;
+  readonly quiet: boolean;
 }
 
-/** Writes the image or its files to where they should go. */
-export async function deliverBuild(id: string, { client, io, output, names }: Delivery): Promise<void> {
+/** Writes the image or its files to where they should go, in order. Returns the digest of what was pushed. */
+export async function deliverBuild(id: string, delivery: Delivery): Promise<string | undefined> {
+  const { client, outputs, names } = delivery;
+  if (outputs.length === 0) return undefined;
   await using undo = new AsyncDisposableStack();
-  if (names.length === 0) undo.defer(() => removeImage(client, id));
-  if (output.type === "oci" || output.type === "docker") {
-    const query = { names: names.length > 0 ? names : [id] };
-    const request = { method: "GET", path: "/images/get", query } as const;
-    return deliver(io, output.dest, async () => (await client.stream(request)).bytes);
+  const stays = names.length > 0 || outputs.some(({ type }) => type === "image");
+  if (!stays) undo.defer(() => removeImage(client, id));
+  let pushed: string | undefined;
+  for (const output of outputs) pushed = (await deliverOne(id, delivery, output)) ?? pushed;
+  return pushed;
+}
+
+async function deliverOne(id: string, delivery: Delivery, output: BuildOutput): Promise<string | undefined> {
+  const { client, io, names } = delivery;
+  switch (output.type) {
+    case "image":
+      return output.push ? pushAll(delivery) : undefined;
+    case "oci":
+    case "docker": {
+      const query = { names: names.length > 0 ? names : [id] };
+      const archive = async () => (await client.stream({ method: "GET", path: "/images/get", query })).bytes;
+      await (output.isDirectory
+        ? layOut(resolve(io.cwd, output.dest), await archive())
+        : deliver(io, output.dest, archive));
+      return undefined;
+    }
+    case "tar":
+    case "local":
+      await deliverFiles(id, delivery, output);
+      return undefined;
+    default:
+      return output satisfies never;
   }
+}
+
+async function pushAll({ client, io, names, to, quiet }: Delivery): Promise<string | undefined> {
+  if (names.length === 0) throw new EngineError("invalid", "tag is needed when pushing to registry");
+  let digest: string | undefined;
+  for (const name of names) digest = (await pushName(client, name, { io, to, quiet })) ?? digest;
+  return digest;
+}
+
+async function deliverFiles(
+  id: string,
+  { client, io }: Delivery,
+  { type, dest }: BuildOutput & { readonly type: "local" | "tar" },
+): Promise<void> {
+  await using undo = new AsyncDisposableStack();
   const container = await filesOf(client, id);
   undo.defer(() => removeContainer(client, container));
-  if (output.type === "tar") {
+  if (type === "tar") {
     const request = { method: "GET", path: containerPath(container, "/export") } as const;
-    return deliver(io, output.dest, async () => (await client.stream(request)).bytes);
+    return deliver(io, dest, async () => (await client.stream(request)).bytes);
   }
-  const destination = resolve(io.cwd, output.dest);
+  const destination = resolve(io.cwd, dest);
   mkdirSync(destination, { recursive: true });
   const common = { followLink: false, archive: false, quiet: true };
   await copyFrom(client, io, { ...common, container, source: "/.", destination });
+}
+
+/** What an image layout is made of; another path in an archive is nobody's that we know. */
+const layoutPath = /^(?:blobs\/sha256\/[0-9a-f]{64}|index\.json|manifest\.json|oci-layout)$/;
+
+/** An archive's files below a directory. */
+async function layOut(directory: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const { header, content } of readTar(archive)) {
+    const name = Buffer.from(header.name).toString("utf8");
+    if (header.type !== "file") continue;
+    if (!layoutPath.test(name)) throw new EngineError("internal", `the engine's archive has ${JSON.stringify(name)}`);
+    const path = join(directory, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, "");
+    for await (const piece of content) writeFileSync(path, piece, { flag: "a" });
+  }
 }
 
 /** A container that never runs. */

@@ -4,7 +4,7 @@ import type { Client } from "../../client/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { bool, list, text } from "../../flags/mod.ts";
 import { command } from "../command.ts";
-import { type CliIo, print } from "../io.ts";
+import { type CliIo, type Output, print } from "../io.ts";
 import { deliver } from "../output/save.ts";
 import { authHeader } from "../session/auth.ts";
 import { showProgress, withoutProgress } from "../session/progress.ts";
@@ -50,22 +50,38 @@ export const push = command({
   },
   args: { min: 1, max: 1 },
   async run({ flags, args: [image = ""], client }, io) {
-    const { name, tag } = splitImage(image);
+    const { tag } = splitImage(image);
     const allTags = flags["all-tags"];
     if (allTags && tag) throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
     if (!allTags && !flags.quiet && !tag) await print(io, "Using default tag: latest\n");
-    const lines = client.lines({
-      method: "POST",
-      path: imagePath(name, "/push"),
-      query: { tag: allTags ? undefined : tag || "latest", platform: onePlatform(flags.platform) },
-      // The engine insists on the header; `{}` is an anonymous push.
-      headers: { "X-Registry-Auth": "e30", ...authHeader(io, image) },
-    });
-    await showProgress(flags.quiet ? withoutProgress(lines) : lines, io.stdout);
+    await pushName(client, image, { io, to: io.stdout, ...flags, allTags });
     if (flags.quiet) await print(io, `${fullName(image, { tagged: !allTags })}\n`);
     return 0;
   },
 });
+
+export interface PushNameOptions {
+  readonly io: CliIo;
+  readonly to: Output;
+  readonly quiet?: boolean;
+  readonly allTags?: boolean;
+  readonly platform?: string;
+}
+
+/** Pushes what this name is here, and shows how far it is. Returns the digest of the (last) manifest. */
+export async function pushName(client: Client, image: string, options: PushNameOptions): Promise<string | undefined> {
+  const { io, to, quiet = false, allTags = false, platform: given = "" } = options;
+  const { name, tag } = splitImage(image);
+  const lines = client.lines({
+    method: "POST",
+    path: imagePath(name, "/push"),
+    query: { tag: allTags ? undefined : tag || "latest", platform: onePlatform(given) },
+    // The engine insists on the header; `{}` is an anonymous push.
+    headers: { "X-Registry-Auth": "e30", ...authHeader(io, image) },
+  });
+  const aux = await showProgress(quiet ? withoutProgress(lines) : lines, to);
+  return aux.map((one) => (one as { Digest?: string }).Digest).findLast((one) => one !== undefined);
+}
 
 export const load = command({
   name: "load",
