@@ -1,8 +1,10 @@
 import { type Processes, removeTree, type Workers } from "../host/mod.ts";
 import type { BuildContext } from "./builder.ts";
+import { withoutUser } from "./git/access.ts";
 import { checkoutGit } from "./git/checkout.ts";
 import type { GitRef } from "./git/ref.ts";
 import { takeCheckoutJob } from "./jobs/take-checkout.ts";
+import type { BuildSession } from "./session.ts";
 
 export interface GitContextOptions {
   readonly workers: Workers;
@@ -11,18 +13,27 @@ export interface GitContextOptions {
   readonly directory: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
+  /** Of the client whose build it is. */
+  readonly session?: BuildSession;
   readonly signal: AbortSignal;
 }
 
 /** A repository, or a directory in it, as a build context. Throws "invalid" for what is not there. */
 export async function gitContext(git: GitRef, options: GitContextOptions): Promise<BuildContext> {
-  const { workers, processes, directory, dockerfile, signal } = options;
+  const { workers, processes, directory, dockerfile, session, signal } = options;
   const { remote, subdir, keepGitDir = false } = git;
   const checkout = `${directory}.git`;
   await using undo = new AsyncDisposableStack();
   undo.defer(() => workers.run(removeTree, { path: checkout }));
-  await checkoutGit({ processes, git, directory: checkout, signal });
-  const taken = { checkout, remote, keepGitDir, directory, dockerfile, ...(subdir !== undefined && { subdir }) };
+  await checkoutGit({ processes, git, directory: checkout, signal, ...(session && { session }) });
+  const taken = {
+    checkout,
+    remote: withoutUser(remote),
+    keepGitDir,
+    directory,
+    dockerfile,
+    ...(subdir !== undefined && { subdir }),
+  };
   const tidied = await workers.run(takeCheckoutJob, taken, { signal });
   return { directory, dockerfile, ...tidied };
 }

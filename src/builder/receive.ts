@@ -10,6 +10,7 @@ import { decompressFile } from "./decompress.ts";
 import { parseGitContext } from "./git/ref.ts";
 import { gitContext } from "./git-context.ts";
 import { receiveJob, type Tidied } from "./jobs/receive.ts";
+import type { BuildSession } from "./session.ts";
 
 export interface ReceiveOptions {
   /** The builder's own directory. */
@@ -38,6 +39,8 @@ export interface FetchOptions extends ReceiveOptions {
   readonly fetchUrl: FetchUrl;
   /** The build's arguments, of which some are meant for whoever gets the context. */
   readonly args: BuildOptions["args"];
+  /** Of the client whose build it is: a private repository needs what it alone has. */
+  readonly session?: BuildSession;
 }
 
 /** A context from a URL: a git repository, an archive, or a Dockerfile alone (docker build URL). */

@@ -18,7 +18,7 @@ export interface BuildKitEngine {
   /** Takes in a context; see `receiveContext` of the builder. */
   receive(tar: Bytes, options: ReceiveRequest): Promise<BuildContext>;
   /** The same from a URL. */
-  fetch(url: string, options: ReceiveRequest & Pick<BuildOptions, "args">): Promise<BuildContext>;
+  fetch(url: string, options: ReceiveRequest & Pick<BuildOptions, "args" | "session">): Promise<BuildContext>;
   /** The image as an archive, in OCI's form and docker's, under these names. */
   archive(image: Image, options: ArchiveOptions): Bytes;
   /** See `ImageTransfer.pushImage`. Credentials are the request's own, or the session's. */
@@ -99,7 +99,7 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
 }
 
 function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildContext> {
-  const { source, filename: dockerfile, feed, options, signal } = solving;
+  const { source, filename: dockerfile, feed, options, session, signal } = solving;
   switch (source.kind) {
     case "session":
       return sessionContext(engine, { solving, source });
@@ -110,7 +110,7 @@ function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildConte
     case "remote":
       if (source.url.startsWith(sessionUrl)) return sessionUpload(engine, solving, new URL(source.url));
       return within(feed.own(`[internal] load build context from ${withoutSecrets(source.url)}`), () =>
-        engine.fetch(source.url, { dockerfile, args: options.args, signal }),
+        engine.fetch(source.url, { dockerfile, args: options.args, signal, ...(session && { session }) }),
       );
     default:
       return source satisfies never;

@@ -1,6 +1,13 @@
 import { join } from "node:path";
 import type { BuildRequest, BuildService } from "../api/mod.ts";
-import { authFor, type BuildObserver, fetchContext, type ReceiveOptions, receiveContext } from "../builder/mod.ts";
+import {
+  authFor,
+  type BuildObserver,
+  type BuildSession,
+  fetchContext,
+  type ReceiveOptions,
+  receiveContext,
+} from "../builder/mod.ts";
 import type { BuildKit, BuildKitEngine, ReceiveRequest, Worker } from "../buildkit/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
@@ -24,6 +31,8 @@ function stepEvents(progress: ProgressSink): BuildObserver {
   };
 }
 
+type Received = Pick<BuildRequest, "query" | "context" | "signal"> & { readonly session?: BuildSession };
+
 /** The classic build: the context as it comes in, then the builder. */
 export function createBuildService(
   engine: Engine,
@@ -31,20 +40,20 @@ export function createBuildService(
   sessionOf: BuildKit["sessionOf"],
 ): BuildService {
   const { builder } = engine;
-  const received = ({ query, context, signal }: Pick<BuildRequest, "query" | "context" | "signal">) => {
+  const received = ({ query, context, signal, session }: Received) => {
     const { remote, context: known, dockerfile } = query;
     if (known !== undefined) return builder.contexts.complete(known, { bytes: context, dockerfile, signal });
     const receive = receiveOptions(engine, config, { dockerfile, signal });
     return remote === undefined
       ? receiveContext(context, receive)
-      : fetchContext(remote, { ...receive, fetchUrl, args: query.args });
+      : fetchContext(remote, { ...receive, fetchUrl, args: query.args, ...(session && { session }) });
   };
   return {
     compare: (key, { context: bytes, signal }) => builder.contexts.compare(key, { bytes, signal }),
     async build({ query, context, registryAuth, progress, signal }) {
       const { session: id, ...options } = query;
       const session = id === undefined ? undefined : await sessionOf(id, signal);
-      const files = await received({ query, context, signal });
+      const files = await received({ query, context, signal, ...(session && { session }) });
       const told = { progress, ...(query.steps && { observer: stepEvents(progress) }) };
       await builder.build(files, { ...options, ...told, registryAuth, signal, ...(session && { session }) });
     },
@@ -72,8 +81,10 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       new Set((await images.list({ filter: new Map(), all: true, sharedSize: false })).map(({ Id }) => Id)),
     discard: (image) => discard(engine, image),
     worker: () => workerOf(engine),
-    fetch: (url, { args, ...request }) =>
-      fetchContext(url, { ...receiveOptions(engine, config, request), fetchUrl, args }),
+    fetch: (url, { args, session, ...request }) => {
+      const whose = { fetchUrl, args, ...(session && { session }) };
+      return fetchContext(url, { ...receiveOptions(engine, config, request), ...whose });
+    },
   };
 }
 

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { serveGit } from "../../src/builder/testing/git-server.ts";
+import { servePrivateGit } from "../../src/builder/testing/private-git.ts";
 import { hijacked, openSession } from "../../src/buildkit/testing/client.ts";
 import { sender } from "../../src/buildkit/testing/sender.ts";
 import { callOver } from "../../src/grpc/mod.ts";
+import { createHost } from "../../src/host/mod.ts";
 import { control, filesync } from "../../src/proto/mod.ts";
 import { type CliOptions, type CliResult, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
@@ -96,6 +99,31 @@ RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
     const made = await build([...flags, "."], { cwd: directory });
     expect([made.code, made.code === 0 ? "" : made.stderr]).toEqual([0, ""]);
     expect(await engine.ok("run", "--rm", `ssh-${which}`, "cat", "/socket")).toBe("/run/buildkit/ssh_agent.0 640 1000");
+  });
+});
+
+describe("a private git repository", () => {
+  test.each(["docker", "berth"] as const)("%s: as context and for ADD, with the client's token", async (which) => {
+    await using server = await serveGit(createHost({ workers: { size: 1 } }).processes);
+    await using closed = await servePrivateGit(join(server.place, "served"));
+    closed.authorization = `basic ${Buffer.from(`x-access-token:${secret}`).toString("base64")}`;
+    const url = `${closed.url}/app.git`;
+    server.repository("app.git", { Dockerfile: `FROM busybox\nCOPY a /a\nADD ${url} /added\n`, a: "mine" });
+    const env = { TOKEN: secret };
+    const name = `private-${which}`;
+    const made = await builders[which](["--secret", "id=GIT_AUTH_TOKEN,env=TOKEN", "-t", name, url], { env });
+    expect([made.code, made.code === 0 ? "" : made.stderr]).toEqual([0, ""]);
+    expect(await engine.ok("run", "--rm", name, "cat", "/a", "/added/a")).toBe("minemine");
+    const database = readFileSync(`${engine.directory}/data/berth.db`, "latin1");
+    const history = await engine.ok("history", "--no-trunc", name);
+    for (const kept of [history, database, await engine.log(), made.stdout, made.stderr]) {
+      for (const text of [secret, closed.authorization.slice(6)]) expect(kept).not.toContain(text);
+    }
+    const { code, stderr } = await builders[which]([url]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("a private repository needs --secret id=GIT_AUTH_TOKEN"),
+    ]);
   });
 });
 

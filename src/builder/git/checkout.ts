@@ -1,12 +1,17 @@
-import { access, chown, mkdir } from "node:fs/promises";
+import { access, chown, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import type { Processes, RunResult } from "../../host/mod.ts";
+import { agentSocket } from "../ops/agent-socket.ts";
+import type { BuildSession } from "../session.ts";
+import { gitAccess, isSsh } from "./access.ts";
 import type { GitRef } from "./ref.ts";
 
 export interface Checkout {
   readonly processes: Processes;
   readonly git: GitRef;
+  /** Of the client whose build it is for, which may be let in where not everybody is. */
+  readonly session?: BuildSession;
   /** Made; must not exist. The repository's own files lie in `.git` inside. */
   readonly directory: string;
   readonly signal: AbortSignal;
@@ -20,11 +25,24 @@ export interface Checkout {
  * The files belong to nobody. Returns the name of the commit. Throws "invalid" for what is not there, with git's own words.
  */
 export async function checkoutGit(checkout: Checkout): Promise<string> {
-  const { git, directory, processes, signal } = checkout;
+  const { directory, processes, session, signal } = checkout;
+  const { remote, settings } = await gitAccess({ remote: checkout.git.remote, session, signal });
   await processes.run(["git", "--version"], { signal }); // throws in plain words where there is none
   await mkdir(directory, { mode: 0o755 });
   await chown(directory, nobody, nobody);
-  await run(checkout, ["init", "--quiet", "."]);
+  await using undo = new AsyncDisposableStack();
+  const bare: Running = { ...checkout, git: { ...checkout.git, remote }, environment: environment(settings) };
+  await run(bare, ["init", "--quiet", "."]);
+  return await fill(await withAgent(bare, undo));
+}
+
+/** With the environment that git gets. */
+interface Running extends Checkout {
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+async function fill(checkout: Running): Promise<string> {
+  const { git, directory } = checkout;
   await fetch(checkout);
   await run(checkout, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
   const commit = await verified(checkout);
@@ -38,8 +56,24 @@ export async function checkoutGit(checkout: Checkout): Promise<string> {
   return commit;
 }
 
+/** With the client's ssh agent, if it has one, where ssh brings the repository. Throws "invalid" when it has none. */
+async function withAgent(checkout: Running, undo: AsyncDisposableStack): Promise<Running> {
+  const { git, directory, session, signal } = checkout;
+  if (!isSsh(git.remote)) return checkout;
+  const id = "default";
+  if (!session || !(await session.hasAgent(id, signal)))
+    throw new EngineError(
+      "invalid",
+      `failed to fetch ${git.remote}: no SSH key ${JSON.stringify(id)} forwarded from the client`,
+    );
+  const place = { session, id, directory: join(directory, ".git"), name: "agent", mode: 0o600 };
+  const path = await agentSocket({ ...place, owner: { uid: nobody, gid: nobody }, signal, undo });
+  undo.defer(() => rm(path, { force: true }));
+  return { ...checkout, environment: { ...checkout.environment, SSH_AUTH_SOCK: "/tmp/.git/agent" } };
+}
+
 /** Of a branch and a tag with one name the branch is meant, as in `git checkout`. */
-async function fetch(checkout: Checkout): Promise<void> {
+async function fetch(checkout: Running): Promise<void> {
   const { remote, ref = "HEAD" } = checkout.git;
   const isCommit = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref);
   const names =
@@ -54,14 +88,14 @@ async function fetch(checkout: Checkout): Promise<void> {
   throw failed(checkout, last);
 }
 
-async function fetchAll(checkout: Checkout, commit: string): Promise<void> {
+async function fetchAll(checkout: Running, commit: string): Promise<void> {
   const all = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
   await run(checkout, ["fetch", "--quiet", "--", checkout.git.remote, ...all]);
   const { stdout } = await run(checkout, ["rev-parse", "--verify", "--end-of-options", `${commit}^{commit}`]);
   await run(checkout, ["update-ref", "FETCH_HEAD", stdout.trim()]);
 }
 
-async function verified(checkout: Checkout): Promise<string> {
+async function verified(checkout: Running): Promise<string> {
   const { checksum } = checkout.git;
   const { stdout } = await run(checkout, ["rev-parse", "HEAD"]);
   const commit = stdout.trim();
@@ -69,7 +103,7 @@ async function verified(checkout: Checkout): Promise<string> {
   throw new EngineError("invalid", `expected checksum to match ${checksum}, got ${commit}`);
 }
 
-async function run(checkout: Checkout, args: readonly string[]): Promise<RunResult> {
+async function run(checkout: Running, args: readonly string[]): Promise<RunResult> {
   const result = await attempt(checkout, args);
   if (result.code !== 0) throw failed(checkout, result);
   return result;
@@ -77,7 +111,9 @@ async function run(checkout: Checkout, args: readonly string[]): Promise<RunResu
 
 function failed({ git }: Checkout, result: RunResult | undefined): EngineError {
   const said = (result?.stderr ?? "").trim().slice(0, 2000);
-  return new EngineError("invalid", `failed to fetch ${git.remote}: ${said || "git failed"}`);
+  const isClosed = /could not read (?:Username|Password)|Authentication failed|returned error: 40[13]/.test(said);
+  const hint = isClosed ? "\n(a private repository needs --secret id=GIT_AUTH_TOKEN, or GIT_AUTH_HEADER)" : "";
+  return new EngineError("invalid", `failed to fetch ${git.remote}: ${said || "git failed"}${hint}`);
 }
 
 const nobody = 65534;
@@ -113,8 +149,8 @@ const settings: Readonly<Record<string, string>> = {
   "safe.directory": "*",
 };
 
-function environment(): Record<string, string> {
-  const entries = Object.entries(settings);
+function environment(more: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries({ ...settings, ...more });
   const configured = entries.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
@@ -139,6 +175,9 @@ function environment(): Record<string, string> {
   };
 }
 
-function attempt({ processes, directory, signal }: Checkout, args: readonly string[]): Promise<RunResult> {
-  return processes.run([...confined, ...args], { cwd: directory, env: environment(), signal });
+function attempt(
+  { processes, directory, environment: env, signal }: Running,
+  args: readonly string[],
+): Promise<RunResult> {
+  return processes.run([...confined, ...args], { cwd: directory, env, signal });
 }

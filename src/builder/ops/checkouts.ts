@@ -21,11 +21,12 @@ export async function checkouts(build: Build, op: CopyOp): Promise<CheckedOut[]>
   const sources = op.sources.flatMap((source) => (source.kind === "git" ? [source.git] : []));
   const { processes } = build.context.host;
   const { signal } = build;
+  const { session } = build.options;
   return Promise.all(
     sources.map(async (written) => {
       const git = op.checksum === undefined ? written : { ...written, checksum: op.checksum };
       const root = join(build.directory, `git-${randomBytes(8).toString("hex")}`);
-      const commit = await checkoutGit({ processes, git, directory: root, signal });
+      const commit = await checkoutGit({ processes, git, directory: root, signal, ...(session && { session }) });
       const { subdir, keepGitDir = false, submodules = true } = git;
       return {
         root,

@@ -1,12 +1,12 @@
-import { chmod, chown, mkdir, open, writeFile } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
-import { basename, join } from "node:path";
+import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 import { type Owner, outsideId } from "../../host/mod.ts";
 import type { StagedMount } from "../../userns/mod.ts";
 import type { Planned } from "../context.ts";
 import type { ExecMount } from "../graph/vertex.ts";
 import type { BuildRoot } from "../root.ts";
+import { agentSocket } from "./agent-socket.ts";
 
 /** As many bytes as BuildKit takes (session/secrets, `MaxSecretSize`). */
 const largestSecret = 500 * 1024;
@@ -67,33 +67,11 @@ export async function sshMount(planned: Planned, one: SessionMount): Promise<Fro
     if (required) throw new EngineError("invalid", `unset ssh forward key ${id}`);
     return {};
   }
-  const source = join(one.root.directory, `ssh${one.index}`);
-  const stop = new AbortController();
-  one.undo.defer(() => stop.abort());
-  const over = AbortSignal.any([stop.signal, signal]);
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    void forward(socket, session.agent(id, socket, over)).catch(() => socket.destroy());
-    over.addEventListener("abort", () => socket.destroy(), { once: true });
-  });
-  const parent = await open(one.root.directory);
-  one.undo.use(parent);
-  // By the directory's descriptor: a socket's path has 107 bytes at most (unix(7)), a data root may have more.
-  await listening(server, `/proc/self/fd/${parent.fd}/${basename(source)}`);
-  one.undo.defer(() => void server.close());
-  await give(source, { ...one, mode: 0o600 });
+  const { directory } = one.root;
+  const owner = ownerOf(one.mount, one.root);
+  const socket = { session, id, directory, name: `ssh${one.index}`, owner, mode: one.mount.mode ?? 0o600 };
+  const source = await agentSocket({ ...socket, signal, undo: one.undo });
   return { mount: { type: "bind", source, options: ["bind", "rw"] } };
-}
-
-async function forward(socket: Socket, answers: AsyncIterable<Uint8Array>): Promise<void> {
-  socket.on("error", () => undefined); // its other half sees that it is gone
-  for await (const piece of answers) {
-    if (!socket.write(piece)) await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
-  }
-  socket.end();
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => server.once("error", reject).listen(path, resolve));
 }
 
 /** Its owner is the one that the instruction names, as the step sees users. */
