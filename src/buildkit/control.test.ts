@@ -152,6 +152,26 @@ test("named contexts are images, and directories of the client for as long as th
   expect(door.discarded.slice(before)).toEqual(["sha256:lib"]);
 });
 
+test("a named context from a URL is what an ADD of it makes, for as long as the build takes", async () => {
+  await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async () => undefined;
+  const before = { built: door.built.length, discarded: door.discarded.length };
+  const frontendAttrs = { target: "t", "build-arg:A": "1", "context:lib": "https://x.test/a.git#v$1" };
+  await service.solve(solving("g1", session.id, { frontendAttrs }));
+  const [lib, app] = door.built.slice(before.built);
+  expect(lib?.dockerfileText).toBe('FROM scratch\nADD ["https://x.test/a.git#v\\\\$1","/"]\n');
+  expect(lib?.options).toMatchObject({ tags: [], args: {}, quiet: true });
+  expect(lib?.options.target).toBeUndefined();
+  expect(app?.options.contexts).toEqual({ lib: id });
+  expect(door.discarded.slice(before.discarded)).toEqual([id]);
+  const { vertices } = told(await Array.fromAsync(service.status({ ref: "g1" })));
+  expect(vertices["[context lib] https://x.test/a.git#v$1"]).toBe("done");
+  const user = service.solve(solving("g2", session.id, { frontendAttrs: { "context:x": "https://u:p@x.test/a.git" } }));
+  await expect(user).rejects.toMatchObject({ rawMessage: expect.stringContaining("the named context x has a user") });
+});
+
 test("caches of registries are told to be missing, the image may hold one, and the build goes on", async () => {
   await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
   using caller = await controlled();
@@ -255,6 +275,7 @@ test("the Control API refuses by name what it does not do, and says failures as 
     [{ cache: { imports: [{ type: "gha" }] } }, "cache-from type=gha"],
     [{ frontendAttrs: { "attest:sbom": "" } }, "the frontend's option attest:sbom"],
     [{ frontendAttrs: { "context:x": "oci-layout://y" } }, "the named context x=oci-layout://y"],
+    [{ frontendAttrs: { "context:x": "input:y" } }, "the named context x=input:y"],
     [{ frontendAttrs: { platform: "linux/amd64,linux/arm64" } }, "one build for several platforms"],
   ];
   for (const [index, [more, message]] of cases.entries()) {

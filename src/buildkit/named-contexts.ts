@@ -1,24 +1,35 @@
 import { EngineError } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
 import { writeTar } from "../stream/mod.ts";
 import { syncFiles } from "./file-sync.ts";
 import type { Session } from "./session.ts";
-import { type BuildKitEngine, within } from "./solve.ts";
+import { type BuildKitEngine, type Solving, within } from "./solve.ts";
 import type { StatusFeed } from "./status.ts";
 
 /** A context beside the main one, which FROM and --from know by its name. */
 export type NamedContext =
   | { readonly kind: "image"; readonly ref: string }
   /** What the client calls the directory. */
-  | { readonly kind: "local"; readonly directory: string };
+  | { readonly kind: "local"; readonly directory: string }
+  /** A git repository, or a file. */
+  | { readonly kind: "url"; readonly url: string };
 
-/** `docker-image://REF`, `local:NAME` (BuildKit frontend/dockerui/namedcontext.go). Throws "not-implemented" for other kinds. */
+/** `docker-image://REF`, `local:NAME`, or a URL (BuildKit frontend/dockerui/namedcontext.go). Throws "not-implemented" for other kinds, "invalid" for a URL with a password. */
 export function parseContext(name: string, value: string): NamedContext {
   if (value.startsWith("docker-image://")) return { kind: "image", ref: value.slice("docker-image://".length) };
   if (value.startsWith("local:")) return { kind: "local", directory: value.slice("local:".length) };
+  if (/^(?:https?:\/\/|git:\/\/|ssh:\/\/|git@)/.test(value)) return urlContext(name, value);
   throw new EngineError(
     "not-implemented",
-    `the named context ${name}=${value} is not implemented by Berth: directories and images are`,
+    `the named context ${name}=${value} is not implemented by Berth: directories, images, git repositories and URLs are`,
   );
+}
+
+/** The URL becomes an instruction, which the cache remembers. */
+function urlContext(name: string, url: string): NamedContext {
+  if (!/^https?:\/\/[^/]*@/.test(url)) return { kind: "url", url };
+  const instead = "use --secret id=GIT_AUTH_TOKEN or GIT_AUTH_HEADER";
+  throw new EngineError("invalid", `the URL of the named context ${name} has a user: ${instead}`);
 }
 
 export interface ContextsRequest {
@@ -26,15 +37,24 @@ export interface ContextsRequest {
   readonly session: Session | undefined;
   readonly feed: StatusFeed;
   readonly signal: AbortSignal;
-  /** Takes the images of directories away again. */
+  readonly options: Solving["options"];
+  /** Takes the images of directories and URLs away again. */
   readonly undo: AsyncDisposableStack;
 }
 
 /** What each name stands for: a directory of the client is an image for as long as the build takes. */
 export async function openContexts(engine: BuildKitEngine, request: ContextsRequest): Promise<Record<string, string>> {
   const found = Object.entries(request.contexts).map(async ([name, context]) => {
-    if (context.kind === "image") return [name, context.ref] as const;
-    return [name, await directoryImage(engine, request, { name, directory: context.directory })] as const;
+    switch (context.kind) {
+      case "image":
+        return [name, context.ref] as const;
+      case "local":
+        return [name, await directoryImage(engine, request, { name, directory: context.directory })] as const;
+      case "url":
+        return [name, await urlImage(engine, request, { name, url: context.url })] as const;
+      default:
+        return context satisfies never;
+    }
   });
   return Object.fromEntries(await Promise.all(found));
 }
@@ -49,9 +69,36 @@ async function directoryImage(
   const step = feed.own(`[context ${name}] load from client`);
   return within(step, async () => {
     const files = writeTar(syncFiles(session, { directory, signal }));
-    const known = await engine.imageIds();
-    const image = await engine.import(files, signal);
-    if (!known.has(image.id)) undo.defer(() => engine.discard(image));
-    return image.id;
+    return passing({ engine, undo }, () => engine.import(files, signal));
   });
+}
+
+/** The same as an ADD of it, so that the cache knows it, and whoever may read it. */
+function urlImage(
+  engine: BuildKitEngine,
+  { session, feed, signal, undo, options }: ContextsRequest,
+  { name, url }: { name: string; url: string },
+): Promise<string> {
+  const dockerfileText = `FROM scratch\nADD ${JSON.stringify([url.replace(/[\\$]/g, "\\$&"), "/"])}\n`;
+  return within(feed.own(`[context ${name}] ${url}`), async () => {
+    const apart = { dockerfileText, ignore: [] };
+    const files = await engine.receive(writeTar([]), { dockerfile: "Dockerfile", apart, signal });
+    const { target: _, ...others } = options;
+    const own = { tags: [], cacheFrom: [], args: {}, labels: {}, quiet: true, inlineCache: false };
+    const told = { progress: () => undefined, signal, ...(session && { session }) };
+    return passing({ engine, undo }, () => engine.builder.build(files, { ...others, ...own, ...told }));
+  });
+}
+
+interface Passing {
+  readonly engine: BuildKitEngine;
+  readonly undo: AsyncDisposableStack;
+}
+
+/** An image that goes with the build, unless it was here before. */
+async function passing({ engine, undo }: Passing, make: () => Promise<Image>): Promise<string> {
+  const known = await engine.imageIds();
+  const image = await make();
+  if (!known.has(image.id)) undo.defer(() => engine.discard(image));
+  return image.id;
 }

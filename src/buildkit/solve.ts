@@ -85,7 +85,7 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
   try {
     tellImports(solving.cacheFrom, feed);
     await using undo = new AsyncDisposableStack();
-    const contexts = await openContexts(engine, { contexts: named, session, feed, signal, undo });
+    const contexts = await openContexts(engine, { contexts: named, session, feed, signal, options, undo });
     const files = await contextOf(engine, solving);
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
     const told = { cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };

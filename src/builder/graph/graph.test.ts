@@ -87,7 +87,7 @@ RUN --mount=from=left,target=/m x`;
       { kind: "image", image: hex("b") },
       { kind: "image", image: hex("b") },
     ]);
-    const needs = outcome("FROM lib", { contexts });
+    const needs = outcome("FROM docker.io/library/lib:latest", { contexts });
     expect(needs).toMatchObject({ kind: "needs", images: [{ name: hex("b") }] });
   });
 

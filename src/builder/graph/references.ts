@@ -6,6 +6,7 @@ import { shellWord } from "../dockerfile/expand.ts";
 import type { CopyInstruction, FromInstruction, Instruction } from "../dockerfile/instructions.ts";
 import { mountFrom } from "../dockerfile/mount.ts";
 import { likely } from "../dockerfile/suggest.ts";
+import { contextName } from "./context-name.ts";
 import type { GraphOptions } from "./graph.ts";
 import { parsePlatform } from "./platform.ts";
 import { located } from "./stage.ts";
@@ -25,7 +26,8 @@ export class References {
   readonly #globals: ReadonlyMap<string, string>;
   /** Indices by name, ascending. */
   readonly #named = new Map<string, number[]>();
-  readonly #contexts: Readonly<Record<string, string>>;
+  /** By {@link contextName}. */
+  readonly #contexts: ReadonlyMap<string, string>;
 
   /** Throws "invalid" for a FROM or --from of any stage, also one that is not built, which can name nothing. */
   constructor(
@@ -34,7 +36,7 @@ export class References {
   ) {
     this.#file = file;
     this.#globals = globals;
-    this.#contexts = contexts;
+    this.#contexts = new Map(Object.entries(contexts).map(([name, meant]) => [contextName(name), meant]));
     for (const [index, { from }] of file.stages.entries()) this.#add(index, from.name);
     for (const { from, instructions } of file.stages) {
       this.base(from);
@@ -121,7 +123,7 @@ export class References {
 
   /** A named context, which hides stages and images. */
   #given(name: string): Reference | undefined {
-    const meant = Object.hasOwn(this.#contexts, name) ? this.#contexts[name] : undefined;
+    const meant = this.#contexts.size === 0 ? undefined : this.#contexts.get(contextName(name));
     if (meant === undefined) return undefined;
     return meant === "scratch" ? { kind: "scratch" } : { kind: "image", name: meant };
   }
