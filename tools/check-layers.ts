@@ -40,7 +40,8 @@ const layers: Readonly<Record<string, number>> = {
 
 /**
  * Edges beside "downwards": who else may be imported by whom. cli asks host for two things, a terminal in raw mode and mknod, and
- * grpc for one, to answer the daemon's calls in a build's session.
+ * grpc for one, to answer the daemon's calls in a build's session. proto knows the entries of an archive, which BuildKit's clients
+ * have as messages.
  */
 const alsoAllowed = new Set([
   "cli>host",
@@ -51,6 +52,7 @@ const alsoAllowed = new Set([
   "host>log",
   "db>log",
   "events>log",
+  "proto>stream",
 ]);
 const facesTypeOnly = new Set(["api", "buildkit", "registry-server"]);
 const faceValues = new Set([

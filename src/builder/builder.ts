@@ -54,7 +54,8 @@ export interface BuildContext {
 export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform" | "contexts">;
 
 /** What `POST /build` asks for, beside where the files are. */
-export interface BuildOptions extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "check" | "session"> {
+export interface BuildOptions
+  extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "namedContexts" | "check" | "session"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
   /** Named contexts: what FROM and --from mean by a name, as an image's reference or id, or `scratch`. */
   readonly contexts?: Readonly<Record<string, string>>;

@@ -3,6 +3,7 @@ import type { HttpRequest, Reply } from "../http/mod.ts";
 import { Builds } from "./builds.ts";
 import { grpcReply } from "./grpc-route.ts";
 import { Jobs } from "./jobs.ts";
+import { type ContextsRequest, openContexts, parseContexts } from "./named-contexts.ts";
 import { sessionBuild } from "./session-build.ts";
 import { sessionReply } from "./session-route.ts";
 import { Sessions } from "./sessions.ts";
@@ -26,6 +27,15 @@ export interface BuildKit {
   grpc(): Reply;
   /** What the session of this id offers to a classic build. Throws "unavailable" when it is not opened in time. */
   sessionOf(id: string, signal: AbortSignal): Promise<BuildSession>;
+  /** What the builder shall mean by the names of a classic build's contexts. Throws as {@link parseContext} does. */
+  openContexts(
+    values: Readonly<Record<string, string>>,
+    request: NamedContextsRequest,
+  ): Promise<Record<string, string>>;
+}
+
+export interface NamedContextsRequest extends Omit<ContextsRequest, "contexts" | "session"> {
+  readonly sessionId: string | undefined;
 }
 
 export function createBuildKit(engine: BuildKitEngine): BuildKit {
@@ -36,6 +46,11 @@ export function createBuildKit(engine: BuildKitEngine): BuildKit {
     cancel: ({ query }) => door.builds.cancel(query.get("id") ?? ""),
     grpc: () => grpcReply(door),
     sessionOf: (id, signal) => door.sessions.get(id, signal),
+    openContexts: async (values, { sessionId, ...request }) => {
+      const contexts = parseContexts(values);
+      const session = sessionId === undefined ? undefined : await door.sessions.get(sessionId, request.signal);
+      return openContexts(engine, { ...request, contexts, session });
+    },
   };
 }
 

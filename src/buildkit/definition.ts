@@ -59,28 +59,36 @@ interface Wanted {
   readonly wanted: readonly string[];
 }
 
-/** Texts by path, as far as the files are there; links between them are followed. */
 async function step(request: DefinitionRequest, { name, directory, wanted }: Wanted): Promise<Map<string, string>> {
   const own = request.feed.own(`[internal] ${name}`);
   try {
-    const files = await smallFiles(request, { directory, followPaths: wanted });
-    const texts = wanted.flatMap((path) => {
-      const bytes = resolved(files, path);
-      return bytes ? [[path, Buffer.from(bytes).toString("utf8")] as const] : [];
-    });
-    own.status("transferring", { current: texts.reduce((sum, [, text]) => sum + text.length, 0) });
+    const texts = await textsOf(request, { directory, wanted });
+    own.status("transferring", { current: [...texts.values()].reduce((sum, text) => sum + text.length, 0) });
     own.end();
-    return new Map(texts);
+    return texts;
   } catch (err) {
     own.end(messageOf(err));
     throw err;
   }
 }
 
+/** Texts by path, as far as the files are there; links between them are followed. Throws "invalid" beyond 16 MiB. */
+export async function textsOf(
+  from: Pick<DefinitionRequest, "session" | "signal">,
+  { directory, wanted }: Pick<Wanted, "directory" | "wanted">,
+): Promise<Map<string, string>> {
+  const files = await smallFiles(from, { directory, followPaths: wanted });
+  const texts = wanted.flatMap((path) => {
+    const bytes = resolved(files, path);
+    return bytes ? [[path, Buffer.from(bytes).toString("utf8")] as const] : [];
+  });
+  return new Map(texts);
+}
+
 type Files = ReadonlyMap<string, { readonly link: string } | Uint8Array>;
 
 async function smallFiles(
-  { session, signal }: DefinitionRequest,
+  { session, signal }: Pick<DefinitionRequest, "session" | "signal">,
   { directory, followPaths }: { directory: string; followPaths: readonly string[] },
 ): Promise<Files> {
   const files = new Map<string, { link: string } | Uint8Array>();

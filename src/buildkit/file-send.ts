@@ -1,9 +1,8 @@
 import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
-import { filesync, fsutil } from "../proto/mod.ts";
+import { filesync, fsutil, statOf } from "../proto/mod.ts";
 import { type Bytes, readTar, type TarEntry } from "../stream/mod.ts";
-import { statOf } from "./go-stat.ts";
 import { type Session, told } from "./session.ts";
 
 const method = "/moby.filesync.v1.FileSend/DiffCopy";

@@ -1,9 +1,8 @@
 import { Queue } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { metadata } from "../grpc/mod.ts";
-import { filesync, type fsutil } from "../proto/mod.ts";
+import { filesync, type fsutil, headerOf } from "../proto/mod.ts";
 import type { Bytes, TarEntry } from "../stream/mod.ts";
-import { headerOf } from "./go-stat.ts";
 import { type Session, told } from "./session.ts";
 
 export interface SyncRequest {

@@ -1,7 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import { decodeUlimits } from "../wire/mod.ts";
 import { importedImages, parseImports } from "./cache-imports.ts";
-import { parseContext } from "./named-contexts.ts";
+import { parseContexts } from "./named-contexts.ts";
 import type { Solving, Source } from "./solve.ts";
 
 export type Attributes = Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
     source: sourceOf(attributes),
     filename: get("filename") || "Dockerfile",
     cacheFrom: importedImages(parseImports(get("cache-imports"), get("cache-from"))),
-    contexts: mapValues(below(attributes, "context:"), parseContext),
+    contexts: parseContexts(below(attributes, "context:")),
     options: {
       quiet: false,
       ...{ squash: false, keepFailed: false, steps: false, explain: false },
@@ -63,10 +63,6 @@ function requireKnown(name: string): void {
   if (known.includes(name) || told.includes(name)) return;
   if (["build-arg:", "label:", "context:", ...toldPrefixes].some((prefix) => name.startsWith(prefix))) return;
   throw new EngineError("not-implemented", `build with the frontend's option ${name} is not implemented by Berth yet`);
-}
-
-function mapValues<T>(values: Record<string, string>, map: (name: string, value: string) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(name, value)]));
 }
 
 function below(attributes: Attributes, prefix: string): Record<string, string> {

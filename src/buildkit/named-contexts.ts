@@ -1,6 +1,8 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
+import { readIgnoreFile } from "../patterns/mod.ts";
 import { writeTar } from "../stream/mod.ts";
+import { textsOf } from "./definition.ts";
 import { syncFiles } from "./file-sync.ts";
 import type { Session } from "./session.ts";
 import { type BuildKitEngine, type Solving, within } from "./solve.ts";
@@ -25,6 +27,16 @@ export function parseContext(name: string, value: string): NamedContext {
   );
 }
 
+export function parseContexts(values: Readonly<Record<string, string>>): Record<string, NamedContext> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, parseContext(name, value)]));
+}
+
+/** For checks, which open nothing: an image by its reference, anything else as if it were empty. */
+export function withoutFiles(values: Readonly<Record<string, string>>): Record<string, string> {
+  const named = Object.entries(parseContexts(values));
+  return Object.fromEntries(named.map(([name, one]) => [name, one.kind === "image" ? one.ref : "scratch"]));
+}
+
 /** The URL becomes an instruction, which the cache remembers. */
 function urlContext(name: string, url: string): NamedContext {
   if (!/^https?:\/\/[^/]*@/.test(url)) return { kind: "url", url };
@@ -35,7 +47,7 @@ function urlContext(name: string, url: string): NamedContext {
 export interface ContextsRequest {
   readonly contexts: Readonly<Record<string, NamedContext>>;
   readonly session: Session | undefined;
-  readonly feed: StatusFeed;
+  readonly feed: Pick<StatusFeed, "own">;
   readonly signal: AbortSignal;
   readonly options: Solving["options"];
   /** Takes the images of directories and URLs away again. */
@@ -68,7 +80,8 @@ async function directoryImage(
     throw new EngineError("invalid", `the named context ${name} is the client's, but the build names no session`);
   const step = feed.own(`[context ${name}] load from client`);
   return within(step, async () => {
-    const files = writeTar(syncFiles(session, { directory, signal }));
+    const ignore = (await textsOf({ session, signal }, { directory, wanted: [ignoreFile] })).get(ignoreFile) ?? "";
+    const files = writeTar(syncFiles(session, { directory, excludes: readIgnoreFile(ignore), signal }));
     return passing({ engine, undo }, () => engine.import(files, signal));
   });
 }
@@ -89,6 +102,9 @@ function urlImage(
     return passing({ engine, undo }, () => engine.builder.build(files, { ...others, ...own, ...told }));
   });
 }
+
+/** Each directory has its own. */
+const ignoreFile = ".dockerignore";
 
 interface Passing {
   readonly engine: BuildKitEngine;

@@ -8,7 +8,7 @@ import {
   type ReceiveOptions,
   receiveContext,
 } from "../builder/mod.ts";
-import type { BuildKit, BuildKitEngine, ReceiveRequest, Worker } from "../buildkit/mod.ts";
+import { type BuildKit, type BuildKitEngine, type ReceiveRequest, type Worker, withoutFiles } from "../buildkit/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { defaultPlatform, parseReference, withDefaultTag } from "../oci/mod.ts";
@@ -31,13 +31,25 @@ function stepEvents(progress: ProgressSink): BuildObserver {
   };
 }
 
+const silent = { own: () => ({ status: () => undefined, end: () => undefined }) };
+
+/** What happens before there are steps. */
+function stepLines(progress: ProgressSink) {
+  return {
+    own: (name: string) => {
+      progress({ stream: `${name}\n` });
+      return { status: () => undefined, end: () => undefined };
+    },
+  };
+}
+
 type Received = Pick<BuildRequest, "query" | "context" | "signal"> & { readonly session?: BuildSession };
 
 /** The classic build: the context as it comes in, then the builder. */
 export function createBuildService(
   engine: Engine,
   config: DaemonConfig,
-  sessionOf: BuildKit["sessionOf"],
+  buildKit: Pick<BuildKit, "sessionOf" | "openContexts">,
 ): BuildService {
   const { builder } = engine;
   const received = ({ query, context, signal, session }: Received) => {
@@ -51,14 +63,19 @@ export function createBuildService(
   return {
     compare: (key, { context: bytes, signal }) => builder.contexts.compare(key, { bytes, signal }),
     async build({ query, context, registryAuth, progress, signal }) {
-      const { session: id, ...options } = query;
-      const session = id === undefined ? undefined : await sessionOf(id, signal);
+      const { session: sessionId, namedContexts, ...options } = query;
+      const session = sessionId === undefined ? undefined : await buildKit.sessionOf(sessionId, signal);
+      await using undo = new AsyncDisposableStack();
+      const feed = query.quiet ? silent : stepLines(progress);
+      const opening = { sessionId, feed, signal, options: { ...options, registryAuth }, undo };
+      const contexts = await buildKit.openContexts(namedContexts, opening);
       const files = await received({ query, context, signal, ...(session && { session }) });
       const told = { progress, ...(query.steps && { observer: stepEvents(progress) }) };
-      await builder.build(files, { ...options, ...told, registryAuth, signal, ...(session && { session }) });
+      await builder.build(files, { ...options, ...told, contexts, registryAuth, signal, ...(session && { session }) });
     },
     async check({ query, context, signal }) {
-      return builder.check(await received({ query, context, signal }), query);
+      const contexts = withoutFiles(query.namedContexts);
+      return builder.check(await received({ query, context, signal }), { ...query, contexts });
     },
   };
 }

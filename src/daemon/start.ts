@@ -33,7 +33,7 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Daemo
   const buildKit = createBuildKit(createBuildKitEngine(engine, config));
   const routes = apiRoutes({
     ...engine,
-    build: createBuildService(engine, config, buildKit.sessionOf),
+    build: createBuildService(engine, config, buildKit),
     buildKit,
     system: createSystemService(engine, config),
   });

@@ -33,6 +33,8 @@ export interface BuildQuery {
   /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
   readonly inlineCache: boolean;
   readonly extraHosts: readonly string[];
+  /** Berth's own: what FROM and --from mean by a name, as BuildKit spells it: `docker-image://REF`, `local:NAME` of the session, a URL. */
+  readonly namedContexts: Readonly<Record<string, string>>;
   /** Id of the session that has the build's secrets, ssh agents and (BuildKit's) files. */
   readonly session?: string;
   readonly target?: string;
@@ -79,7 +81,7 @@ export interface BuildOutput {
 
 /** Throws as {@link decodeBuildQuery} does, and for what Berth's own clients ask of the classic builder alone. */
 export function decodeSessionBuildQuery(query: URLSearchParams): SessionBuildQuery {
-  const own = ["check", "context", "keepfailed", "steps"].find((name) => queryText(query, name));
+  const own = ["check", "context", "buildcontexts", "keepfailed", "steps"].find((name) => queryText(query, name));
   if (own !== undefined) throw refused(`version=2 and ${own}`);
   return {
     ...readBuildQuery(query),
@@ -115,6 +117,7 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
     cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
     inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
+    namedContexts: queryJson(query, "buildcontexts", record(string)) ?? {},
     ...optional("session", queryText(query, "session")),
     ...optional("target", queryText(query, "target")),
     ...optional("platform", queryText(query, "platform")),

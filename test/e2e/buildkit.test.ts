@@ -102,6 +102,29 @@ RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
   });
 });
 
+test("named contexts of berth build: directories without what they ignore, and images; they leave nothing", async () => {
+  const directory = context({
+    "app/Dockerfile": "FROM base AS one\nCOPY --from=lib . /lib/\nRUN --mount=from=lib,target=/m test -e /m/d/x\n",
+    "lib/d/x": "X",
+    "lib/secret": "no",
+    "lib/.dockerignore": "secret\n",
+  });
+  const flags = ["--build-context", "base=docker-image://busybox", "--build-context", "lib=lib", "-t", "named", "app"];
+  const before = await engine.ok("images", "-aq");
+  const made = await builders.berth(flags, { cwd: directory });
+  expect([made.code, made.code === 0 ? "" : made.stderr]).toEqual([0, ""]);
+  expect(made.stdout).toContain("[context lib] load from client\n");
+  expect(await engine.ok("run", "--rm", "named", "find", "/lib", "-type", "f")).toBe("/lib/.dockerignore\n/lib/d/x");
+  const again = await builders.berth(flags, { cwd: directory });
+  expect(again.stdout.match(/Using cache/g)).toHaveLength(2);
+  await engine.ok("rmi", "named");
+  expect(await engine.ok("images", "-aq")).toBe(before);
+  const checked = await builders.berth(["--check", ...flags], { cwd: directory });
+  expect([checked.code, checked.stdout]).toEqual([0, "Check complete, no warnings found.\n"]);
+  const none = await builders.berth(["--build-context", "lib=nowhere", "app"], { cwd: directory });
+  expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("nowhere is not a directory")]);
+});
+
 describe("a private git repository", () => {
   test.each(["docker", "berth"] as const)("%s: as context and for ADD, with the client's token", async (which) => {
     await using server = await serveGit(createHost({ workers: { size: 1 } }).processes);

@@ -3,12 +3,16 @@ import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
 import { type BuildOutput, parseOutput } from "./output-flag.ts";
-import { parseSecret, parseSsh } from "./session-flags.ts";
+import { parseContextFlag, parseSecret, parseSsh } from "./session-flags.ts";
 
 export const buildFlags = {
   ...cpuFlags,
   "add-host": listOf('Add a custom host-to-IP mapping ("host:ip")', { parse: parseExtraHost }),
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
+  "build-context": listOf("Additional build contexts: a directory, docker-image://IMAGE", {
+    placeholder: "NAME=VALUE",
+    parse: parseContextFlag,
+  }),
   "cache-from": list("Images to consider as cache sources"),
   "cache-to": list("Where the cache is told: inline, in the image itself", { placeholder: "type=inline" }),
   check: bool("Check the Dockerfile instead of building it; exit status 1 when there is something to say"),

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
+import { syncFiles } from "../../buildkit/file-sync.ts";
+import type { Session } from "../../buildkit/session.ts";
 import { openDoor, type TestDoor } from "../../buildkit/testing/door.ts";
 import { connect } from "../../client/mod.ts";
 import type { CliIo } from "../io.ts";
 import { openBuildSession } from "./build-session.ts";
-import { parseSecret, parseSsh } from "./session-flags.ts";
+import { namedContexts, parseContextFlag, parseSecret, parseSsh } from "./session-flags.ts";
 
 let door: TestDoor;
 let agent: Server;
@@ -27,12 +29,13 @@ afterAll(async () => {
 
 const { signal } = new AbortController();
 
-function open(secret: string[], ssh: string[] = []) {
+function open(secret: string[], ssh: string[] = [], contexts: string[] = []) {
   const io = {
     cwd: directory,
     env: { NAME: "in a variable", both: "by its id", SSH_AUTH_SOCK: join(directory, "agent") },
   };
-  const flags = { secret: secret.map(parseSecret), ssh: ssh.map(parseSsh) };
+  const { directories } = namedContexts(contexts.map(parseContextFlag), directory);
+  const flags = { secret: secret.map(parseSecret), ssh: ssh.map(parseSsh), directories };
   return openBuildSession(connect(`unix://${door.path}`), flags, io as Partial<CliIo> as CliIo);
 }
 
@@ -59,6 +62,32 @@ test("agents by their ids; a build lists keys and signs, no more", async () => {
   expect((await refused.next()).value).toEqual(Uint8Array.of(0, 0, 0, 1, 5));
 });
 
+test("directories by the names of contexts, without what their .dockerignore leaves out", async () => {
+  const root = join(directory, "ctx");
+  mkdirSync(join(root, "d"), { recursive: true, mode: 0o750 });
+  writeFileSync(join(root, ".dockerignore"), "**/*.log\n");
+  for (const name of ["a.log", "d/b.log"]) writeFileSync(join(root, name), "no");
+  writeFileSync(join(root, "d/x"), "X".repeat(600_000), { mode: 0o755 });
+  writeFileSync(join(root, "empty"), "");
+  symlinkSync("d/x", join(root, "l"));
+  await using session = await open([], [], ["Lib=ctx", "web=https://example.com/a.git"]);
+  const offered = (await door.sessionOf(session.id, signal)) as Session;
+  const found: string[] = [];
+  for await (const { header, content } of syncFiles(offered, { directory: "lib", signal })) {
+    const bytes = Buffer.concat(await Array.fromAsync(content));
+    found.push([Buffer.from(header.name), header.type, header.mode.toString(8), bytes.length].join(" "));
+  }
+  expect(found).toEqual([
+    ...[".dockerignore file 644 9", "d directory 750 0", "d/x file 755 600000", "empty file 644 0", "l symlink 777 0"],
+  ]);
+  const only = { directory: "lib", followPaths: [".dockerignore"], signal };
+  expect(
+    (await Array.fromAsync(syncFiles(offered, only))).map(({ header }) => Buffer.from(header.name).toString()),
+  ).toEqual([".dockerignore"]);
+  const other = Array.fromAsync(syncFiles(offered, { directory: "web", signal })).then(() => "", String);
+  expect(await other).toContain('no access allowed to dir "web"');
+});
+
 async function* said(bytes: Uint8Array) {
   yield bytes;
   await Bun.sleep(200);
@@ -74,6 +103,8 @@ test("what is not there is said before anything is built", async () => {
     [() => open(["id=x,type=vault"]), 'unsupported secret type "vault"'],
     [() => open([], ["x=a,b"]), "name one agent's socket"],
     [() => open([], ["=a"]), "ID[=SOCKET] is expected"],
+    [() => open([], [], ["x"]), "NAME=VALUE is expected"],
+    [() => open([], [], ["x=missing"]), "is not a directory"],
   ];
   for (const [attempt, message] of failures) await expect((async () => attempt())()).rejects.toThrow(message);
 });

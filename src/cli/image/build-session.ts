@@ -3,14 +3,17 @@ import { resolve } from "node:path";
 import type { Client } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter, serveOver } from "../../grpc/mod.ts";
-import { secrets, ssh } from "../../proto/mod.ts";
+import { filesync, secrets, ssh } from "../../proto/mod.ts";
 import type { CliIo } from "../io.ts";
+import { fileSender } from "./file-sender.ts";
 import type { SecretFlag, SshFlag } from "./session-flags.ts";
 import { agentConnection } from "./ssh-agent.ts";
 
 export interface SessionFlags {
   readonly secret: readonly SecretFlag[];
   readonly ssh: readonly SshFlag[];
+  /** Named contexts that are directories here, by their names. */
+  readonly directories: ReadonlyMap<string, string>;
 }
 
 export interface BuildSession extends AsyncDisposable {
@@ -21,10 +24,11 @@ const methods = [
   "/moby.buildkit.secrets.v1.Secrets/GetSecret",
   "/moby.sshforward.v1.SSH/CheckAgent",
   "/moby.sshforward.v1.SSH/ForwardAgent",
+  "/moby.filesync.v1.FileSync/DiffCopy",
 ];
 
 /**
- * Opens the session in which the daemon asks for a build's secrets and agents; disposing ends it. Values are read when they are
+ * Opens the session in which the daemon asks for a build's secrets, agents and directories; disposing ends it. Values are read when they are
  * asked for. Throws "invalid" for a file or an agent that is not there.
  */
 export async function openBuildSession(client: Client, flags: SessionFlags, io: CliIo): Promise<BuildSession> {
@@ -43,7 +47,10 @@ export async function openBuildSession(client: Client, flags: SessionFlags, io: 
     write: (bytes: Uint8Array) => stream.write(bytes),
     close: () => stream.close(),
   };
-  const served = serveOver(connection, { routes: services(values, agents), signal: stop.signal });
+  const served = serveOver(connection, {
+    routes: services({ values, agents, directories: flags.directories }),
+    signal: stop.signal,
+  });
   return {
     id,
     [Symbol.asyncDispose]: async () => {
@@ -53,7 +60,14 @@ export async function openBuildSession(client: Client, flags: SessionFlags, io: 
   };
 }
 
-function services(values: ReadonlyMap<string, () => Uint8Array>, agents: ReadonlyMap<string, string>) {
+interface Offered {
+  readonly values: ReadonlyMap<string, () => Uint8Array>;
+  /** Sockets. */
+  readonly agents: ReadonlyMap<string, string>;
+  readonly directories: ReadonlyMap<string, string>;
+}
+
+function services({ values, agents, directories }: Offered) {
   const agent = (id: string): string => {
     const path = agents.get(id || "default");
     if (path === undefined) throw new ConnectError(`unset ssh forward key ${id}`, Code.NotFound);
@@ -77,6 +91,7 @@ function services(values: ReadonlyMap<string, () => Uint8Array>, agents: Readonl
         for await (const data of agentConnection(path, piecesOf(messages))) yield { data };
       },
     });
+    router.service(filesync.FileSync, { diffCopy: fileSender(directories) });
   };
 }
 

@@ -14,6 +14,7 @@ import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
 import { deliverBuild } from "./output.ts";
 import { requireOutputs } from "./output-flag.ts";
 import { screenOf, showBuild } from "./screen/show.ts";
+import { namedContexts } from "./session-flags.ts";
 
 export const build = command({
   name: "build",
@@ -34,8 +35,11 @@ export const build = command({
     const to = outputs.some((one) => one.type !== "image" && one.dest === "") ? io.stderr : io.stdout;
     let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
-    await using session = flags.check ? undefined : await sessionOf(flags, { client, io });
-    const own = { context: context?.id, steps, session: session?.id };
+    const named = namedContexts(flags["build-context"], io.cwd);
+    const offered = { secret: flags.secret, ssh: flags.ssh, directories: named.directories };
+    await using session = flags.check ? undefined : await sessionOf(offered, { client, io });
+    const buildcontexts = flags["build-context"].length > 0 ? JSON.stringify(named.values) : undefined;
+    const own = { context: context?.id, steps, session: session?.id, buildcontexts };
     const request: ClientRequest = {
       method: "POST",
       path: "/build",
@@ -69,12 +73,13 @@ export const build = command({
 
 /** gRPC and HTTP/2 load in 50 ms, which builds without secrets should not wait for. */
 async function sessionOf(
-  { secret, ssh }: SessionFlags,
+  flags: SessionFlags,
   { client, io }: { client: Client; io: CliIo },
 ): Promise<BuildSession | undefined> {
-  if (secret.length === 0 && ssh.length === 0) return undefined;
+  const { secret, ssh, directories } = flags;
+  if (secret.length === 0 && ssh.length === 0 && directories.size === 0) return undefined;
   const { openBuildSession } = await import("./build-session.ts");
-  return openBuildSession(client, { secret, ssh }, io);
+  return openBuildSession(client, flags, io);
 }
 
 /** As for docker's CLI, a directory that is there is meant before anything else. */

@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
 
 /** `--secret`: where the value is; neither for an environment variable or a file of the id's name, whichever there is. */
@@ -46,6 +48,36 @@ export function parseSsh(text: string): SshFlag {
     );
   }
   return { id, ...(socket !== undefined && { socket }) };
+}
+
+/** `--build-context`: what a name stands for. */
+export interface ContextFlag {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** `NAME=VALUE`. Throws "invalid". */
+export function parseContextFlag(text: string): ContextFlag {
+  const at = text.indexOf("=");
+  const [name, value] = [text.slice(0, Math.max(at, 0)).toLowerCase(), text.slice(at + 1)];
+  if (name !== "" && value !== "") return { name, value };
+  throw new EngineError("invalid", `invalid --build-context ${JSON.stringify(text)}: NAME=VALUE is expected`);
+}
+
+/** Those that are directories here, and what each name is to the daemon. Throws "invalid" for a path that is no directory. */
+export function namedContexts(flags: readonly ContextFlag[], cwd: string) {
+  const directories = new Map<string, string>();
+  const values: Record<string, string> = {};
+  for (const { name, value } of flags) {
+    values[name] = value;
+    if (/^(?:[a-z-]+:\/\/|git@|github\.com\/)/.test(value)) continue;
+    const path = resolve(cwd, value);
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw new EngineError("invalid", `failed to get build context ${name}: ${path} is not a directory`);
+    directories.set(name, path);
+    values[name] = `local:${name}`;
+  }
+  return { directories, values };
 }
 
 function bad(text: string, why: string): EngineError {

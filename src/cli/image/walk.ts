@@ -78,21 +78,23 @@ export interface Found {
 const small = 1n << 20n;
 
 /** As it is sent; undefined for a socket. Throws what reading the file throws. */
-export function entryOf(root: string, { name, stat }: Found): TarEntry | undefined {
-  const base = { name, mode: Number(stat.mode) & 0o7777, uid: 0, gid: 0, mtime: stat.mtimeNs, size: 0n };
-  const bare = (type: TarHeader["type"], more: Partial<TarHeader> = {}): TarEntry => ({
-    header: { ...base, type, ...more },
-    content: fromBuffer(new Uint8Array()),
-  });
-  const path = below(root, name);
-  if (stat.isDirectory()) return bare("directory");
-  if (stat.isSymbolicLink()) return bare("symlink", { linkname: readlinkSync(path, { encoding: "buffer" }) });
-  if (stat.isFIFO()) return bare("fifo");
-  if (!stat.isFile()) return undefined;
-  if (stat.size > small)
-    return { header: { ...base, type: "file", size: stat.size }, content: wholeFile(path, stat.size) };
+export function entryOf(root: string, found: Found): TarEntry | undefined {
+  const header = headerOf(root, found);
+  if (header?.type !== "file") return header && { header, content: fromBuffer(new Uint8Array()) };
+  const path = below(root, found.name);
+  if (header.size > small) return { header, content: wholeFile(path, header.size) };
   const bytes = readFileSync(path);
-  return { header: { ...base, type: "file", size: BigInt(bytes.length) }, content: fromBuffer(bytes) };
+  return { header: { ...header, size: BigInt(bytes.length) }, content: fromBuffer(bytes) };
+}
+
+/** As it was when it was found; undefined for a socket. */
+export function headerOf(root: string, { name, stat }: Found): TarHeader | undefined {
+  const base = { name, mode: Number(stat.mode) & 0o7777, uid: 0, gid: 0, mtime: stat.mtimeNs, size: 0n };
+  if (stat.isDirectory()) return { ...base, type: "directory" };
+  if (stat.isFIFO()) return { ...base, type: "fifo" };
+  if (stat.isFile()) return { ...base, type: "file", size: stat.size };
+  if (!stat.isSymbolicLink()) return undefined;
+  return { ...base, type: "symlink", linkname: readlinkSync(below(root, name), { encoding: "buffer" }) };
 }
 
 /** As many bytes as were announced, or fewer when the file has shrunk since: the archive's writer tells then. */

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
-import { fsutil } from "../proto/mod.ts";
 import type { TarHeader } from "../stream/mod.ts";
+import * as fsutil from "./fsutil_pb.ts";
 import { fileType, goMode, permissions } from "./go-mode.ts";
 
 /** An entry's header from what fsutil says of a file; undefined for what no archive holds. Contexts belong to root. */
