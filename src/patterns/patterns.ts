@@ -1,40 +1,72 @@
 import { posix } from "node:path";
 import { EngineError } from "../errors/mod.ts";
+import { type GlobPiece, globSource, linearMatcher } from "./glob.ts";
+
+/** A pattern of names: whether one matches, whatever both are, is found in a time that grows no faster than their lengths multiplied. */
+export interface NamePattern {
+  test(name: string): boolean;
+}
 
 /** Go's `filepath.Match`: `*` and `?` stay within one component, `[a-z]` and backslash as usual. Throws "invalid" for a malformed pattern. */
-export function globPattern(pattern: string): RegExp {
-  return new RegExp(`^${translate(pattern, { doubleStar: false })}$`, "su");
+export function globPattern(pattern: string): NamePattern {
+  return compiled(pattern, { doubleStar: false });
 }
 
 /** `globPattern` with `**`, which spans components. */
-export function deepPattern(pattern: string): RegExp {
-  return new RegExp(`^${translate(pattern, { doubleStar: true })}$`, "su");
+export function deepPattern(pattern: string): NamePattern {
+  return compiled(pattern, { doubleStar: true });
+}
+
+/** Ways to divide a name among the stars that JavaScript's engine, which is fast and tries them all, may have. */
+const mostWays = 1_000_000;
+
+function compiled(pattern: string, options: { doubleStar: boolean }): NamePattern {
+  const pieces = piecesOf(pattern, options);
+  const stars = pieces.filter(({ kind }) => kind === "any" || kind === "directories").length;
+  const quick = regular(globSource(pieces), pattern);
+  let steady: ((name: string) => boolean) | undefined;
+  return {
+    test: (name) => {
+      if (name.length ** stars <= mostWays) return quick.test(name);
+      steady ??= linearMatcher(pieces);
+      return steady(name);
+    },
+  };
+}
+
+function regular(source: string, pattern: string): RegExp {
+  try {
+    return new RegExp(`^${source}$`, "su");
+  } catch {
+    throw malformed(pattern); // such as a range that ends before it begins
+  }
 }
 
 export function isGlob(path: string): boolean {
   return /[*?[\\]/.test(path);
 }
 
-function translate(pattern: string, { doubleStar }: { doubleStar: boolean }): string {
+function piecesOf(pattern: string, { doubleStar }: { doubleStar: boolean }): GlobPiece[] {
   const chars = [...pattern];
-  let out = "";
+  const pieces: GlobPiece[] = [];
   for (let at = 0; at < chars.length; at++) {
     const ch = chars[at] ?? "";
     if (ch === "*") {
       const double = doubleStar && chars[at + 1] === "*";
       if (double) at++;
       if (double && chars[at + 1] === "/") at++;
-      out += double ? (at + 1 >= chars.length ? ".*" : "(?:.*/)?") : "[^/]*";
-    } else if (ch === "?") out += "[^/]";
-    else if (ch === "\\") out += literal(escaped(chars[++at], pattern));
+      const isEnd = at + 1 >= chars.length;
+      pieces.push(double && !isEnd ? { kind: "directories" } : { kind: "any", slashes: double });
+    } else if (ch === "?") pieces.push({ kind: "one" });
+    else if (ch === "\\") pieces.push({ kind: "literal", char: escaped(chars[++at], pattern) });
     else if (ch === "[") {
       const end = chars.indexOf("]", at + 2);
       if (end < 0) throw malformed(pattern);
-      out += characterClass(chars.slice(at + 1, end));
+      pieces.push({ kind: "class", source: characterClass(chars.slice(at + 1, end)) });
       at = end;
-    } else out += literal(ch);
+    } else pieces.push({ kind: "literal", char: ch });
   }
-  return out;
+  return pieces;
 }
 
 function characterClass(chars: readonly string[]): string {
@@ -53,10 +85,6 @@ function escaped(ch: string | undefined, pattern: string): string {
 
 function malformed(pattern: string): EngineError {
   return new EngineError("invalid", `syntax error in pattern ${JSON.stringify(pattern)}`);
-}
-
-function literal(ch: string): string {
-  return /[\^$\\.*+?()[\]{}|/]/.test(ch) ? `\\${ch}` : ch;
 }
 
 /** The patterns of an ignore file: comments, blank lines, spaces and slashes around are taken away (moby `ignorefile.ReadAll`). */
@@ -87,14 +115,19 @@ function cleaned(pattern: string): string {
 export function ignoreMatcher(patterns: readonly string[]): (path: string) => boolean {
   const rules = patterns.map(rule);
   return (path) => {
-    const parts = path.split("/");
-    const prefixes = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+    const prefixes = [...prefixesOf(path)];
     let ignored = false;
     for (const { negated, pattern } of rules) {
       if (negated === ignored && prefixes.some(pattern)) ignored = !negated;
     }
     return ignored;
   };
+}
+
+/** The directories above a path and the path itself. */
+function* prefixesOf(path: string): Generator<string> {
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) yield path.slice(0, at);
+  yield path;
 }
 
 function rule(text: string): { negated: boolean; pattern: (path: string) => boolean } {

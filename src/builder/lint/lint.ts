@@ -10,6 +10,7 @@ import { type CheckConfig, parseCheck } from "./config.ts";
 import { checkFile } from "./file-checks.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { checkFroms, wantedPlatform } from "./from-checks.ts";
+import { IgnoredSources } from "./ignored-sources.ts";
 import { checkBasePlatform, checkStage, type StageEnd } from "./stage-checks.ts";
 
 export interface LintOptions extends Omit<GraphOptions, "images"> {
@@ -48,6 +49,7 @@ class StagesCheck {
   readonly #findings: Findings;
   readonly #globals: ReadonlyMap<string, string>;
   readonly #references: References;
+  readonly #ignored: IgnoredSources;
   readonly #ends = new Map<number, StageEnd>();
 
   constructor(options: LintOptions, findings: Findings) {
@@ -55,17 +57,18 @@ class StagesCheck {
     this.#findings = findings;
     this.#globals = globalArgs(options);
     this.#references = new References(options, this.#globals);
+    this.#ignored = new IgnoredSources(options.ignore);
   }
 
   all(): void {
-    const { file, ignore, args, stages } = this.#options;
+    const { file, args, stages } = this.#options;
     for (const [index, stage] of file.stages.entries()) {
       if (stages?.has(index) === false) continue;
       const end = checkStage(stage, {
         start: this.#start(index),
         argument: (name) => this.#globals.get(name),
         given: (name) => args[name] ?? undefined,
-        ignore,
+        ignored: this.#ignored,
         findings: this.#findings,
       });
       this.#ends.set(index, end);

@@ -1,5 +1,4 @@
 import { posix } from "node:path";
-import { ignoreMatcher } from "../../patterns/mod.ts";
 import type { Stage } from "../dockerfile/dockerfile.ts";
 import { shellWords } from "../dockerfile/expand.ts";
 import type {
@@ -12,6 +11,7 @@ import type {
 import { likely } from "../dockerfile/suggest.ts";
 import { portSpec } from "../graph/ports.ts";
 import type { Findings } from "./findings.ts";
+import type { IgnoredSources } from "./ignored-sources.ts";
 import { rules } from "./rules.ts";
 import { expandedOr, undefinedNames } from "./words.ts";
 
@@ -30,8 +30,7 @@ export interface StageOptions {
   readonly argument: (name: string) => string | undefined;
   /** Value given for an ARG. */
   readonly given: (name: string) => string | undefined;
-  /** Patterns of .dockerignore. */
-  readonly ignore: readonly string[];
+  readonly ignored: IgnoredSources;
   readonly findings: Findings;
 }
 
@@ -47,20 +46,16 @@ class StageChecks {
   readonly #env: Map<string, string>;
   readonly #args: Set<string>;
   readonly #last = new Map<string, Place>();
-  readonly #ignored: ((path: string) => boolean) | undefined;
   #workdirSet: boolean;
   #hasShell: boolean;
 
   constructor(options: StageOptions) {
-    const { start, ignore } = options;
+    const { start } = options;
     this.#options = options;
     this.#env = new Map(start.env);
     this.#args = new Set(start.args);
     this.#workdirSet = start.workdirSet;
     this.#hasShell = start.hasShell;
-    // With exceptions nobody can tell without looking at the files (BuildKit `validateCopySourcePath`).
-    const isPlain = ignore.length > 0 && !ignore.some((pattern) => pattern.startsWith("!"));
-    this.#ignored = isPlain ? ignoreMatcher(ignore) : undefined;
   }
 
   end(): StageEnd {
@@ -198,13 +193,13 @@ class StageChecks {
   }
 
   #copy(one: CopyInstruction): void {
-    if (!this.#ignored || one.from !== undefined) return;
+    const { ignored } = this.#options;
+    if (!ignored.known || one.from !== undefined) return;
     for (const source of one.sources) {
       if (source.kind !== "path") continue;
       const path = posix.normalize(this.#word(source.path, one)).replace(/(?<=.)\/$/, "");
       const isRoot = path === "." || path === "/";
-      const ignoresAll = this.#options.ignore.some((pattern) => ["*", "**", "**/*"].includes(pattern));
-      if (/^https?:\/\//.test(source.path) || (isRoot && !ignoresAll) || !this.#ignored(path)) continue;
+      if (/^https?:\/\//.test(source.path) || (isRoot && !ignored.all) || !ignored.test(path)) continue;
       const what = one.keyword === "ADD" ? "Add" : "Copy";
       const message = `Attempting to ${what} file ${JSON.stringify(path)} that is excluded by .dockerignore`;
       this.#add("copyIgnoredFile", one, message);
