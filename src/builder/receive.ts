@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { feedJob, type Processes, removeTree, type Workers } from "../host/mod.ts";
 import { type Bytes, fromFile, sniff } from "../stream/mod.ts";
+import { largestBuildText } from "../wire/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { FetchUrl } from "./context.ts";
 import { decompressFile } from "./decompress.ts";
@@ -153,7 +154,7 @@ async function dockerfileAlone(place: Place): Promise<BuildContext> {
 
 async function readText(path: string): Promise<string> {
   await using file = await open(path, "r");
-  if ((await file.stat()).size > 16 * 1024 * 1024)
-    throw new EngineError("invalid", "the Dockerfile is larger than 16 MiB");
+  if ((await file.stat()).size > largestBuildText)
+    throw new EngineError("invalid", "the Dockerfile is larger than 1 MiB");
   return await file.readFile("utf8");
 }

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { EngineError, messageOf } from "../errors/mod.ts";
 import { readIgnoreFile } from "../patterns/mod.ts";
 import type { TarEntry } from "../stream/mod.ts";
+import { largestBuildText } from "../wire/mod.ts";
 import { syncFiles } from "./file-sync.ts";
 import type { Session } from "./session.ts";
 import type { StatusFeed } from "./status.ts";
@@ -23,7 +24,7 @@ export interface Definition {
   readonly ignored: readonly string[];
 }
 
-/** Bytes of a Dockerfile or an ignore file, and of all that comes with them. */
+/** Bytes of all that a client sends beside what it was asked for. */
 const largest = 16 * 1024 * 1024;
 
 /** Throws "invalid" when there is no Dockerfile, or nothing in it. */
@@ -98,7 +99,7 @@ async function smallFiles(
     if (header.type === "symlink") files.set(path, { link: Buffer.from(header.linkname ?? []).toString("utf8") });
     if (header.type !== "file") continue;
     left -= Number(header.size);
-    if (left < 0) throw new EngineError("invalid", `${path} is larger than 16 MiB`);
+    if (left < 0 || header.size > largestBuildText) throw new EngineError("invalid", `${path} is larger than 1 MiB`);
     files.set(path, await bytesOf(content));
   }
   return files;

@@ -120,6 +120,22 @@ test("a Dockerfile's own ignore file wins; links to Dockerfiles and names in low
   expect(missing.at(-1)?.error).toBe("failed to read dockerfile: open none: no such file or directory");
 });
 
+test("a Dockerfile or an ignore file of more than a MiB is refused", async () => {
+  const large = { content: "# \n".repeat(400_000) };
+  for (const [name, files] of Object.entries({
+    Dockerfile: { Dockerfile: large },
+    ".dockerignore": { ".dockerignore": large },
+  })) {
+    const dockerfile: SentFiles = { Dockerfile: { content: "FROM x" }, ...files };
+    await using session = await openSession(door.path, {
+      methods,
+      routes: client({ context: dockerfile, dockerfile }),
+    });
+    const lines = await post({ session: session.id, remote: "client-session" });
+    expect(lines.at(-1)?.error).toBe(`${name} is larger than 1 MiB`);
+  }
+});
+
 test("contexts come as the body, by a request of their own, and from elsewhere", async () => {
   door.act = async () => undefined;
   const empty = Buffer.alloc(1024);

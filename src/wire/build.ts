@@ -54,6 +54,9 @@ export interface BuildQuery {
   };
 }
 
+/** Bytes of a Dockerfile or an ignore file: the daemon reads them where nothing may take long. */
+export const largestBuildText = 1024 * 1024;
+
 /** What `aux` carries of a build with `steps`: first all that there are, then what happens to them. */
 export type BuildStepEvent =
   | { readonly Steps: readonly { readonly Id: number; readonly Text: string }[] }

@@ -6,6 +6,7 @@ export {
   type CheckResult,
   decodeBuildQuery,
   decodeSessionBuildQuery,
+  largestBuildText,
   type SessionBuildQuery,
 } from "./build.ts";
 export type * from "./container.ts";

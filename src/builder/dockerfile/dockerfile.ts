@@ -22,6 +22,9 @@ export interface Stage {
 /** Each takes over what the one below it has, so that more would be slow. */
 const mostStages = 2000;
 
+/** As many as variables in a stage. */
+const mostGlobals = 1000;
+
 /** Lexes, parses and types the whole file; pure. Throws "invalid" with the line of the first mistake. */
 export function parseDockerfile(text: string): Dockerfile {
   const { nodes, check } = parseLines(text);
@@ -36,7 +39,9 @@ export function parseDockerfile(text: string): Dockerfile {
     }
     if (instruction.kind === "from") stages.push({ from: instruction, instructions: [] });
     else if (stage) stage.instructions.push(instruction);
-    else if (instruction.kind === "arg") globals.push(instruction);
+    else if (instruction.kind === "arg" && globals.length === mostGlobals) {
+      throw dockerfileError(node, `a Dockerfile has at most ${mostGlobals} ARG instructions before the first FROM`);
+    } else if (instruction.kind === "arg") globals.push(instruction);
     else throw dockerfileError(node, "no build stage in current context");
   }
   if (stages.length === 0)

@@ -45,11 +45,19 @@ export function shellWords(word: string, options: ExpandOptions): readonly strin
 /** Throws like {@link shellWord}. */
 export function expand(word: string, options: ExpandOptions): Expanded {
   try {
+    if (!special.test(word)) return unchanged(word);
     return new Scanner(word, options).all();
   } catch (err) {
     const shown = JSON.stringify(word.length > 200 ? `${word.slice(0, 200)}…` : word);
     throw new EngineError("invalid", `failed to process ${shown}: ${messageOf(err)}`, { cause: err });
   }
+}
+
+/** Without one of them a word says what is written. */
+const special = /[$'"\\`]/;
+
+function unchanged(word: string): Expanded {
+  return { text: word, words: word.split(/\s+/).filter((one) => one !== ""), matched: new Set(), unmatched: new Set() };
 }
 
 /** Collects words: quoted text never splits. */

@@ -42,7 +42,7 @@ export const completeContextJob: Job<CompleteContextInput & Feed, Indexed & { re
     const root = raw(input.directory);
     const tree = treeOf(manifest, kept.files);
     const view = contextView(tree, { root, archive: input.archive });
-    const tidied = through(view, () => tidy(root, input.dockerfile));
+    const tidied = through(view, () => tidy(root, { dockerfile: input.dockerfile, context }));
     return { ...tidied, content: writeIndex(input.index, tree), bytes: total(kept.files) };
   },
 };

@@ -5,6 +5,7 @@ import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import type { Digest } from "../../oci/mod.ts";
 import { ignoreMatcher, readIgnoreFile } from "../../patterns/mod.ts";
 import { type Compression, decompress, peek, sniff, TarDecoder, writePiece } from "../../stream/mod.ts";
+import { largestBuildText } from "../../wire/mod.ts";
 import { withoutBomb } from "../files/bomb.ts";
 import { writeIndex } from "../files/context-index.ts";
 import { ContextIndexer } from "../files/context-indexer.ts";
@@ -44,8 +45,6 @@ export interface Indexed extends Tidied {
   readonly content: Digest;
 }
 
-const largestDockerfile = 16 * 1024 * 1024;
-
 /**
  * Takes in a build context and reads its Dockerfile. A `NAME.dockerignore` beside the Dockerfile applies to all of the
  * context. `.dockerignore` does not: whoever made the archive has applied it, or meant it to be taken whole; it only says
@@ -66,12 +65,12 @@ export async function takeContext(
   if (kind !== "archive") return { kind };
   const root = raw(directory);
   if (!indexer.odd) {
-    const found = fs.through(contextView(indexer.tree, { root, archive }), () => tidied(root, input));
+    const found = fs.through(contextView(indexer.tree, { root, archive }), () => tidied(root, { input, context }));
     return { kind: "index", ...found, content: writeIndex(input.index, indexer.tree) };
   }
   mkdirSync(directory, { mode: 0o755 });
   await unpack({ archive: raw(archive), root, base: () => "", owners: false, context });
-  return { kind: "directory", ...tidied(root, input) };
+  return { kind: "directory", ...tidied(root, { input, context }) };
 }
 
 /** Writes the archive to its file and tells the indexer what is in it. */
@@ -148,15 +147,20 @@ function counted(bytes: AsyncIterable<Uint8Array>): { bytes: AsyncGenerator<Uint
   return { bytes: passing(), size: () => size };
 }
 
-function tidied(root: string, { dockerfile, apart }: ReceiveInput): Tidied {
-  return apart ?? tidy(root, dockerfile);
+interface Received {
+  readonly input: ReceiveInput;
+  readonly context: JobContext;
+}
+
+function tidied(root: string, { input: { dockerfile, apart }, context }: Received): Tidied {
+  return apart ?? tidy(root, { dockerfile, context });
 }
 
 /** Takes out what is ignored, and reads the Dockerfile. */
-export function tidy(root: string, dockerfile: string): Tidied {
+export function tidy(root: string, { dockerfile, context }: { dockerfile: string; context: JobContext }): Tidied {
   const dockerfileText = readDockerfile(root, dockerfile);
   const own = readText(root, `${dockerfile}.dockerignore`);
-  if (own !== undefined) prune(root, ignoreMatcher(readIgnoreFile(own)));
+  if (own !== undefined) prune(root, { ignored: ignoreMatcher(readIgnoreFile(own)), context });
   const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
   const ignored = ignoreMatcher(general);
   for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
@@ -180,18 +184,24 @@ function readText(root: string, path: string): string | undefined {
   const file = inScope(root, raw(path), { followLast: true });
   const stat = fs.lstat(file);
   if (!stat?.isFile()) return undefined;
-  if (stat.size > BigInt(largestDockerfile)) throw new EngineError("invalid", `${path} is larger than 16 MiB`);
+  if (stat.size > BigInt(largestBuildText)) throw new EngineError("invalid", `${path} is larger than 1 MiB`);
   return fs.readHead(file, Number(stat.size)).toString("utf8");
 }
 
+export interface Pruning {
+  readonly ignored: (path: string) => boolean;
+  readonly context: JobContext;
+}
+
 /** Removes what is ignored; a directory that holds something taken back in stays. Returns whether anything stayed. */
-export function prune(root: string, ignored: (path: string) => boolean, below = ""): boolean {
+export function prune(root: string, pruning: Pruning, below = ""): boolean {
   let kept = false;
   for (const name of fs.readdir(below === "" ? root : `${root}/${below}`)) {
     const path = below === "" ? name : `${below}/${name}`;
-    const stays = !ignored(shown(path));
+    pruning.context.check();
+    const stays = !pruning.ignored(shown(path));
     const isDirectory = fs.lstat(`${root}/${path}`)?.isDirectory() === true;
-    const inside = isDirectory && prune(root, ignored, path);
+    const inside = isDirectory && prune(root, pruning, path);
     if (!stays && !inside) fs.remove(`${root}/${path}`);
     kept ||= stays || inside;
   }

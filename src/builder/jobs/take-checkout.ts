@@ -30,13 +30,13 @@ export const takeCheckoutJob: Job<TakeCheckoutInput, Tidied> = {
   name: "builder.takeCheckout",
   run(input, context) {
     const { checkout, directory, dockerfile, keepGitDir } = input;
-    if (!keepGitDir) prune(raw(checkout), ignoreMatcher(["**/.git"]));
+    if (!keepGitDir) prune(raw(checkout), { ignored: ignoreMatcher(["**/.git"]), context });
     const from = contextIn(input);
     ownByRoot(from, context);
     renameSync(rawBytes(from), directory);
     const root = raw(directory);
-    const tidied = tidy(root, dockerfile);
-    prune(root, ignoreMatcher(tidied.ignore));
+    const tidied = tidy(root, { dockerfile, context });
+    prune(root, { ignored: ignoreMatcher(tidied.ignore), context });
     return tidied;
   },
 };
