@@ -4,7 +4,9 @@ import { ProgressQueue } from "./progress.ts";
 test("a client that does not read costs bounded memory, and still gets the result", async () => {
   const queue = new ProgressQueue();
   const stream = "x".repeat(64 * 1024);
-  for (let sent = 0; sent < 4096; sent++) queue.push({ stream });
+  for (let sent = 0; sent < 4096; sent++) {
+    queue.push(sent % 2 === 0 ? { stream } : { aux: { Step: { Id: 1, Event: "output", Text: stream } } });
+  }
   queue.push({ aux: { ID: "sha256:1" } });
   queue.push({ stream });
   queue.push({ error: "no", errorDetail: { message: "no" } });

@@ -1,7 +1,7 @@
 import { Queue } from "../async/mod.ts";
 import { messageOf } from "../errors/mod.ts";
 import type { HttpRequest, Reply } from "../http/mod.ts";
-import type { ProgressMessage, ProgressSink } from "../wire/mod.ts";
+import type { BuildStepEvent, ProgressMessage, ProgressSink } from "../wire/mod.ts";
 import { jsonLine } from "./reply.ts";
 
 export interface ProgressOptions {
@@ -46,14 +46,14 @@ async function* lines(queue: ProgressQueue, closed: Promise<void>): AsyncGenerat
 const mostWaiting = 16 * 1024 * 1024;
 const clipped = { stream: "[output clipped: it came faster than it was read]\n" };
 
-/** Lines on their way. Who sends them cannot wait, so beyond {@link mostWaiting} all are dropped but results and errors. */
+/** Lines on their way. Who sends them cannot wait, so beyond {@link mostWaiting} all are dropped but results, errors and what steps end with. */
 export class ProgressQueue {
   readonly #queue = new Queue<Uint8Array>();
   #waiting = 0;
   #clipping = false;
 
   push(message: ProgressMessage): void {
-    const matters = message.aux !== undefined || message.error !== undefined;
+    const matters = message.error !== undefined || (message.aux !== undefined && !isOutput(message.aux));
     const full = this.#waiting > mostWaiting;
     if (!full || matters) this.#add(message);
     else if (!this.#clipping) this.#add(clipped);
@@ -76,6 +76,11 @@ export class ProgressQueue {
     this.#waiting += line.length;
     this.#queue.push(line);
   }
+}
+
+function isOutput(aux: unknown): boolean {
+  const { Step } = (aux ?? {}) as Partial<Extract<BuildStepEvent, { Step: unknown }>>;
+  return Step?.Event === "output";
 }
 
 function failure(err: unknown): ProgressMessage {

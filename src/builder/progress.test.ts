@@ -51,3 +51,13 @@ test("a step that fails is told with what it said, and is the last", () => {
   out.write(left, "late\n");
   expect(said).toEqual(["Step 1/5 : FROM a\n", "Step 5/5 : COPY right\n", "trouble\n", "line 7\n"]);
 });
+
+test("what waits for its turn is bounded", () => {
+  const { said, output: out } = output();
+  out.advance();
+  for (let sent = 0; sent < 1000; sent++) out.write(right, "x".repeat(100_000));
+  for (const [id, one] of [image, left, right].entries()) out.done(one, { id: `${id}`, cached: false });
+  const characters = said.reduce((sum, text) => sum + text.length, 0);
+  expect([characters > 60_000_000, characters < 70_000_000]).toEqual([true, true]);
+  expect(said.filter((text) => text.includes("output clipped"))).toHaveLength(1);
+});

@@ -11,6 +11,10 @@ export interface OutputOptions {
   readonly observer?: BuildObserver;
 }
 
+/** Characters that may wait for the turn of their steps, of which a build may have thousands. */
+const mostPending = 64 * 1024 * 1024;
+const clipped = "\n[output clipped: the step at the front takes too long]\n";
+
 /**
  * Output of steps that run at the same time, in the order of the Dockerfile: the first step that is not done is told
  * live, what later ones say is kept until it is their turn.
@@ -23,6 +27,8 @@ export class StepOutput {
   readonly #logs = new Map<number, Log>();
   #front = -1;
   #closed = false;
+  /** Characters that wait for their turn. */
+  #pending = 0;
 
   constructor(steps: readonly Step[], { sink, quote, observer }: OutputOptions) {
     this.#steps = steps;
@@ -54,7 +60,8 @@ export class StepOutput {
     if (this.#closed) return;
     const log = this.#log(vertex);
     if (log.live) this.#say(text);
-    else log.pending.push(text);
+    else if (this.#pending < mostPending) this.#keep(log, text);
+    else if (log.pending.at(-1) !== clipped) this.#keep(log, clipped);
   }
 
   /** The vertex has its result, which `id` stands for. */
@@ -93,8 +100,16 @@ export class StepOutput {
     this.#say(`Step ${index + 1}/${this.#steps.length} : ${step.text}\n`);
     if (!step.vertex || !step.runs) return;
     const log = this.#log(step.vertex);
-    for (const text of log.pending.splice(0)) this.#say(text);
+    for (const text of log.pending.splice(0)) {
+      this.#pending -= text.length;
+      this.#say(text);
+    }
     log.live = true;
+  }
+
+  #keep(log: Log, text: string): void {
+    this.#pending += text.length;
+    log.pending.push(text);
   }
 
   #log(vertex: Vertex): Log {

@@ -17,9 +17,6 @@ interface Vertex {
 type Status = MessageInitShape<typeof control.VertexStatusSchema>;
 type Response = MessageInitShape<typeof control.StatusResponseSchema>;
 
-/** Bytes of output that one step may have kept for its followers (as BuildKit's BUILDKIT_STEP_LOG_MAX_SIZE). */
-const mostOutput = 2 * 1024 * 1024;
-
 /** A step of the daemon's own, such as taking in the context. */
 export interface OwnStep {
   /** A line below the step's name, which later ones of the same name replace. */
@@ -29,7 +26,7 @@ export interface OwnStep {
 
 /**
  * What a build has to tell, as BuildKit's clients show it. Everything stays here until the build is forgotten, so that who
- * follows late or reads slowly misses nothing and holds up nobody; output beyond 2 MiB a step is left out, and said to be.
+ * follows late or reads slowly misses nothing and holds up nobody; the builder clips what a step may say.
  */
 export class StatusFeed implements BuildObserver {
   /** Where the result goes, in the name of the last step. */
@@ -37,7 +34,7 @@ export class StatusFeed implements BuildObserver {
   readonly #ref: string;
   readonly #said: control.StatusResponse[] = [];
   readonly #vertices = new Map<string, Vertex>();
-  readonly #steps = new Map<number, { readonly digest: Digest; left: number }>();
+  readonly #steps = new Map<number, Digest>();
   #running = 0;
   #owned = 0;
   #closed = false;
@@ -95,8 +92,8 @@ export class StatusFeed implements BuildObserver {
     this.#pulling?.end();
     const vertexes = steps.map(({ id, text, inputs }, at): Vertex => {
       const digest = this.#digest(`step ${id}`);
-      this.#steps.set(id, { digest, left: mostOutput });
-      const known = inputs.flatMap((input) => this.#steps.get(input)?.digest ?? []);
+      this.#steps.set(id, digest);
+      const known = inputs.flatMap((input) => this.#steps.get(input) ?? []);
       return { digest, name: `[${at + 1}/${steps.length}] ${text}`, inputs: known };
     });
     for (const vertex of vertexes) this.#vertices.set(vertex.digest, vertex);
@@ -106,25 +103,19 @@ export class StatusFeed implements BuildObserver {
   }
 
   started(id: number): void {
-    const step = this.#steps.get(id);
-    const vertex = step && this.#vertices.get(step.digest);
+    const digest = this.#steps.get(id);
+    const vertex = digest && this.#vertices.get(digest);
     if (vertex) this.#vertex({ ...vertex, started: now() });
   }
 
   output(id: number, text: string): void {
-    const step = this.#steps.get(id);
-    if (!step || step.left <= 0) return;
-    const whole = Buffer.from(text);
-    const part = whole.subarray(0, step.left);
-    step.left -= whole.length;
-    const clipped = step.left < 0 ? "\n[output clipped, log limit 2MiB reached]\n" : "";
-    const msg = clipped === "" ? part : Buffer.concat([part, Buffer.from(clipped)]);
-    this.#say({ logs: [{ vertex: step.digest, timestamp: now(), stream: 1n, msg }] });
+    const vertex = this.#steps.get(id);
+    if (vertex) this.#say({ logs: [{ vertex, timestamp: now(), stream: 1n, msg: Buffer.from(text) }] });
   }
 
   ended(id: number, how: StepEnd): void {
-    const step = this.#steps.get(id);
-    const vertex = step && this.#vertices.get(step.digest);
+    const digest = this.#steps.get(id);
+    const vertex = digest && this.#vertices.get(digest);
     if (!vertex || vertex.completed) return;
     const error = how.kind === "failed" ? how.message : "";
     const started = vertex.started ?? now();

@@ -46,7 +46,7 @@ export function specInput(build: Build, parts: SpecParts): SpecInput {
     namespaces: { pid: "private", ipc: "private", uts: "private", network, cgroup: "private", ...userNamespace(root) },
     ...(root.users && { idMap: root.users.map }),
     cgroupPath: posix.join("/", options.cgroupParent || cgroupParent, `build-${root.id}`),
-    resources: resourcesOf(options.resources),
+    resources: { ...resourcesOf(options.resources), pidsLimit: processLimit(options.ulimits) },
     rlimits: options.ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
     limits,
   };
@@ -69,9 +69,21 @@ const rights = {
   annotations: {},
 } as const;
 
-function resourcesOf(given: Build["options"]["resources"]): SpecInput["resources"] {
-  const none = { memoryReservation: 0, oomKillDisable: false, nanoCpus: 0, pidsLimit: 0, blkioWeight: 0, throttle: [] };
+function resourcesOf(given: Build["options"]["resources"]): Omit<SpecInput["resources"], "pidsLimit"> {
+  const none = { memoryReservation: 0, oomKillDisable: false, nanoCpus: 0, blkioWeight: 0, throttle: [] };
   return { ...none, ...given };
+}
+
+/** Processes and threads of a step. No build tool starts so many, and a fork bomb with as many is killed in seconds. */
+const mostProcesses = 4096;
+
+/**
+ * What `--ulimit nproc` says, for the step as a whole: the kernel holds no root to it, and counts other users' processes
+ * over the whole host. Unlimited is -1.
+ */
+function processLimit(ulimits: Build["options"]["ulimits"]): number {
+  const asked = ulimits.find(({ Name }) => Name === "nproc")?.Hard ?? mostProcesses;
+  return asked === 0 ? 1 : asked;
 }
 
 /** Later ones win; PATH and HOME are there in any case. */
