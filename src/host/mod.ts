@@ -51,7 +51,7 @@ export {
   setTimes,
   setXattr,
 } from "./tree/attributes.ts";
-export { copyTree, type TreeCopy } from "./tree/copy.ts";
+export { copyData, copyTree, dataRanges, type TreeCopy } from "./tree/copy.ts";
 export { type TreeUsage, usageOf } from "./tree/usage.ts";
 export { type Found, type Visitor, walk } from "./tree/walk.ts";
 export { type InterfaceCounters, interfaceCounters, type ProcessorTime, processorTime } from "./usage.ts";

@@ -1,3 +1,5 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { EngineError } from "../errors/mod.ts";
 import { type IdMap, streamJob, type Workers } from "../host/mod.ts";
 import { mediaTypes } from "../oci/mod.ts";
@@ -30,7 +32,10 @@ async function pack(
   { content, snapshots, workers }: LayersOptions,
   { info, options }: { info: SnapshotInfo; options: PackOptions },
 ): Promise<PackedRow> {
+  await using ingest = await content.ingest();
+  const { bavail, bsize } = await statfs(dirname(ingest.path));
   const input: PackInput = {
+    room: bavail * bsize,
     directory: snapshots.directory(info.name),
     layer: true,
     ...(options.sourceDateEpoch !== undefined && { latest: options.sourceDateEpoch }),
@@ -39,7 +44,6 @@ async function pack(
     input,
     ...(options.signal && { signal: options.signal }),
   });
-  await using ingest = await content.ingest();
   for await (const piece of bytes) await ingest.write(piece);
   const empty = (await done) === 0;
   const { digest, size } = await ingest.commit();

@@ -81,7 +81,7 @@ export class TreeCopier {
       return;
     }
     if (key !== undefined) this.#links.set(key, to);
-    if (stat.isFile()) fs.copyFile(from, to);
+    if (stat.isFile()) fs.copyFile(from, to, { size: stat.size, check: this.#options.context.check });
     else if (stat.isSymbolicLink()) fs.symlink(fs.readlink(from), to);
     else if (!stat.isSocket()) makeNodeLike(to, stat);
     else return;

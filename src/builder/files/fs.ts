@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { copyData } from "../../host/mod.ts";
 import { byBytes, rawBytes } from "./raw.ts";
 
 /** Synchronous file system calls on raw names (`raw.ts`), for worker jobs. */
@@ -80,8 +81,10 @@ export function mkdir(path: string, mode: number): void {
   fs.mkdirSync(rawBytes(path), { mode });
 }
 
+/** Of a pipe it does not wait for another end. */
 export function open(path: string, flags: number, mode = 0o600): number {
-  return fs.openSync(rawBytes(path), flags | fs.constants.O_NOFOLLOW, mode);
+  const { O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  return fs.openSync(rawBytes(path), flags | O_NOFOLLOW | O_NONBLOCK, mode);
 }
 
 /** The first bytes of a file, as many as there are. */
@@ -100,9 +103,27 @@ export function readHead(path: string, length: number): Buffer {
   }
 }
 
-/** The target must not exist. Holes and reflinks are the kernel's business. */
-export function copyFile(from: string, to: string): void {
-  fs.copyFileSync(rawBytes(from), rawBytes(to), fs.constants.COPYFILE_EXCL);
+/** Bytes from which on a file is looked at for holes, and its copy can be stopped. */
+const large = 1024 * 1024;
+
+/** The target must not exist. Holes stay holes. */
+export function copyFile(from: string, to: string, { size, check }: { size: bigint; check: () => void }): void {
+  if (size < large) fs.copyFileSync(rawBytes(from), rawBytes(to), fs.constants.COPYFILE_EXCL);
+  else copyLarge(from, { to, check });
+}
+
+function copyLarge(from: string, { to, check }: { to: string; check: () => void }): void {
+  const source = open(from, fs.constants.O_RDONLY);
+  try {
+    const target = open(to, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL);
+    try {
+      copyData({ from: source, to: target, size: fs.fstatSync(source).size, check });
+    } finally {
+      fs.closeSync(target);
+    }
+  } finally {
+    fs.closeSync(source);
+  }
 }
 
 export function remove(path: string): void {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, constants, readSync } from "node:fs";
-import type { JobContext } from "../../host/mod.ts";
+import { dataRanges, type JobContext } from "../../host/mod.ts";
 import { ignoreMatcher } from "../../patterns/mod.ts";
 import { mostListed } from "../explain/listing.ts";
 import { xattrsOf } from "./attributes.ts";
@@ -26,7 +26,8 @@ export interface TreeHashOptions {
 export function hashSelected(selected: readonly Selected[], options: TreeHashOptions): `sha256:${string}` {
   const hash = createHash("sha256");
   const excluded = ignoreMatcher(options.exclude);
-  const entry: EntryOptions = { hash, pending: [], owners: options.owners, listing: options.listing };
+  const { owners, listing, context } = options;
+  const entry: EntryOptions = { hash, pending: [], owners, listing, check: context.check };
   for (const item of selected) {
     const whole = item.real === "" ? options.root : `${options.root}/${item.real}`;
     const path = item.name.slice(item.name.lastIndexOf("/") + 1);
@@ -45,6 +46,7 @@ interface EntryOptions {
   readonly pending: string[];
   readonly owners: boolean;
   readonly listing: string[] | undefined;
+  readonly check: () => void;
 }
 
 interface Tree {
@@ -68,7 +70,7 @@ function addEntry(entry: EntryOptions, { whole, path, stat }: Entry): void {
   addField(entry, path);
   addField(entry, `${stat.mode.toString(8)}${owner}`);
   for (const [name, value] of xattrsOf(whole)) addField(entry, `${name}=${value.toString("latin1")}`);
-  const content = contentOf(whole, stat);
+  const content = contentOf(whole, { stat, check: entry.check });
   if (entry.listing && entry.listing.length < mostListed)
     entry.listing.push(`${stat.mode.toString(8)}${content.slice(0, 24).replaceAll(" ", "_")} ${path}`);
   if (!stat.isDirectory()) addField(entry, content);
@@ -80,9 +82,14 @@ interface Entry {
   readonly stat: Stat | undefined;
 }
 
-function contentOf(path: string, stat: Stat): string {
+interface Content {
+  readonly stat: Stat;
+  readonly check: () => void;
+}
+
+function contentOf(path: string, { stat, check }: Content): string {
   if (stat.isSymbolicLink()) return readlink(path);
-  if (stat.isFile()) return contentDigest(path, stat);
+  if (stat.isFile()) return contentDigest(path, { stat, check });
   return stat.isDirectory() ? "" : stat.rdev.toString();
 }
 
@@ -104,13 +111,13 @@ function flush({ pending, hash }: Pick<EntryOptions, "pending" | "hash">): void 
 const known = new Map<string, string>();
 const mostKnown = 50_000;
 
-function contentDigest(path: string, stat: Stat): string {
+function contentDigest(path: string, { stat, check }: Content): string {
   const view = viewOf(path);
   if (view) return view.digest(path);
   const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
   const before = known.get(key);
   if (before !== undefined) return before;
-  const digest = hashFile(path);
+  const digest = hashFile(path, { stat, check });
   if (known.size >= mostKnown) known.clear();
   known.set(key, digest);
   return digest;
@@ -118,11 +125,23 @@ function contentDigest(path: string, stat: Stat): string {
 
 const buffer = Buffer.allocUnsafe(1024 * 1024);
 
-function hashFile(path: string): string {
+/** Bytes from which on a file's holes are told from zeroes: a terabyte of them takes no disk, and an hour to read. */
+const large = 64 * 1024 * 1024;
+
+function hashFile(path: string, { stat, check }: Content): string {
   const hash = createHash("sha256");
   const fd = open(path, constants.O_RDONLY);
+  const size = Number(stat.size);
   try {
-    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) hash.update(buffer.subarray(0, read));
+    const ranges = size < large ? [{ start: 0, end: size }] : dataRanges(fd, size);
+    for (const { start, end } of ranges) {
+      if (size >= large) hash.update(`${start}-${end} of ${size}\n`);
+      for (let at = start, read = -1; at < end && read !== 0; at += read) {
+        check();
+        read = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at);
+        hash.update(buffer.subarray(0, read));
+      }
+    }
   } finally {
     closeSync(fd);
   }

@@ -68,7 +68,7 @@ class Copy {
     const source = item.real === "" ? this.#from : `${this.#from}/${item.real}`;
     if (item.type === "directory") {
       this.#copier.contents(source, this.#directory(this.#destination), item.include);
-    } else if (!(item.unpack && (await this.#unpacked(item, source)))) {
+    } else if (!(item.unpack && item.type === "file" && (await this.#unpacked(item, source)))) {
       this.#copier.single(source, this.#target(item));
     }
   }

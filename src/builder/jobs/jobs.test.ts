@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -11,6 +12,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -223,6 +225,18 @@ describe("copying", () => {
     await expect(copy(["f"], "/file/x")).rejects.toThrow("cannot create directory /file: not a directory");
   });
 
+  test("a terabyte of nothing is digested and copied as such", async () => {
+    for (const [name, tail] of Object.entries({ one: "end", other: "END" })) {
+      writeFileSync(join(from, name), "begin");
+      truncateSync(join(from, name), 2 ** 40);
+      appendFileSync(join(from, name), tail);
+    }
+    expect(select(["one"]).digest).not.toBe(select(["other"]).digest);
+    await copy(["one"], "/x");
+    const { size, blocks } = lstatSync(join(to, "x"));
+    expect([size, blocks < 100]).toEqual([2 ** 40 + 3, true]);
+  });
+
   test("an endless link is an error", async () => {
     tree(from, { f: "" });
     tree(to, { loop: "-> loop" });
@@ -265,6 +279,12 @@ describe("archives of ADD", () => {
       expect(lstatSync(join(to, out, "null")).isCharacterDevice()).toBe(true);
       rmSync(join(from, "a.tar"));
     }
+  });
+
+  test("a pipe is none, and nobody waits for its other end", async () => {
+    Bun.spawnSync(["mkfifo", join(from, "p")]);
+    await copy(["p"], "/p", { unpack: true });
+    expect(lstatSync(join(to, "p")).isFIFO()).toBe(true);
   });
 
   test("what is no archive is copied", async () => {

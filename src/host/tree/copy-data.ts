@@ -17,14 +17,19 @@ export interface DataCopy {
 
 /** Copies a file's content between descriptors, leaving holes as holes. */
 export function copyData(copy: DataCopy): void {
-  for (let at = 0; at < copy.size; ) {
-    const start = seek(copy.from, { at, whence: SEEK_DATA });
-    if (start < 0 || start >= copy.size) break;
-    const end = Math.min(seek(copy.from, { at: start, whence: SEEK_HOLE }), copy.size);
-    copyRange(copy, start, end);
+  for (const { start, end } of dataRanges(copy.from, copy.size)) copyRange(copy, start, end);
+  ftruncateSync(copy.to, copy.size);
+}
+
+/** Where a file of `size` bytes has content between its holes. */
+export function* dataRanges(fd: number, size: number): Generator<{ readonly start: number; readonly end: number }> {
+  for (let at = 0; at < size; ) {
+    const start = seek(fd, { at, whence: SEEK_DATA });
+    if (start < 0 || start >= size) return;
+    const end = Math.min(seek(fd, { at: start, whence: SEEK_HOLE }), size);
+    yield { start, end };
     at = end;
   }
-  ftruncateSync(copy.to, copy.size);
 }
 
 /** -1 when there is nothing of that kind any more. */

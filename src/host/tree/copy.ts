@@ -19,7 +19,9 @@ import { systemError } from "../errno.ts";
 import type { Job, JobContext } from "../host.ts";
 import { errno, libc } from "../libc.ts";
 import { deviceParts, makeNode, readXattrs, setTimes, setXattr } from "./attributes.ts";
-import { copyData } from "./copy-data.ts";
+import { copyData, dataRanges } from "./copy-data.ts";
+
+export { copyData, dataRanges };
 
 export interface TreeCopy {
   /** A directory; its last component is not followed when it is a symlink. */

@@ -9,6 +9,8 @@ export interface PackInput {
   readonly owners?: IdMap;
   /** Seconds since 1970 that no modification time exceeds. */
   readonly latest?: number;
+  /** Bytes that there is room for; what has more is refused before it is written. */
+  readonly room?: number;
 }
 
 /** Writes a directory as a tar archive to the main thread; returns the number of entries. For `streamJob`. */
@@ -22,6 +24,7 @@ export const packDirectory: Job<PackInput & Flow, number> = {
       layer: input.layer,
       ...(input.owners && { owners: input.owners }),
       ...(input.latest !== undefined && { latest: BigInt(input.latest) * 1_000_000_000n }),
+      ...(input.room !== undefined && { room: BigInt(input.room) }),
       write: (bytes) => writer.write(bytes),
       check: context.check,
     };

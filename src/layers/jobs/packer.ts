@@ -12,6 +12,8 @@ export interface PackerOptions {
   readonly owners?: IdMap;
   /** Latest modification time, in nanoseconds since 1970. */
   readonly latest?: bigint;
+  /** Bytes that there is room for: holes take none in a file, and do in an archive. */
+  readonly room?: bigint;
   /** Cuts off parts of seconds, which take an extended header for each entry. */
   readonly wholeSeconds?: boolean;
   /** Opens what is packed: made outside of `confined`. */
@@ -40,6 +42,7 @@ export class Packer {
   readonly #links = new Map<string, Buffer>();
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
   #entries = 0;
+  #size = 0n;
   #device: bigint | undefined;
   #prefix: Uint8Array = new Uint8Array();
 
@@ -153,12 +156,21 @@ export class Packer {
     if (fd < 0) throw new EngineError("internal", `Open ${JSON.stringify(String(path))}: errno ${-fd}`);
     try {
       const stat = fstatSync(fd, { bigint: true });
+      this.#requireRoom(path, stat.size);
       this.#header({ ...this.#base(path, stat), size: stat.size, ...this.#xattrs(name) });
       this.#content(fd, Number(stat.size));
       this.#options.write(tarPadding(stat.size));
     } finally {
       closeSync(fd);
     }
+  }
+
+  #requireRoom(path: Buffer, size: bigint): void {
+    const { room } = this.#options;
+    this.#size += size;
+    if (room === undefined || this.#size <= room) return;
+    const what = `${JSON.stringify(String(path))} takes ${size} bytes in a layer, holes included`;
+    throw new EngineError("unavailable", `no space left on device: ${what}, and there are ${room} bytes left`);
   }
 
   #content(fd: number, size: number): void {
