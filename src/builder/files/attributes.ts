@@ -37,6 +37,7 @@ export function setTimes(path: string, mtime: bigint): void {
 
 /** A fifo or device like the one that the stat is of. */
 export function makeNodeLike(path: string, stat: Stat): void {
+  if (stat.rdev === 0n && (Number(stat.mode) & constants.S_IFMT) === constants.S_IFCHR) throw deletionMark(path);
   made(path, makeNode(rawBytes(path), { mode: Number(stat.mode), ...deviceParts(stat.rdev) }));
 }
 
@@ -49,7 +50,14 @@ export interface Device {
 }
 
 export function makeDevice(path: string, { type, major, minor }: Device): void {
+  if (type === "character" && major === 0 && minor === 0) throw deletionMark(path);
   made(path, makeNode(rawBytes(path), { mode: types[type] | 0o600, major, minor }));
+}
+
+/** What overlayfs shows nobody (Documentation/filesystems/overlayfs, "whiteouts"). */
+function deletionMark(path: string): EngineError {
+  const name = JSON.stringify(shown(path.slice(path.lastIndexOf("/") + 1)));
+  return new EngineError("invalid", `cannot make ${name}: a character device 0:0 would mean a deletion`);
 }
 
 function made(path: string, problem: string | undefined): void {

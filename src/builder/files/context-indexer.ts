@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { TarHeader, TarSink } from "../../stream/mod.ts";
 import { isCarried } from "./attributes.ts";
 import { type ContextNode, ContextTree } from "./context-tree.ts";
+import { longestPath } from "./extract.ts";
 import { byBytes } from "./raw.ts";
 
 /** A tree of more takes more memory than it saves work. */
@@ -76,6 +77,7 @@ function baseOf({ mode, mtime, xattrs }: TarHeader): Pick<ContextNode, "mode" | 
 
 /** Raw; undefined for what unpacking refuses by name. */
 function cleanPath(name: Uint8Array): string | undefined {
+  if (name.length > longestPath) return undefined;
   const text = Buffer.from(name).toString("latin1");
   const parts = text.split("/").filter((part) => part !== "" && part !== ".");
   return parts.includes("..") || text.includes("\0") ? undefined : parts.join("/");

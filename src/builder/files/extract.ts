@@ -39,9 +39,13 @@ export class Extractor implements TarSink {
     const parts = partsOf(header.name);
     const name = parts.pop();
     if (name === undefined) return;
-    const path = `${this.#parent(parts.join("/"))}/${name}`;
-    this.#current = { path, header };
-    this.#make(path, header);
+    try {
+      const path = `${this.#parent(parts.join("/"))}/${name}`;
+      this.#current = { path, header };
+      this.#make(path, header);
+    } catch (err) {
+      throw explained(err);
+    }
   }
 
   data(piece: Uint8Array): void {
@@ -147,12 +151,26 @@ export class Extractor implements TarSink {
   }
 }
 
+/** What the archive is to blame for; other failures of calls are as they are. */
+function explained(err: unknown): unknown {
+  const code = err instanceof Error && "code" in err ? String(err.code) : "";
+  const isFault = ["ENAMETOOLONG", "ELOOP", "EINVAL", "EMLINK", "ENOTDIR"].includes(code);
+  return isFault ? new EngineError("invalid", `cannot make it: ${code}`, { cause: err }) : err;
+}
+
 function linkText(header: TarHeader): string {
   return Buffer.from(header.linkname ?? []).toString("latin1");
 }
 
+/** No file system has a path that is longer (path_resolution(7), PATH_MAX). */
+export const longestPath = 4096;
+
 function partsOf(name: Uint8Array): string[] {
   const text = Buffer.from(name).toString("latin1");
+  if (text.length > longestPath) {
+    const start = JSON.stringify(shown(text.slice(0, 100)));
+    throw new EngineError("invalid", `invalid name in archive: ${start}… has ${text.length} bytes`);
+  }
   const parts = text.split("/").filter((part) => part !== "" && part !== ".");
   if (!parts.includes("..") && !text.includes("\0")) return parts;
   throw new EngineError("invalid", `invalid name in archive: ${JSON.stringify(shown(text))} points outside`);

@@ -55,10 +55,14 @@ class LayerPlanner implements LayerPlan {
     return this.#directory(destination.slice(0, destination.lastIndexOf("/"))) && this.#leaf(destination, source);
   }
 
+  /** From the top, so that no link on the way is followed, which would lead out of the root. */
   #isDirectory(path: string): boolean {
-    return this.files.get(path)?.type === "directory" || this.#below(path)?.isDirectory() === true;
+    if (this.files.get(path)?.type === "directory") return true;
+    const names = path.split("/").filter((name) => name !== "" && name !== ".");
+    return names.every((_, index) => this.#below(names.slice(0, index + 1).join("/"))?.isDirectory() === true);
   }
 
+  /** What is there, where all that is above is known to be directories. */
   #below(path: string): fs.Stat | undefined {
     return fs.lstat(`${this.#options.below}/${path}`);
   }

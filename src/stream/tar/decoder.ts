@@ -85,7 +85,7 @@ export class TarDecoder {
     if (at === "end" || (at === "header" && this.#filled === 0 && !this.#saidSomething())) return;
     // docker build -f leaves away what follows the last file's content (moby `ReplaceFileTarWrapper`), and Go reads that.
     if (state.at === "skip" && state.padding) return;
-    const where = this.#name === "" ? "" : ` in ${JSON.stringify(this.#name)}`;
+    const where = this.#name === "" ? "" : ` in ${shown(this.#name)}`;
     throw new EngineError("invalid", `Truncated tar archive: it ends at byte ${this.#taken}${where}`);
   }
 
@@ -289,7 +289,7 @@ export class TarDecoder {
 
   #located(err: unknown): unknown {
     if (!(err instanceof EngineError) || !isKind(err, "invalid")) return err;
-    const name = this.#name === "" ? "" : ` (${JSON.stringify(this.#name)})`;
+    const name = this.#name === "" ? "" : ` (${shown(this.#name)})`;
     return wrap(err, `Bad tar archive, entry at byte ${this.#entryAt}${name}`);
   }
 }
@@ -309,4 +309,9 @@ function skip(left: number, padding: boolean): State {
 function untilNul(data: Buffer): Buffer {
   const end = data.indexOf(0);
   return end < 0 ? data : data.subarray(0, end);
+}
+
+/** For messages: a name may have megabytes. */
+function shown(name: string): string {
+  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 }
