@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, statfsSync, statSync, unlinkSync } from "node:fs";
 import { raceAbort } from "../async/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import type { Processes } from "../host/mod.ts";
 import { bomb, mostDecompressed } from "./files/bomb.ts";
 
@@ -18,13 +19,27 @@ export async function decompressFile(processes: Processes, job: Decompression): 
     const to = openSync(job.to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
       const most = mostDecompressed(fstatSync(from).size);
-      return await run(processes, { ...job, most, stdio: [from, to, "ignore"] });
+      const good = await run(processes, { ...job, most, stdio: [from, to, "ignore"] });
+      if (!good && isFull(job.to)) throw new EngineError("unavailable", `${job.format} -dc: no space left on device`);
+      return good;
+    } catch (err) {
+      unlinkSync(job.to);
+      throw err;
     } finally {
       closeSync(to);
     }
   } finally {
     closeSync(from);
   }
+}
+
+/** xz -9 writes dictionaries of 64 MiB; a file's header may ask for 4 GiB of memory. */
+const options = { xz: ["-dc", "--memlimit-decompress=512MiB"], bzip2: ["-dc"] } as const;
+
+/** The program's status does not say whether it failed for that. */
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize < 64 * 1024;
 }
 
 interface Run extends Decompression {
@@ -34,7 +49,7 @@ interface Run extends Decompression {
 }
 
 async function run(processes: Processes, { format, from, to, most, stdio, signal }: Run): Promise<boolean> {
-  const child = processes.spawn([format, "-dc"], { stdio });
+  const child = processes.spawn([format, ...options[format]], { stdio });
   const tooMuch = new AbortController();
   const watch = setInterval(() => {
     if (statSync(to).size > most) tooMuch.abort(bomb(statSync(from).size));

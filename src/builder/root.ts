@@ -50,7 +50,7 @@ export async function openRoot(
   await mkdir(path, { recursive: true, mode: 0o700 });
   if (parent !== undefined) await context.packedLayers.unpack(parent, signal);
   const mounts = await context.snapshots.prepare(key, parent);
-  undo.defer(() => removeActive(context, key));
+  undo.defer(() => removeActive(context, { key, directory }));
   let mounted = false;
   const unmount = () => {
     if (mounted) context.host.mounts.unmount(path, "detach");
@@ -111,13 +111,17 @@ async function mountMapped(
   });
 }
 
-async function removeActive(context: BuilderContext, key: string): Promise<void> {
+async function removeActive(
+  context: BuilderContext,
+  { key, directory }: { key: string; directory: string },
+): Promise<void> {
   if (context.snapshots.info(key)?.state !== "active") return;
   try {
     await context.snapshots.remove(key);
   } catch (err) {
     if (isKind(err, "not-found")) return;
     // The step may have filled the disk, on which its row then cannot be deleted: room first.
+    await rm(directory, { recursive: true, force: true });
     await context.host.workers.run(removeTree, { path: context.snapshots.directory(key) });
     await context.snapshots.remove(key);
   }

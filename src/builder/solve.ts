@@ -77,11 +77,19 @@ export class Solver {
       this.#signal.throwIfAborted();
       this.#build.output.started(vertex);
       return await this.#own(vertex, { base, inputs: new Map(others) });
-    } catch (err) {
+    } catch (caught) {
+      const err = this.#firstFailure(caught);
       if (!this.#stop.signal.aborted) this.#build.output.fail(vertex, messageOf(err));
       this.#stop.abort(err);
       throw err;
     }
+  }
+
+  /** What went wrong, without what then could not be cleaned up. */
+  #firstFailure(err: unknown): unknown {
+    if (!(err instanceof SuppressedError)) return err;
+    this.#build.context.log.warn("cannot clean up after a build step", { error: messageOf(err.error) });
+    return this.#firstFailure(err.suppressed);
   }
 
   async #own(vertex: Vertex, { base, inputs }: Pick<Planned, "base" | "inputs">): Promise<Solved> {

@@ -28,9 +28,11 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
 
 async function run(planned: Planned, op: ExecOp): Promise<string> {
   const { build, vertex, base } = planned;
+  // Ends after the root is gone: a step may have filled the disk, on which no row can be changed.
+  await using late = new AsyncDisposableStack();
   await using root = await openRoot(build.context, base?.snapshot, { runs: true, signal: build.signal });
   build.output.note(vertex, ` ---> Running in ${root.id.slice(0, 12)}\n`);
-  const stubs = await execute(planned, { op, root }).catch(async (err) => {
+  const stubs = await execute(planned, { op, root, late }).catch(async (err) => {
     const keeps = build.options.keepFailed && err instanceof StepFailure;
     throw keeps ? new StepFailure(err.message, err.code, { vertex, op, snapshot: await root.commit() }) : err;
   });
@@ -39,15 +41,21 @@ async function run(planned: Planned, op: ExecOp): Promise<string> {
   return await root.commit();
 }
 
-/** Runs the process to its end; what it needs besides its root is gone afterwards. */
-async function execute(planned: Planned, { op, root }: { op: ExecOp; root: BuildRoot }) {
+interface Execution {
+  readonly op: ExecOp;
+  readonly root: BuildRoot;
+  readonly late: AsyncDisposableStack;
+}
+
+/** Runs the process to its end; what it needs besides its root and what is to end late is gone afterwards. */
+async function execute(planned: Planned, { op, root, late }: Execution) {
   const { build, vertex } = planned;
   const { host, runtime } = build.context;
   const files = host.rooted(root.path);
   const user = resolveUser(files, op);
   await using undo = new AsyncDisposableStack();
   const mounts = await execMounts(planned, { op, root, undo });
-  const network = undo.use(await openNetwork(build, { op, root }));
+  const network = late.use(await openNetwork(build, { op, root }));
   const script = await scriptMount(op, root);
   const all = [...network.mounts, ...mounts.mounts, ...script];
   const targets = ["/proc", "/sys", "/dev", ...all.map((mount) => mount.destination)];
@@ -69,13 +77,21 @@ async function execute(planned: Planned, { op, root }: { op: ExecOp; root: Build
   return stubs;
 }
 
+/** Bytes of output that a step's clients get (BuildKit's BUILDKIT_STEP_LOG_MAX_SIZE): a step may say gigabytes. */
+const mostOutput = 2 * 1024 * 1024;
+const clipped = "\n[output clipped, log limit 2MiB reached]\n";
+
 /** Whole characters only: a UTF-8 sequence may be cut between two pieces. */
 function lineOutput(build: Build, vertex: Vertex) {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  let left = mostOutput;
   return {
     onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => {
-      const text = decoders[stream].decode(bytes, { stream: true });
+      if (left < 0) return;
+      const text = decoders[stream].decode(bytes.subarray(0, left), { stream: true });
+      left -= bytes.length;
       if (text !== "") build.output.write(vertex, text);
+      if (left < 0) build.output.write(vertex, clipped);
     },
   };
 }
