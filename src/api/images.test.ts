@@ -17,6 +17,8 @@ test("list, inspect, history, tag, remove, prune", async () => {
     },
     inspect: async (name) => ({ Id: name, Size: 7, Config: { Cmd: ["x"] } }) as never,
     history: async () => [],
+    attestations: async (name) =>
+      name === "x" ? fail() : ["a", "b"].map((one) => ({ predicateType: one, bytes: Buffer.from(`{"is":"${one}"}`) })),
     get: (name) => (name === "x" ? fail() : image),
     tag: (_, ref) => void calls.push(canonical(ref)),
     remove: async (name, options) => {
@@ -43,6 +45,8 @@ test("list, inspect, history, tag, remove, prune", async () => {
   });
   expect((await a.ask("GET", "/images/x/json?manifests=1")).status).toBe(501);
   expect((await a.ask("GET", "/images/a/history")).body).toEqual([]);
+  expect((await a.ask("GET", "/images/r:5/a/attestations")).body).toEqual([{ is: "a" }, { is: "b" }]);
+  expect((await a.ask("GET", "/images/x/attestations")).status).toBe(404);
   expect((await a.ask("POST", "/images/a/tag?repo=r:5000/n&tag=t")).status).toBe(201);
   expect((await a.ask("POST", "/images/a/tag?repo=n")).status).toBe(201);
   expect((await a.ask("DELETE", "/images/a/b?force=1&noprune=1")).body).toEqual([{ Untagged: "a/b" }]);

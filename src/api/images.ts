@@ -1,6 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
 import type { HttpRequest, Reply, Route } from "../http/mod.ts";
-import type { Images, ImageTransfer } from "../images/mod.ts";
+import type { Images, ImageTransfer, Statement } from "../images/mod.ts";
 import { parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { decodeFilters, type Filters, type ImageInspect, queryFlag, queryText, requiredText } from "../wire/mod.ts";
 import { transferRoutes } from "./image-transfer.ts";
@@ -26,6 +26,11 @@ function reading(images: Images): Route[] {
     },
     {
       method: "GET",
+      path: "/images/{name*}/attestations",
+      handle: async (request) => statements(await images.attestations(param(request, "name"))),
+    },
+    {
+      method: "GET",
       path: "/images/{name*}/history",
       handle: async (request) => {
         refuse(request, ["platform"]);
@@ -33,6 +38,12 @@ function reading(images: Images): Route[] {
       },
     },
   ];
+}
+
+/** Berth's own: a list of in-toto statements, as they are pushed. */
+function statements(all: readonly Statement[]): Reply {
+  const body = Buffer.concat(all.flatMap(({ bytes }, at) => [Buffer.from(at === 0 ? "" : ","), bytes]));
+  return { kind: "text", status: 200, type: "application/json", body: `[${body}]\n` };
 }
 
 async function list(images: Images, request: HttpRequest): Promise<Reply> {

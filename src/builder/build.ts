@@ -6,6 +6,7 @@ import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { chainIds, familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
+import { attest } from "./attest/attest.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
@@ -45,16 +46,19 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
   const tags = options.tags.map(tagOf);
   requireExtraHosts(options.extraHosts);
   const source = await files.source();
-  const { graph, findings } = await planBuild(context, { source, ignore: files.ignore, options });
+  const started = Date.now();
+  const { graph, findings, images } = await planBuild(context, { source, ignore: files.ignore, options });
   const sink = options.quiet || options.steps ? () => undefined : options.progress;
   const quote = (lines: Lines) => quoteLines(source, lines);
   const output = new StepOutput(graph.steps, { sink, quote, ...(options.observer && { observer: options.observer }) });
   await using views = new RootViews(context, { directory: join(directory, "views"), signal: options.signal });
   const running: Build = {
     ...{ context, files, options, output, views, directory, signal: options.signal },
+    materials: [],
     ...epochOf(options),
   };
   const image = await solveAndExport(running, graph);
+  await attest(running, { image, graph, images, source, tags, started });
   const attributes = { ...image.run.Labels, name: image.id };
   context.events.publish({ type: "image", action: "create", id: image.id, attributes });
   for (const tag of tags) context.images.tag(image, tag);

@@ -2,6 +2,7 @@ import type { Image } from "../images/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
+import type { Material } from "./attest/provenance.ts";
 import type { PackedContext } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
 import type { BuildObserver } from "./observer.ts";
@@ -49,6 +50,8 @@ export interface BuildContext {
   readonly dockerfileText?: string;
   /** Patterns of .dockerignore, which whoever made the context has applied. */
   readonly ignore?: readonly string[];
+  /** Where it is from, unless a client sent it. */
+  readonly origin?: Material;
 }
 
 export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform" | "contexts">;

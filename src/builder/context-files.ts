@@ -51,6 +51,10 @@ export class ContextFiles implements AsyncDisposable {
     return this.#context.ignore ?? [];
   }
 
+  get origin(): BuildContext["origin"] {
+    return this.#context.origin;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const { directory, packed } = this.#context;
     await this.#unpacked?.catch(() => undefined);

@@ -13,6 +13,7 @@ import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { UserNamespaces } from "../userns/mod.ts";
+import type { Material } from "./attest/provenance.ts";
 import type { BuildOptions } from "./builder.ts";
 import type { BuildCache } from "./cache.ts";
 import type { ContextFiles } from "./context-files.ts";
@@ -97,6 +98,8 @@ export interface Build {
   readonly options: BuildOptions;
   readonly output: StepOutput;
   readonly views: RootViews;
+  /** What steps fetched from elsewhere; grows. */
+  readonly materials: Material[];
   /** This build's directory for what it needs on the way; deleted with it. */
   readonly directory: string;
   /** SOURCE_DATE_EPOCH: seconds since 1970 that no time of the image exceeds. */

@@ -1,4 +1,5 @@
 import { type Processes, removeTree, type Workers } from "../host/mod.ts";
+import { gitMaterial } from "./attest/materials.ts";
 import type { BuildContext } from "./builder.ts";
 import { withoutUser } from "./git/access.ts";
 import { checkoutGit } from "./git/checkout.ts";
@@ -25,7 +26,7 @@ export async function gitContext(git: GitRef, options: GitContextOptions): Promi
   const checkout = `${directory}.git`;
   await using undo = new AsyncDisposableStack();
   undo.defer(() => workers.run(removeTree, { path: checkout }));
-  await checkoutGit({ processes, git, directory: checkout, signal, ...(session && { session }) });
+  const commit = await checkoutGit({ processes, git, directory: checkout, signal, ...(session && { session }) });
   const taken = {
     checkout,
     remote: withoutUser(remote),
@@ -35,5 +36,5 @@ export async function gitContext(git: GitRef, options: GitContextOptions): Promi
     ...(subdir !== undefined && { subdir }),
   };
   const tidied = await workers.run(takeCheckoutJob, taken, { signal });
-  return { directory, dockerfile, ...tidied };
+  return { directory, dockerfile, origin: gitMaterial(git, commit), ...tidied };
 }

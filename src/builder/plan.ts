@@ -23,6 +23,8 @@ export interface PlanInput<T extends CheckOptions> {
 export interface BuildPlan {
   readonly graph: BuildGraph;
   readonly findings: readonly Finding[];
+  /** What the Dockerfile's names of images came to; by {@link imageKey}. */
+  readonly images: ReadonlyMap<string, ResolvedImage>;
 }
 
 /** Names that people mean when they name an image that is not there (BuildKit `commonImageNames`). */
@@ -39,7 +41,7 @@ export async function planBuild(context: BuilderContext, input: PlanInput<BuildO
       images.get(imageKey({ name, ...(platform && { platform }) }))?.config;
     const findings = lint({ ...given, ignore, image, stages: graph.stages });
     if (findings.length > 0 && configOf(given).error) throw new EngineError("invalid", violation(findings));
-    return { graph, findings };
+    return { graph, findings, images };
   } catch (err) {
     throw quoted(err, source);
   }

@@ -5,6 +5,7 @@ import { EngineError } from "../errors/mod.ts";
 import { feedJob, type Processes, removeTree, type Workers } from "../host/mod.ts";
 import { type Bytes, fromFile, sniff } from "../stream/mod.ts";
 import { largestBuildText } from "../wire/mod.ts";
+import { withoutCredentials } from "./attest/materials.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { FetchUrl } from "./context.ts";
 import { decompressFile } from "./decompress.ts";
@@ -61,7 +62,8 @@ export async function fetchContext(url: string, options: FetchOptions): Promise<
       `failed to GET ${url} with status ${response.status} ${response.statusText}`.trim(),
     );
   }
-  return place.keep((await taken(response.bytes, { place, options })) ?? (await dockerfileAlone(place)));
+  const context = (await taken(response.bytes, { place, options })) ?? (await dockerfileAlone(place));
+  return place.keep({ ...context, origin: { uri: withoutCredentials(url) } });
 }
 
 /** Names that nobody has, for the files of one context. */

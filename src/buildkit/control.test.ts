@@ -129,7 +129,8 @@ test("a client that steers its build returns what it wants built", async () => {
   door.act = async () => undefined;
   const headers = { "buildkit-controlapi-buildid": "r2" };
   const solved = caller.client(control.Control).solve(solving("r2", session.id, { frontend: "" }));
-  expect((await bridge.ping({}, { headers })).workers.length).toBe(1);
+  const pong = await bridge.ping({}, { headers });
+  expect([pong.workers.length, pong.llbCaps.map(({ id }) => id)]).toEqual([1, ["exporter.image.attestations"]]);
   const frontendOpt = { target: "steered" };
   const { result } = await bridge.solve({ frontend: "dockerfile.v0", frontendOpt }, { headers });
   await bridge.return(result ? { result } : {}, { headers });
@@ -228,6 +229,32 @@ test("a build of nothing only says whom its client talks to", async () => {
   });
 });
 
+test("attestations are the builder's, but what is inline has no place in files", async () => {
+  await using session = await openSession(door.path, {
+    methods: [...methods, "/moby.filesync.v1.FileSend/DiffCopy"],
+    routes: client({ context, dockerfile: context }),
+  });
+  using caller = await controlled();
+  door.act = async () => undefined;
+  const service = caller.client(control.Control);
+  const frontendAttrs = {
+    "attest:sbom": "type=sbom",
+    "attest:provenance": "type=provenance,mode=max",
+    "vcs:source": "https://token@h/r.git",
+  };
+  await service.solve(solving("a1", session.id, { frontendAttrs }));
+  expect(door.built.at(-1)?.options.attest).toEqual({
+    sbom: true,
+    provenance: { mode: "max", version: "v1", reproducible: false, inlineOnly: false },
+    vcs: { source: "https://h/r.git" },
+  });
+  const byDefault = { "attest:provenance": "mode=min,inline-only=true" };
+  await service.solve(solving("a2", session.id, { frontendAttrs: byDefault }));
+  expect(door.built.at(-1)?.options.attest.provenance).toMatchObject({ mode: "min", inlineOnly: true });
+  await service.solve(solving("a3", session.id, { frontendAttrs: byDefault, exporter: "tar" })).catch(() => undefined);
+  expect(door.built.at(-1)?.options.attest).toEqual({ sbom: false });
+});
+
 test("a session through the Control API itself", async () => {
   using caller = await controlled();
   const service = caller.client(control.Control);
@@ -273,7 +300,12 @@ test("the Control API refuses by name what it does not do, and says failures as 
     [{ entitlements: ["security.insecure"] }, "the entitlement security.insecure"],
     [{ cache: { exports: [{ type: "s3" }] } }, "cache-to type=s3"],
     [{ cache: { imports: [{ type: "gha" }] } }, "cache-from type=gha"],
-    [{ frontendAttrs: { "attest:sbom": "" } }, "the frontend's option attest:sbom"],
+    [{ frontendAttrs: { "attest:sbom": "generator=x" } }, "generator of the attestation sbom"],
+    [{ frontendAttrs: { "attest:sbom": "" }, exporter: "tar" }, "the attestation sbom with an output of type tar"],
+    [
+      { frontendAttrs: { "attest:provenance": "mode=min" }, exporter: "local" },
+      "the attestation provenance with an output of type local",
+    ],
     [{ frontendAttrs: { "context:x": "oci-layout://y" } }, "the named context x=oci-layout://y"],
     [{ frontendAttrs: { "context:x": "input:y" } }, "the named context x=input:y"],
     [{ frontendAttrs: { platform: "linux/amd64,linux/arm64" } }, "one build for several platforms"],

@@ -1,5 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
-import { decodeUlimits } from "../wire/mod.ts";
+import { decodeAttestationsByType, decodeUlimits } from "../wire/mod.ts";
 import { importedImages, parseImports } from "./cache-imports.ts";
 import { parseContexts } from "./named-contexts.ts";
 import type { Solving, Source } from "./solve.ts";
@@ -39,6 +39,7 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
       pull: get("image-resolve-mode") === "pull",
       args: below(attributes, "build-arg:"),
       inlineCache: attributes["build-arg:BUILDKIT_INLINE_CACHE"] === "1",
+      attest: { ...decodeAttestationsByType(below(attributes, "attest:")), vcs: vcsOf(below(attributes, "vcs:")) },
       labels: below(attributes, "label:"),
       extraHosts:
         get("add-hosts") === ""
@@ -59,9 +60,16 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
 
 const noLimits = { memory: 0, memorySwap: 0, cpuShares: 0, cpuQuota: 0, cpuPeriod: 0, cpusetCpus: "", cpusetMems: "" };
 
+/** URLs of repositories may hold a password. */
+function vcsOf(told: Record<string, string>): Record<string, string> {
+  const plain = (value: string) => value.replace(/^(https?:\/\/)[^/]*@/i, "$1");
+  return Object.fromEntries(Object.entries(told).map(([name, value]) => [name, plain(value)]));
+}
+
 function requireKnown(name: string): void {
   if (known.includes(name) || told.includes(name)) return;
-  if (["build-arg:", "label:", "context:", ...toldPrefixes].some((prefix) => name.startsWith(prefix))) return;
+  if (["build-arg:", "label:", "context:", "attest:", ...toldPrefixes].some((prefix) => name.startsWith(prefix)))
+    return;
   throw new EngineError("not-implemented", `build with the frontend's option ${name} is not implemented by Berth yet`);
 }
 

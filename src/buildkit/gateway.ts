@@ -10,6 +10,9 @@ import type { Job } from "./jobs.ts";
 /** What clients may lean on (BuildKit frontend/gateway/pb/caps.go). Of LLB they may lean on nothing. */
 const capabilities = ["solve.base", "solve.inlinereturn", "return", "proto.refarray", "frontend.caps"];
 
+/** Of the solver's (BuildKit solver/pb/caps.go) the one that says that images can be attested; without it buildx refuses to ask. */
+const solverCapabilities = ["exporter.image.attestations"];
+
 /**
  * moby.buildkit.v1.frontend.LLBBridge for builds that their client steers: buildx asks for a frontend's result, gets a number,
  * and returns that number as what it wants built. Nothing runs before that, so what fails, fails in the build itself.
@@ -21,6 +24,7 @@ export function gatewayService(door: Door) {
       grpcErrors({
         ping: () => ({
           frontendApiCaps: capabilities.map((id) => ({ id, enabled: true })),
+          llbCaps: solverCapabilities.map((id) => ({ id, enabled: true })),
           workers: [door.engine.worker()],
         }),
         solve: async (request: gateway.SolveRequest, context: HandlerContext) =>

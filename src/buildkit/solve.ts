@@ -3,6 +3,7 @@ import { EngineError, messageOf } from "../errors/mod.ts";
 import type { Image, ImageForm, PushImageOptions } from "../images/mod.ts";
 import type { Descriptor, Reference } from "../oci/mod.ts";
 import { type Bytes, writeTar } from "../stream/mod.ts";
+import { attestedBy } from "./attestations.ts";
 import { tellImports } from "./cache-imports.ts";
 import { readDefinition } from "./definition.ts";
 import { type Exported, exportBuild } from "./export.ts";
@@ -88,7 +89,8 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
     const contexts = await openContexts(engine, { contexts: named, session, feed, signal, options, undo });
     const files = await contextOf(engine, solving);
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
-    const told = { cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
+    const attest = attestedBy(solving.exporters, options.attest);
+    const told = { attest, cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
     return await exportBuild(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
   } catch (err) {
     feed.failed(messageOf(err));

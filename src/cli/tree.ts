@@ -14,6 +14,7 @@ import { run } from "./container/run.ts";
 import { stats } from "./container/stats/stats.ts";
 import { update } from "./container/update.ts";
 import { aliased, group, named } from "./group.ts";
+import { attestations } from "./image/attestations.ts";
 import { build } from "./image/build.ts";
 import { builderDu, builderPrune } from "./image/builder.ts";
 import { history, ls as imageLs } from "./image/list.ts";
@@ -56,6 +57,7 @@ const groups: readonly Group[] = [
   ]),
   group("image", "Manage images", [
     ...onImages,
+    attestations,
     image.inspect,
     image.prune,
     aliased(imageLs, "list"),

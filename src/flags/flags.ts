@@ -106,6 +106,11 @@ export function choice<T extends string>(
   return { kind: "value", help, placeholder: options.of.join("|"), ...pick(options), initial: options.initial, parse };
 }
 
+/** A text that may be left out: `--name` alone is `true`. */
+export function optionalText(help: string, options: Spelling = {}): Flag<string> {
+  return { kind: "bool", help, placeholder: "", ...pick(options), initial: "", parse: (given) => given };
+}
+
 /** Throws "invalid" in pflag's words: `unknown flag: --x`, `flag needs an argument: --x`. */
 export function parseFlags<F extends FlagSet>(set: F, argv: readonly string[], options: ParseOptions): Parsed<F> {
   const parser = new Parser(set, options.interspersed);

@@ -7,6 +7,7 @@ export {
   integer,
   list,
   listOf,
+  optionalText,
   type Parsed,
   type ParseOptions,
   parseFlags,

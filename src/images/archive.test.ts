@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { kindOf } from "../errors/mod.ts";
 import { digestOf, hexOf, mediaTypes } from "../oci/mod.ts";
-import { fromBuffer, readTar } from "../stream/mod.ts";
+import { collect, fromBuffer, readTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
 import { setUp } from "./testing/setup.ts";
 import { type TarFile, tarOf } from "./testing/tar.ts";
@@ -266,4 +266,96 @@ describe("import", () => {
     );
     expect([...t.content.list()]).toEqual([]);
   });
+});
+
+describe("what is said about an image", () => {
+  const predicate = Buffer.from('{"packages":[1,2]}');
+  const asked = { signal: new AbortController().signal };
+
+  async function savedWith(...attestations: { predicateType: string; predicate: Uint8Array }[]) {
+    using t = await setUpTransfer();
+    const image = await t.make({ names: ["app:1"] });
+    await t.images.attest(image, attestations);
+    return await collect(t.transfer.save(["app:1"], asked), 1 << 20);
+  }
+  const files = async (bytes: Uint8Array) => {
+    const found = new Map<string, string>();
+    for await (const { header, content } of readTar(fromBuffer(bytes)))
+      found.set(Buffer.from(header.name).toString(), (await collect(content, 1 << 20)).toString());
+    return found;
+  };
+
+  test("is saved as BuildKit does, and loaded again", async () => {
+    const saved = await savedWith({ predicateType: "https://x/a", predicate });
+    const found = await files(saved);
+    const blob = (digest: string) => JSON.parse(found.get(`blobs/${digest.replace(":", "/")}`) ?? "");
+    const [entry] = JSON.parse(found.get("index.json") ?? "").manifests;
+    expect([entry.mediaType, entry.annotations["io.containerd.image.name"]]).toEqual([
+      mediaTypes.index,
+      "docker.io/library/app:1",
+    ]);
+    const [image, attested] = blob(entry.digest).manifests;
+    expect(image.platform).toEqual({ os: "linux", architecture: "amd64" });
+    expect(attested).toMatchObject({
+      platform: { os: "unknown", architecture: "unknown" },
+      annotations: {
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": image.digest,
+      },
+    });
+    const { layers: said, config: its } = blob(attested.digest);
+    expect(said[0].annotations).toEqual({ "in-toto.io/predicate-type": "https://x/a" });
+    expect(blob(its.digest).rootfs.diff_ids).toEqual([said[0].digest]);
+    using t = await setUpTransfer();
+    for (let time = 0; time < 2; time++) await t.transfer.load(fromBuffer(saved), t.options);
+    const [statement] = await t.images.attestations("app:1");
+    expect(Buffer.from(statement?.bytes ?? []).toString()).toBe(
+      found.get(`blobs/${said[0].digest.replace(":", "/")}`) ?? "",
+    );
+  });
+
+  test("and is not about it, or nothing that can be read, is left out by name", async () => {
+    const found = await files(await savedWith({ predicateType: "https://x/a", predicate }));
+    const texts = { about: /("subject":.*"sha256":")[0-9a-f]/, none: /in-toto.io.Statement/, json: /"predicate":\{/ };
+    const reasons = { about: "it says nothing about sha256:", none: "no in-toto statement", json: "invalid JSON" };
+    for (const kind of ["about", "none", "json"] as const) {
+      using t = await setUpTransfer();
+      const broken = reread(found, (text) =>
+        text.includes('"_type"') ? text.replace(texts[kind], kind === "about" ? "$1z" : "x") : text,
+      );
+      await t.transfer.load(fromBuffer(await tarOf(broken)), t.options);
+      expect(await t.images.attestations("app:1")).toEqual([]);
+      const told = t.said.map(({ stream }) => stream).find((line) => line?.startsWith("Attestation left out"));
+      expect(told).toContain(reasons[kind]);
+    }
+  });
+
+  /** The same archive with other statements, under the digests that they then have. */
+  function reread(found: ReadonlyMap<string, string>, change: (text: string) => string): TarFile[] {
+    const renamed = new Map<string, readonly [string, number, number]>();
+    const order = ["_type", "diff_ids", '"layers"', "attestation-manifest", ""];
+    let left = [...found].filter(([name]) => name.startsWith("blobs/"));
+    const done: TarFile[] = [];
+    const again = (text: string) => {
+      let all = change(text);
+      for (const [old, [digest, size, was]] of renamed) {
+        all = all.replaceAll(`"digest":"${old}","size":${was}`, `"digest":"${digest}","size":${size}`);
+        all = all.replaceAll(old, digest);
+      }
+      return all;
+    };
+    for (const mark of order) {
+      const now = left.filter(([, text]) => text.includes(mark));
+      left = left.filter((one) => !now.includes(one));
+      for (const [name, text] of now) {
+        const content = again(text);
+        const old = `sha256:${name.slice("blobs/sha256/".length)}`;
+        if (content !== text)
+          renamed.set(old, [digestOf(content), Buffer.byteLength(content), Buffer.byteLength(text)]);
+        done.push({ name: `blobs/sha256/${hexOf(digestOf(content))}`, content });
+      }
+    }
+    const rest = [...found].filter(([name]) => !name.startsWith("blobs/"));
+    return [...done, ...rest.map(([name, text]) => ({ name, content: again(text) }))];
+  }
 });

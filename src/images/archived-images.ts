@@ -15,6 +15,12 @@ import {
   requireImage,
 } from "../oci/mod.ts";
 import { type Archive, type ArchivedFile, fileAt, readFileAt } from "./archive.ts";
+import {
+  type ArchivedAttestations,
+  archivedAttestations,
+  attestedDigest,
+  nothingAttested,
+} from "./archived-attestations.ts";
 import { manifestBytes } from "./write-manifest.ts";
 
 /** An image found in an archive, its parts in the content store. */
@@ -23,6 +29,7 @@ export interface ArchivedImage {
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
   readonly names: readonly Reference[];
+  readonly attested: ArchivedAttestations;
 }
 
 const maxImages = 10_000;
@@ -75,7 +82,8 @@ async function dockerImages(
 async function withManifest(archive: Archive, image: { config: Descriptor; layers: readonly Descriptor[] }) {
   const bytes = manifestBytes({ mediaType: mediaTypes.manifest, config: image.config, layers: image.layers });
   const digest = await archive.content.put(bytes);
-  return { ...image, manifest: { mediaType: mediaTypes.manifest, digest, size: bytes.length } };
+  const manifest = { mediaType: mediaTypes.manifest, digest, size: bytes.length };
+  return { ...image, manifest, attested: nothingAttested };
 }
 
 /** Every manifest that an OCI index leads to; of nested indexes the entry for `platform`, or all of them when it is undefined. */
@@ -86,9 +94,10 @@ async function ociImages(
 ): Promise<ArchivedImage[]> {
   const found = new Map<string, ArchivedImage>();
   const seen: Walk["seen"] = new Map();
+  const attestations: Walk["attestations"] = new Map();
   for (const entry of decodeIndex(bytes).manifests) {
-    for (const manifest of await manifestsOf(archive, entry, { platform, depth: 0, seen })) {
-      const image = found.get(manifest.digest) ?? (await ociImage(archive, manifest));
+    for (const manifest of await manifestsOf(archive, entry, { platform, depth: 0, seen, attestations })) {
+      const image = found.get(manifest.digest) ?? (await ociImage(archive, manifest, attestations));
       const names = [...(found.get(manifest.digest)?.names ?? []), ...annotatedNames(entry)];
       found.set(manifest.digest, { ...image, names });
     }
@@ -101,6 +110,8 @@ interface Walk {
   readonly depth: number;
   /** What each index was found to lead to: indexes that name one another many times would take for ever. */
   readonly seen: Map<string, Promise<Descriptor[]>>;
+  /** Found on the way: what says something about a manifest, by that one's digest. */
+  readonly attestations: Map<string, Descriptor>;
 }
 
 async function manifestsOf(archive: Archive, entry: Descriptor, walk: Walk): Promise<Descriptor[]> {
@@ -121,6 +132,10 @@ async function manifestsOf(archive: Archive, entry: Descriptor, walk: Walk): Pro
 async function inIndex(archive: Archive, entry: Descriptor, walk: Walk): Promise<Descriptor[]> {
   const { platform, depth } = walk;
   const index = decodeIndex(await blobBytes(archive, entry), entry.mediaType);
+  for (const one of index.manifests) {
+    const about = attestedDigest(one);
+    if (about !== undefined) walk.attestations.set(about, one);
+  }
   const there = index.manifests.filter((one) => archive.files.has(pathOf(one)) && one.platform?.os !== "unknown");
   const chosen = platform ? choosePlatform(there, platform) : undefined;
   if (platform && !chosen) {
@@ -132,12 +147,19 @@ async function inIndex(archive: Archive, entry: Descriptor, walk: Walk): Promise
   return [...new Map(lists.flat().map((one) => [one.digest, one])).values()];
 }
 
-async function ociImage(archive: Archive, entry: Descriptor): Promise<Omit<ArchivedImage, "names">> {
+async function ociImage(
+  archive: Archive,
+  entry: Descriptor,
+  attestations: Walk["attestations"],
+): Promise<Omit<ArchivedImage, "names">> {
+  const said = attestations.get(entry.digest);
+  const attested = said ? await archivedAttestations(archive, { entry: said, image: entry.digest }) : nothingAttested;
   const bytes = await blobBytes(archive, entry);
   try {
     const { config, layers } = requireImage(decodeManifest(bytes, entry.mediaType));
     for (const blob of [config, ...layers]) requireBlob(archive, blob);
-    return { manifest: { mediaType: entry.mediaType, digest: entry.digest, size: entry.size }, config, layers };
+    const manifest = { mediaType: entry.mediaType, digest: entry.digest, size: entry.size };
+    return { manifest, config, layers, attested };
   } catch (err) {
     throw wrap(err, pathOf(entry));
   }

@@ -37,8 +37,28 @@ export interface Images {
   layers(image: Image): readonly Descriptor[];
   /** Registers an image from parts that are in the content store (build, commit, import). `layers` bottom first; blobs must exist, chains be recorded. Publishes no event itself. */
   register(request: NewImage): Promise<Image>;
+  /** Keeps what is said about an image as long as the image, each in place of what was said with the same type before. Throws "not-found". */
+  attest(image: Image, attestations: readonly Attestation[]): Promise<void>;
+  /** What is said about an image, by type. Throws "not-found". */
+  attestations(refOrId: string): Promise<Statement[]>;
+  /** The image's manifest as it is here. Throws "not-found". */
+  manifest(image: Image): Descriptor;
   /** Told which images containers use, so that removal can refuse. Registered once by `containers`. */
   onUse(users: (imageId: Digest) => readonly ImageUser[]): void;
+}
+
+export interface Attestation {
+  /** A URI, such as `https://spdx.dev/Document`. */
+  readonly predicateType: string;
+  /** JSON. */
+  readonly predicate: Uint8Array;
+}
+
+/** An in-toto statement: an attestation with the image that it is about. */
+export interface Statement {
+  readonly predicateType: string;
+  /** JSON. */
+  readonly bytes: Uint8Array;
 }
 
 export interface ImageUser {

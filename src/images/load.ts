@@ -3,10 +3,11 @@ import { canonical, decodeConfig, familiar, hexOf, parsePlatform } from "../oci/
 import type { Bytes } from "../stream/mod.ts";
 import { readArchive } from "./archive.ts";
 import { type ArchivedImage, archivedImages } from "./archived-images.ts";
+import { putPredicates } from "./attestations.ts";
 import { announce, type Context } from "./context.ts";
 import type { Image, TransferOptions } from "./images.ts";
 import { recordImage } from "./register.ts";
-import { imageOfName } from "./table.ts";
+import { imageOfName, putAttestation } from "./table.ts";
 
 export type LoadOptions = TransferOptions & { readonly quiet?: boolean };
 
@@ -27,7 +28,8 @@ export async function loadImages(context: Context, tar: Bytes, options: LoadOpti
 
 async function loadOne(context: Context, archived: ArchivedImage, options: LoadOptions): Promise<Image> {
   options.signal.throwIfAborted();
-  const { manifest, layers, names } = archived;
+  const { manifest, layers, names, attested } = archived;
+  const attestations = await putPredicates(context, attested.attestations);
   const config = await context.content.read(archived.config.digest);
   sayRenamed(context, archived, options);
   const image = await recordImage(context, {
@@ -36,10 +38,14 @@ async function loadOne(context: Context, archived: ArchivedImage, options: LoadO
     layers,
     names,
     unpack: { signal: options.signal, onUnpacked: onUnpacked(config, archived, options) },
-    recorded: (tx, { id, run }) => announce(context, tx, { action: "load", id, name: id, labels: run.Labels }),
+    recorded: (tx, { id, run }) => {
+      for (const row of attestations) putAttestation(tx, id, row);
+      announce(context, tx, { action: "load", id, name: id, labels: run.Labels });
+    },
   }).catch((err: unknown) => {
     throw wrap(err, `Load image ${archived.config.digest}`);
   });
+  for (const what of attested.leftOut) options.progress({ stream: `Attestation left out: ${what}\n` });
   for (const name of names) options.progress({ stream: `Loaded image: ${familiar(name)}\n` });
   if (names.length === 0) options.progress({ stream: `Loaded image ID: ${image.id}\n` });
   return image;

@@ -1,4 +1,5 @@
 import type { Descriptor, Digest, Reference } from "../oci/mod.ts";
+import { attestImage, imageStatements } from "./attestations.ts";
 import type { Context } from "./context.ts";
 import { imageOf } from "./context.ts";
 import { findRow, requireRow } from "./find.ts";
@@ -10,7 +11,7 @@ import { pruneImages } from "./prune.ts";
 import { registerImage } from "./register.ts";
 import { type RemoveOptions, removeImage } from "./remove.ts";
 import { imageRootfs } from "./rootfs.ts";
-import { imageRoots, type LayerRow, layersOf } from "./table.ts";
+import { type ImageRow, imageRoots, type LayerRow, layersOf } from "./table.ts";
 import { tagImage } from "./tag.ts";
 
 export type ImagesOptions = Omit<Context, "users">;
@@ -35,6 +36,9 @@ export function openImages(options: ImagesOptions): Images {
     prune: (filter) => pruneImages(context, filter),
     rootfs: (image) => imageRootfs(context, image),
     layers: (image) => context.db.read((q) => layersOf(q, image.id)).map(descriptorOf),
+    attest: (image, attestations) => attestImage(context, image, attestations),
+    attestations: (refOrId) => imageStatements(context, refOrId),
+    manifest: (image) => manifestOf(context.db.read((q) => requireRow(q, image.id))),
     register: (request: NewImage) => registerImage(context, request),
     onUse: (ask) => {
       users = ask;
@@ -42,6 +46,10 @@ export function openImages(options: ImagesOptions): Images {
   };
   contexts.set(images, context);
   return images;
+}
+
+function manifestOf({ manifest, manifest_type, manifest_size }: ImageRow): Descriptor {
+  return { mediaType: manifest_type, digest: manifest, size: manifest_size };
 }
 
 function descriptorOf(row: LayerRow): Descriptor {

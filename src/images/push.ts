@@ -13,7 +13,8 @@ import {
   type Reference,
 } from "../oci/mod.ts";
 import type { RegistryClient } from "../registry-client/mod.ts";
-import type { Bytes } from "../stream/mod.ts";
+import { type Bytes, fromBuffer } from "../stream/mod.ts";
+import { referrerOf, statementsOf } from "./attestations.ts";
 import { announce, type Context, nameRow } from "./context.ts";
 import { Meter, shortId } from "./download.ts";
 import { formLayer, requireForm } from "./form.ts";
@@ -100,11 +101,29 @@ async function pushOne(push: Push): Promise<Descriptor> {
   const { bytes, mediaType } = formManifest({ stored, type: row.manifest_type, manifest }, { layers, form });
   const target: Descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
   await registry.pushManifest(ref, target, bytes, options);
+  await pushStatements(push, target);
   recordPush(push, target.digest);
   const tag = ref.tag ?? "";
   options.progress({ status: `${tag}: digest: ${target.digest} size: ${target.size}` });
   options.progress({ progressDetail: {}, aux: { Tag: tag, Digest: target.digest, Size: target.size } });
   return target;
+}
+
+/** What is said about the image, about the manifest that was pushed, which refers to layers as they are stored there. */
+async function pushStatements(push: Push, subject: Descriptor): Promise<void> {
+  const { context, registry, ref, row, options } = push;
+  const { domain, path } = ref;
+  const name = ref.tag ? ref : { domain, path, digest: subject.digest };
+  const statements = await statementsOf(context, { row, digest: subject.digest, names: [name] });
+  for (const statement of statements) {
+    const { manifest, bytes, blobs } = referrerOf(statement, subject);
+    for (const blob of blobs) {
+      if (await registry.has(ref, blob.descriptor, options)) continue;
+      await registry.pushBlob(ref, blob.descriptor, () => fromBuffer(blob.bytes), options);
+    }
+    await registry.pushReferrer({ domain, path }, manifest, { ...options, bytes, subject: subject.digest });
+    options.progress({ status: `Attested ${statement.predicateType}` });
+  }
 }
 
 function recordPush({ context, ref, row }: Push, digest: Digest): void {

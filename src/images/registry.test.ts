@@ -21,6 +21,24 @@ async function engine(wrap: (client: RegistryClient) => Partial<RegistryClient> 
   return { ...t, client, transfer, said, options, lines, [Symbol.dispose]: () => t[Symbol.dispose]() };
 }
 
+/** A registry as it was before OCI distribution-spec 1.1. */
+function withoutReferrers(url: string) {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const { pathname, search } = new URL(request.url);
+      const { method, headers } = request;
+      const body = method === "GET" || method === "HEAD" ? undefined : await request.arrayBuffer();
+      const answer = await fetch(`${url}${pathname}${search}`, { method, headers, ...(body && { body }) });
+      const more = new Headers(answer.headers);
+      for (const name of ["oci-subject", "transfer-encoding"]) more.delete(name);
+      return new Response(method === "HEAD" ? null : answer.body, { status: answer.status, headers: more });
+    },
+  });
+  return { host: `127.0.0.1:${server.port}`, [Symbol.dispose]: () => void server.stop(true) };
+}
+
 const short = (digest: string | undefined) => digest?.slice(7, 19);
 const isEmpty = async (t: Awaited<ReturnType<typeof engine>>) => {
   expect([...t.content.list()]).toEqual([]);
@@ -113,6 +131,66 @@ describe("push", () => {
     const saved = JSON.parse(files.get(`blobs/${listed?.digest.replace(":", "/")}`) ?? "") as Manifest;
     expect(files.has(`blobs/${saved.layers[0]?.digest.replace(":", "/")}`)).toBe(true);
   });
+
+  const attestation = (text: string) => ({
+    predicateType: `https://x/${text}`,
+    predicate: Buffer.from(JSON.stringify({ text })),
+  });
+  const json = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString());
+
+  test("what is said about an image goes along, about the manifest that was pushed", async () => {
+    await using r = await startRegistry();
+    using t = await engine();
+    const ref = parseReference(`${r.host}/team/app:v1`);
+    const image = await t.make({ layers: ["one"], names: [`${r.host}/team/app:v1`] });
+    await t.images.attest(image, [attestation("a"), attestation("b")]);
+    await t.images.attest(image, [attestation("b")]);
+    for (let time = 0; time < 2; time++) await t.transfer.push(ref, t.options);
+    const { digest, size } = await t.client.resolve(ref, t.options);
+    const referrers = r.tags.referrers("team/app", digest);
+    expect(referrers.map(({ artifactType }) => artifactType)).toEqual(Array(2).fill("application/vnd.in-toto+json"));
+    expect(r.tags.tags("team/app", { limit: 10 })).toEqual(["v1"]);
+    const said = referrers.map(async (one) => {
+      const manifest = json(await r.content.read(one.digest));
+      expect(manifest.subject).toEqual({ mediaType: mediaTypes.manifest, digest, size });
+      expect(json(await r.content.read(manifest.config.digest))).toEqual({});
+      const statement = json(await r.content.read(manifest.layers[0].digest));
+      expect(statement.subject).toEqual([
+        { name: `pkg:docker/${r.host}/team/app@v1?platform=linux%2Famd64`, digest: { sha256: digest.slice(7) } },
+      ]);
+      expect(one.annotations).toEqual({ "in-toto.io/predicate-type": statement.predicateType });
+      return statement.predicate.text;
+    });
+    expect((await Promise.all(said)).sort()).toEqual(["a", "b"]);
+    const [blob] = t.db.read((q) => q.all<{ digest: Digest }>("SELECT digest FROM image_attestations"));
+    await t.collector.collect();
+    expect(t.content.info(blob?.digest as Digest)).toBeDefined();
+    await t.images.remove(image.id, { force: true, prune: true });
+    await isEmpty(t);
+  });
+
+  test("a registry that does not know of referrers lists them under a tag", async () => {
+    await using r = await startRegistry();
+    using front = withoutReferrers(r.url);
+    using t = await engine();
+    const ref = parseReference(`${front.host}/app:v1`);
+    const image = await t.make({ layers: ["one"], names: [`${front.host}/app:v1`] });
+    await t.images.attest(image, [attestation("a"), attestation("b")]);
+    for (let time = 0; time < 2; time++) await t.transfer.push(ref, t.options);
+    const { digest } = await t.client.resolve(ref, t.options);
+    const tag = digest.replace(":", "-");
+    expect(r.tags.tags("app", { limit: 10 })).toEqual([tag, "v1"]);
+    const index = json(await r.content.read(r.tags.manifest("app", tag)?.digest as Digest));
+    expect(index.manifests).toEqual(expect.arrayContaining(r.tags.referrers("app", digest)));
+    expect(index.manifests).toHaveLength(2);
+    const other = await t.make({ layers: ["two"], names: [`${front.host}/app:${tag}`] });
+    await t.transfer.push(parseReference(`${front.host}/app:${tag}`), t.options);
+    await t.images.attest(image, [attestation("c")]);
+    expect(await t.transfer.push(ref, t.options).then(() => "", String)).toContain("is no list of referrers");
+    await t.images.remove(other.id, { force: true, prune: true });
+    expect(await t.images.attest(other, [attestation("c")]).then(() => "", String)).toContain("No such image");
+  });
+
   test("what is not here", async () => {
     using t = await engine();
     expect(t.transfer.push(parseReference("nope:1"), t.options)).rejects.toThrow(

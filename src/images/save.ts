@@ -1,4 +1,3 @@
-import type { ContentStore } from "../content/mod.ts";
 import type { Query } from "../db/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import {
@@ -12,7 +11,9 @@ import {
   type Reference,
 } from "../oci/mod.ts";
 import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../stream/mod.ts";
-import { announce } from "./context.ts";
+import { attestedIndex } from "./archived-attestations.ts";
+import { type Artifact, statementsOf } from "./attestations.ts";
+import { announce, type Context } from "./context.ts";
 import { requireRow, tryReference } from "./find.ts";
 import { type FormParts, formLayer, requireForm } from "./form.ts";
 import type { ImageForm, SaveOptions } from "./images.ts";
@@ -44,7 +45,7 @@ export function saveImages(parts: FormParts, refs: readonly string[], options: S
       announce(context, tx, { action: "save", id: row.id, name: row.id, labels: config?.Labels });
     }
   });
-  return writeTar(form ? formedEntries(parts, images, { form, signal }) : entries(context.content, images, signal));
+  return writeTar(form ? formedEntries(parts, images, { form, signal }) : entries(context, images, signal));
 }
 
 /** What is made for the archive alone stays as long as somebody reads it. */
@@ -61,7 +62,7 @@ async function* formedEntries(
   });
   held.catch(formed.reject);
   try {
-    yield* entries(parts.context.content, await formed.promise, signal);
+    yield* entries(parts.context, await formed.promise, signal);
   } finally {
     read.resolve();
     await held;
@@ -111,19 +112,21 @@ function chosen(q: Query, refs: readonly string[]): Saved[] {
   return [...images.values()];
 }
 
-async function* entries(
-  content: ContentStore,
-  images: readonly Saved[],
-  signal: AbortSignal,
-): AsyncGenerator<TarEntry> {
-  for (const digest of blobsOf(images)) {
+async function* entries(context: Context, images: readonly Saved[], signal: AbortSignal): AsyncGenerator<TarEntry> {
+  const { content } = context;
+  const blobs = blobsOf(images);
+  for (const digest of blobs) {
     signal.throwIfAborted();
     const info = content.info(digest);
     if (!info) throw new EngineError("not-found", `Blob ${digest} went away while the image was saved`);
     yield entry(pathOf(digest), { size: info.size, bytes: content.open(digest) });
   }
+  const attested = await attestedOf(context, images);
+  for (const [digest, bytes] of written(attested)) {
+    if (!blobs.includes(digest)) yield entry(pathOf(digest), { size: bytes.length, bytes: fromBuffer(bytes) });
+  }
   const files: [string, unknown][] = [
-    ["index.json", indexOf(images)],
+    ["index.json", indexOf(images, attested)],
     ["manifest.json", images.map(dockerItem)],
     ["oci-layout", { imageLayoutVersion: "1.0.0" }],
   ];
@@ -133,16 +136,40 @@ async function* entries(
   }
 }
 
+/** By image, for those that something is said about. */
+type Attested = ReadonlyMap<Digest, Artifact>;
+
+async function attestedOf(context: Context, images: readonly Saved[]): Promise<Attested> {
+  const attested = new Map<Digest, Artifact>();
+  for (const { row, names } of images) {
+    const statements = await statementsOf(context, { row, digest: row.manifest, names });
+    if (statements.length > 0) attested.set(row.id, attestedIndex(statements, manifestOf(row)));
+  }
+  return attested;
+}
+
+function written(attested: Attested): ReadonlyMap<Digest, Uint8Array> {
+  const all = [...attested.values()].flatMap(({ manifest, bytes, blobs }) => [
+    { descriptor: manifest, bytes },
+    ...blobs,
+  ]);
+  return new Map(all.map(({ descriptor, bytes }) => [descriptor.digest, bytes]));
+}
+
+function manifestOf(row: ImageRow): Descriptor {
+  const { os, architecture, variant } = JSON.parse(row.config) as ImageConfig;
+  const platform = { os, architecture, ...(variant && { variant }) };
+  return { mediaType: row.manifest_type, digest: row.manifest, size: row.manifest_size, platform };
+}
+
 function blobsOf(images: readonly Saved[]): Digest[] {
   const all = images.flatMap(({ row, layers }) => [row.id, row.manifest, ...layers.map((layer) => layer.digest)]);
   return [...new Set(all)].sort();
 }
 
-function indexOf(images: readonly Saved[]) {
+function indexOf(images: readonly Saved[], attested: Attested) {
   const manifests = images.flatMap(({ row, names }) => {
-    const { os, architecture, variant } = JSON.parse(row.config) as ImageConfig;
-    const platform = { os, architecture, ...(variant && { variant }) };
-    const base: Descriptor = { mediaType: row.manifest_type, digest: row.manifest, size: row.manifest_size, platform };
+    const base = attested.get(row.id)?.manifest ?? manifestOf(row);
     if (names.length === 0) return [base];
     return names.map((name) => ({ ...base, annotations: annotationsOf(name) }));
   });

@@ -27,14 +27,25 @@ export const imagesMigrations: readonly Migration[] = [
       CREATE TABLE compressed_layers (plain TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    module: "images",
+    version: 2,
+    sql: `
+      CREATE TABLE image_attestations (
+        image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE, predicate_type TEXT NOT NULL,
+        digest TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (image, predicate_type)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
-/** What the collector must keep for images: manifests, configs, layer blobs (and what they were pushed as), snapshots. */
+/** What the collector must keep for images: manifests, configs, layer blobs (and what they were pushed as), attestations, snapshots. */
 export const imageRoots: Roots = {
   content: (q) =>
     q
       .all<{ digest: Digest }>(
         `SELECT id AS digest FROM images UNION SELECT manifest FROM images UNION SELECT digest FROM image_layers
+         UNION SELECT digest FROM image_attestations
          UNION SELECT c.digest FROM compressed_layers c JOIN image_layers l ON l.digest = c.plain`,
       )
       .map((row) => row.digest),
@@ -198,6 +209,24 @@ export function setSnapshot(tx: Tx, id: Digest, snapshot: string): void {
 export function deleteImage(tx: Tx, id: Digest): void {
   tx.run("DELETE FROM image_names WHERE image = ?", [id]);
   tx.run("DELETE FROM images WHERE id = ?", [id]);
+}
+
+export interface AttestationRow {
+  /** A URI that says what the predicate is. */
+  readonly predicate_type: string;
+  /** Of the predicate alone: whom a statement is about depends on where the image goes. */
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export function attestationsOf(q: Query, id: Digest): AttestationRow[] {
+  const sql = "SELECT predicate_type, digest, size FROM image_attestations WHERE image = ? ORDER BY predicate_type";
+  return q.all<AttestationRow>(sql, [id]);
+}
+
+/** In place of the one of its type. */
+export function putAttestation(tx: Tx, id: Digest, { predicate_type, digest, size }: AttestationRow): void {
+  tx.run("INSERT OR REPLACE INTO image_attestations VALUES (?, ?, ?, ?)", [id, predicate_type, digest, size]);
 }
 
 export function compressedOf(q: Query, plain: Digest): Pick<Descriptor, "digest" | "size"> | undefined {

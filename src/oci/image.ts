@@ -84,6 +84,9 @@ export const mediaTypes = {
   layer: "application/vnd.oci.image.layer.v1.tar",
   layerGzip: "application/vnd.oci.image.layer.v1.tar+gzip",
   layerZstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+  /** Of a config that says nothing: the blob is `{}` (OCI image-spec, "Guidance for an Empty Descriptor"). */
+  empty: "application/vnd.oci.empty.v1+json",
+  inToto: "application/vnd.in-toto+json",
   dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
   dockerManifestList: "application/vnd.docker.distribution.manifest.list.v2+json",
   dockerConfig: "application/vnd.docker.container.image.v1+json",

@@ -30,4 +30,5 @@ export {
   normalizePlatform,
   parsePlatform,
 } from "./platform.ts";
+export { imagePurl } from "./purl.ts";
 export { canonical, familiar, familiarName, parseReference, type Reference, withDefaultTag } from "./reference.ts";

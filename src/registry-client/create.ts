@@ -3,6 +3,7 @@ import { createEndpoints, type EndpointOptions } from "./endpoints.ts";
 import { fetchTarget } from "./fetch.ts";
 import type { ClientContext } from "./lookup.ts";
 import { hasBlob, pushBlob, pushManifest } from "./push.ts";
+import { pushReferrer } from "./referrers.ts";
 import type { RegistryClient } from "./registry-client.ts";
 import { resolve } from "./resolve.ts";
 import { listTags } from "./tags.ts";
@@ -24,6 +25,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     has: (ref, target, request) => hasBlob(context, ref, { ...request, target }),
     pushBlob: (ref, target, body, request) => pushBlob(context, ref, { ...request, target, body }),
     pushManifest: (ref, target, bytes, request) => pushManifest(context, ref, { ...request, target, bytes }),
+    pushReferrer: (ref, target, options) => pushReferrer(context, ref, { ...options, target }),
     tags: (ref, request) => listTags(context, ref, request),
   };
 }

@@ -71,7 +71,7 @@ export async function pushManifest(
   await drop(await explained(ref, () => session.send({ method: "PUT", path, headers, body: () => bytes })));
 }
 
-function pushSession(context: ClientContext, ref: Reference, options: PushOptions): Session {
+export function pushSession(context: ClientContext, ref: Reference, options: PushOptions): Session {
   const scopes = [`repository:${ref.path}:pull,push`];
   if (options.mountFrom) scopes.push(`repository:${options.mountFrom}:pull`);
   return openSession(context, context.endpoints(ref).push, { ...options, scopes });
@@ -84,12 +84,12 @@ function locationOf(response: Response): string {
   throw new EngineError("unavailable", `${response.url}: the registry does not say where the upload goes on`);
 }
 
-async function drop(response: Response): Promise<void> {
+export async function drop(response: Response): Promise<void> {
   await response.body?.cancel();
 }
 
 /** A refusal to push names the repository. */
-async function explained<T>(ref: Reference, act: () => Promise<T>): Promise<T> {
+export async function explained<T>(ref: Reference, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (err) {

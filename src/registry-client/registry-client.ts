@@ -1,4 +1,4 @@
-import type { Descriptor, Reference } from "../oci/mod.ts";
+import type { Descriptor, Digest, Reference } from "../oci/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 
 /**
@@ -20,6 +20,12 @@ export interface RegistryClient {
     options: RegistryOptions & { readonly mountFrom?: string },
   ): Promise<"uploaded" | "mounted">;
   pushManifest(ref: Reference, target: Descriptor, bytes: Uint8Array, options: RegistryOptions): Promise<void>;
+  /** A manifest whose `subject` is another one, so that whoever asks for that one's referrers finds it; also where the registry does not know of them. */
+  pushReferrer(
+    ref: Reference,
+    target: Descriptor,
+    options: RegistryOptions & { readonly bytes: Uint8Array; readonly subject: Digest },
+  ): Promise<void>;
   tags(ref: Reference, options: RegistryOptions): Promise<string[]>;
 }
 

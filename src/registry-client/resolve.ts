@@ -47,7 +47,7 @@ function typeOf(response: Response): string {
   return (response.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
 }
 
-async function readManifest(response: Response, path: string): Promise<Uint8Array> {
+export async function readManifest(response: Response, path: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {

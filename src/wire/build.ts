@@ -1,4 +1,5 @@
 import { EngineError } from "../errors/mod.ts";
+import { type BuildAttestations, decodeAttestations } from "./attest.ts";
 import type { Ulimit } from "./container.ts";
 import { Fields, list, nullable, record, string } from "./decode.ts";
 import { decodeUlimits } from "./decode-host-config.ts";
@@ -32,6 +33,8 @@ export interface BuildQuery {
   readonly cacheFrom: readonly string[];
   /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
   readonly inlineCache: boolean;
+  /** Berth's own: what is told about the image beside it. */
+  readonly attest: BuildAttestations;
   readonly extraHosts: readonly string[];
   /** Berth's own: what FROM and --from mean by a name, as BuildKit spells it: `docker-image://REF`, `local:NAME` of the session, a URL. */
   readonly namedContexts: Readonly<Record<string, string>>;
@@ -119,6 +122,7 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
     labels: queryJson(query, "labels", record(string)) ?? {},
     cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
     inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
+    attest: decodeAttestations(queryJson(query, "attest", list(string)) ?? []),
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
     namedContexts: queryJson(query, "buildcontexts", record(string)) ?? {},
     ...optional("session", queryText(query, "session")),

@@ -1,3 +1,10 @@
+export {
+  type BuildAttestations,
+  decodeAttestations,
+  decodeAttestationsByType,
+  noAttestations,
+  type ProvenanceRequest,
+} from "./attest.ts";
 export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
 export {
   type BuildOutput,

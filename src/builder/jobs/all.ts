@@ -1,3 +1,4 @@
+import { sbomJob } from "../attest/job.ts";
 import { compareContextJob } from "./compare-context.ts";
 import { compareListingsJob } from "./compare-listings.ts";
 import { completeContextJob } from "./complete-context.ts";
@@ -19,6 +20,7 @@ export const builderJobs = [
   copyJob,
   layerJob,
   receiveJob,
+  sbomJob,
   selectJob,
   squashJob,
   stubsJob,

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Digest } from "../../oci/mod.ts";
+import { gitMaterial } from "../attest/materials.ts";
 import { cacheKey } from "../cache.ts";
 import type { Build } from "../context.ts";
 import { checkoutGit } from "../git/checkout.ts";
@@ -27,6 +28,7 @@ export async function checkouts(build: Build, op: CopyOp): Promise<CheckedOut[]>
       const git = op.checksum === undefined ? written : { ...written, checksum: op.checksum };
       const root = join(build.directory, `git-${randomBytes(8).toString("hex")}`);
       const commit = await checkoutGit({ processes, git, directory: root, signal, ...(session && { session }) });
+      build.materials.push(gitMaterial(git, commit));
       const { subdir, keepGitDir = false, submodules = true } = git;
       return {
         root,

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { chmod, mkdir, open, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EngineError, wrap } from "../../errors/mod.ts";
+import { withoutCredentials } from "../attest/materials.ts";
 import type { Build, Fetched } from "../context.ts";
 import type { CopyOp, SourceFile } from "../graph/vertex.ts";
 
@@ -49,6 +50,7 @@ async function download(build: Build, { url, op, root }: { url: string; op: Copy
   if (op.checksum !== undefined && digest !== op.checksum) {
     throw new EngineError("invalid", `digest mismatch ${digest}: ${op.checksum}`);
   }
+  build.materials.push({ uri: withoutCredentials(url), digest: { sha256: digest.slice("sha256:".length) } });
   const modified = Date.parse(response.headers.get("last-modified") ?? "");
   if (!Number.isNaN(modified)) await utimes(path, modified / 1000, modified / 1000);
   return basename(path);

@@ -202,6 +202,7 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     explain: false,
     steps: false,
     inlineCache: false,
+    attest: { sbom: false },
     squash: false,
     keepFailed: false,
     quiet: false,

@@ -1,13 +1,28 @@
-import { bool, choice, list, listOf, parseBytes, parseUlimit, text, type Values, value } from "../../flags/mod.ts";
+import {
+  bool,
+  choice,
+  list,
+  listOf,
+  optionalText,
+  parseBytes,
+  parseUlimit,
+  text,
+  type Values,
+  value,
+} from "../../flags/mod.ts";
 import { cpuFlags } from "../container/flags.ts";
 import { pairs, parseExtraHost, splitOnce } from "../container/values.ts";
 import type { CliIo } from "../io.ts";
+import { attestTexts } from "./attestations.ts";
 import { type BuildOutput, parseOutput } from "./output-flag.ts";
 import { parseContextFlag, parseSecret, parseSsh } from "./session-flags.ts";
 
 export const buildFlags = {
   ...cpuFlags,
   "add-host": listOf('Add a custom host-to-IP mapping ("host:ip")', { parse: parseExtraHost }),
+  attest: list("Say something about the image beside it (sbom or provenance)", {
+    placeholder: "type=TYPE[,KEY=VALUE]",
+  }),
   "build-arg": list("Set build-time variables", { placeholder: "NAME[=VALUE]" }),
   "build-context": listOf("Additional build contexts: a directory, docker-image://IMAGE", {
     placeholder: "NAME=VALUE",
@@ -39,10 +54,12 @@ export const buildFlags = {
   ),
   platform: text("Set platform if server is multi-platform capable"),
   progress: choice("Set type of progress output", { of: ["auto", "plain", "tty", "rawjson"], initial: "auto" }),
+  provenance: optionalText("Say what the image was made from (mode=min or max, version=v1 or v0.2, builder-id=URI)"),
   pull: bool("Always attempt to pull a newer version of the image"),
   push: bool("Push the image under its names once it is built; short for --output=type=registry"),
   quiet: bool("Suppress the build output and print image ID on success", { short: "q" }),
   rm: bool("Remove intermediate containers after a successful build", { initial: true }),
+  sbom: optionalText("Say which packages are in the image"),
   secret: listOf("Secret to expose to the build (id=ID[,src=FILE|,env=NAME])", { parse: parseSecret }),
   "security-opt": list("Security options"),
   "shm-size": value('Size of "/dev/shm"', { placeholder: "bytes", parse: parseBytes, initial: 0 }),
@@ -72,12 +89,14 @@ export function buildQuery(flags: BuildFlags, { env }: CliIo) {
     const [name, given] = splitOnce(one, "=");
     return [name, given ?? env[name] ?? null] as const;
   });
+  const attest = attestTexts(flags);
   return {
     t: namesOf(flags),
     buildargs: JSON.stringify(Object.fromEntries(args)),
     labels: JSON.stringify(pairs(flags.label)),
     cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => (one.startsWith("type=") ? [one] : one.split(",")))),
     cacheto: flags["cache-to"].length > 0 ? JSON.stringify(flags["cache-to"]) : undefined,
+    attest: attest.length > 0 ? JSON.stringify(attest) : undefined,
     extrahosts: flags["add-host"],
     networkmode: flags.network,
     nocache: flags["no-cache"],

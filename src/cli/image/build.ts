@@ -7,6 +7,7 @@ import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { codeOf } from "../session/progress.ts";
+import { attestTexts, requireAttestable } from "./attestations.ts";
 import { buildFlags, buildQuery, namesOf, outputsOf } from "./build-flags.ts";
 import type { BuildSession, SessionFlags } from "./build-session.ts";
 import type { SentContext } from "./context.ts";
@@ -31,6 +32,7 @@ export const build = command({
     const screen = screenOf(flags, io);
     const outputs = outputsOf(flags);
     requireOutputs(outputs);
+    requireAttestable(attestTexts(flags), outputs);
     const names = namesOf(flags);
     const to = outputs.some((one) => one.type !== "image" && one.dest === "") ? io.stderr : io.stdout;
     let failed: Failed | undefined;

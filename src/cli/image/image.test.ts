@@ -263,3 +263,52 @@ test("build fails with the step's own status, or for what is missing", async () 
     err: "invalid argument: can't use stdin for both build context and dockerfile\n",
   });
 });
+
+test("image attestations: a table, one document, or statements", async () => {
+  const predicate = { buildDefinition: { resolvedDependencies: [1] } };
+  const statements = [
+    { predicateType: "https://slsa.dev/provenance/v1", predicate },
+    { predicateType: "https://spdx.dev/Document", predicate: { packages: [1, 2, 3] } },
+  ];
+  const known = { "GET /images/team/app/attestations": statements, "GET /images/none/attestations": [] };
+  const show = (...argv: string[]) => cli(["image", "attestations", ...argv], { answers: known });
+  expect((await show("team/app")).out).toBe(
+    [
+      "TYPE         PREDICATE                        CONTENTS",
+      "provenance   https://slsa.dev/provenance/v1   1 materials",
+      "sbom         https://spdx.dev/Document        2 packages",
+      "",
+    ].join("\n"),
+  );
+  expect(JSON.parse((await show("--type", "sbom", "team/app")).out)).toEqual({ packages: [1, 2, 3] });
+  expect(JSON.parse((await show("--type", "provenance", "--json", "team/app")).out)).toEqual([statements[0]]);
+  expect(await show("--type", "sbom", "none")).toMatchObject({
+    status: 1,
+    err: "none has no sbom: build it with --sbom\n",
+  });
+});
+
+test("build --sbom, --provenance and --attest", async () => {
+  const known = { "POST /build": [{ aux: { ID: idOf("1") } }] };
+  const asked = async (...argv: string[]) =>
+    (await cli(["build", ...argv, "-"], { answers: known, stdin: "FROM x" })).asked[0];
+  expect(await asked("--sbom", "--provenance=mode=max")).toContain(
+    '&attest=["type=sbom,disabled=false","type=provenance,mode=max"]',
+  );
+  expect(await asked("--attest", "type=sbom", "--provenance=false")).toContain(
+    '&attest=["type=sbom","type=provenance,disabled=true"]',
+  );
+  expect(await asked()).not.toContain("attest");
+  for (const [argv, told] of [
+    [["--attest", "type=x"], 'unknown attestation type "x"'],
+    [["--sbom=generator=x"], "generator of the attestation sbom is not implemented by Berth"],
+    [["--provenance=mode=most"], 'mode "most" is none of min and max'],
+    [["--provenance=version=v3"], 'version "v3" is none of v1 and v0.2'],
+    [["--provenance=reproducible=x"], 'reproducible "x" is neither true nor false'],
+    [["--provenance=x"], "KEY=VALUE is expected"],
+    [["--sbom", "-o", "dir"], "attestations with --output type=local are not implemented"],
+  ] as const) {
+    const { status, err, asked: nothing } = await cli(["build", ...argv, "-"], { answers: known, stdin: "FROM x" });
+    expect([status, nothing, err]).toEqual([1, [], expect.stringContaining(told)]);
+  }
+});
