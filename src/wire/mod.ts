@@ -16,6 +16,7 @@ export {
   largestBuildText,
   type SessionBuildQuery,
 } from "./build.ts";
+export { type CacheOption, cacheKind, csv, formatCacheOption, parseCacheOption } from "./cache-option.ts";
 export type * from "./container.ts";
 export { type ContextLine, decodeContextLine, encodeContextLine } from "./context-line.ts";
 export { type Decode, Fields, string } from "./decode.ts";

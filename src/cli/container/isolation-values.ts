@@ -1,4 +1,5 @@
-import { bracketless, csv, invalid, isAddress, splitOnce } from "./values.ts";
+import { csv } from "../../wire/mod.ts";
+import { bracketless, invalid, isAddress, splitOnce } from "./values.ts";
 
 /** Values of the flags that keep a container apart, checked as docker's command line checks them before it asks the engine. */
 

@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { messageOf } from "../../errors/mod.ts";
 import { parseBytes } from "../../flags/mod.ts";
-import type { MountRequest } from "../../wire/mod.ts";
-import { csv, invalid, parseBoolean, splitOnce } from "./values.ts";
+import { csv, type MountRequest } from "../../wire/mod.ts";
+import { invalid, parseBoolean, splitOnce } from "./values.ts";
 
 /** `-v`: a relative source (`.`, `./x`, `~/x`) becomes absolute here, since the daemon does not know where we are. */
 export function bindOf(given: string, cwd: string): string {

@@ -1,5 +1,5 @@
-import type { EndpointConfig } from "../../wire/mod.ts";
-import { csv, invalid, splitOnce } from "./values.ts";
+import { csv, type EndpointConfig } from "../../wire/mod.ts";
+import { invalid, splitOnce } from "./values.ts";
 
 /** One `--network`: a name, or `name=NAME,ip=…,alias=…`. */
 export interface NetworkChoice {

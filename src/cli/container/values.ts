@@ -107,12 +107,6 @@ export function splitOnce(text: string, separator: string): [string, string?] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
-/** One line of CSV, where quotes keep commas together (`--mount`, `--network`). */
-export function csv(text: string): string[] {
-  const fields = [...text.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map((match) => match[1] ?? "");
-  return fields.map((field) => (field.startsWith('"') ? field.slice(1, -1).replace(/""/g, '"') : field));
-}
-
 /** Go's `strconv.ParseBool`. */
 export function parseBoolean(given: string): boolean | undefined {
   if (/^(1|t|T|TRUE|true|True)$/.test(given)) return true;
