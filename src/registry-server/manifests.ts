@@ -120,8 +120,13 @@ function parseIndex(bytes: Uint8Array, mediaType: string): Parsed {
       ...(subject && { subject: subject.digest }),
       ...(annotations && { annotations }),
     },
-    children: index.manifests.map((child) => ({ ...child, isManifest: true })),
+    children: index.manifests.map((child) => ({ ...child, isManifest: isManifestLike(child) })),
   };
+}
+
+/** What else an index names are blobs: BuildKit's caches of builds are indices of layers. */
+function isManifestLike({ mediaType }: Descriptor): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType);
 }
 
 /** Must be in this repository, with the size that the manifest says. */

@@ -192,6 +192,8 @@ describe("manifests", () => {
         body: text({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: [entry] }),
       });
     expect(await code(await index({ ...layer, mediaType: mediaTypes.manifest }))).toBe("MANIFEST_BLOB_UNKNOWN");
+    expect((await index(layer)).status).toBe(201); // a build's cache
+    expect(await code(await index({ ...layer, digest: digestOf("none") }))).toBe("MANIFEST_BLOB_UNKNOWN");
     const stored = r.tags.manifest("a", "x");
     expect((await index({ mediaType: mediaTypes.manifest, digest: stored?.digest, size: stored?.size })).status).toBe(
       201,
