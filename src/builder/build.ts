@@ -8,6 +8,8 @@ import { chainIds, familiar, parseReference, type Reference, withDefaultTag } fr
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import { attest } from "./attest/attest.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
+import { exportCaches } from "./cache-transfer/export.ts";
+import { requireCaches } from "./cache-transfer/options.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
 import type { Lines } from "./dockerfile/error.ts";
@@ -44,6 +46,7 @@ interface Request {
 
 async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
+  requireCaches(options);
   requireExtraHosts(options.extraHosts);
   const source = await files.source();
   const started = Date.now();
@@ -57,16 +60,24 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
     materials: [],
     ...epochOf(options),
   };
-  const image = await solveAndExport(running, graph);
-  await attest(running, { image, graph, images, source, tags, started });
-  const attributes = { ...image.run.Labels, name: image.id };
-  context.events.publish({ type: "image", action: "create", id: image.id, attributes });
-  for (const tag of tags) context.images.tag(image, tag);
+  const made = async (image: Image) => {
+    await attest(running, { image, graph, images, source, tags, started });
+    const { id, run } = image;
+    context.events.publish({ type: "image", action: "create", id, attributes: { ...run.Labels, name: id } });
+    for (const tag of tags) context.images.tag(image, tag);
+  };
+  const image = await solveAndExport(running, { graph, made });
   announce(image, { options, graph, tags, findings });
   return image;
 }
 
-async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image> {
+interface Solving {
+  readonly graph: BuildGraph;
+  /** Told of the image before the cache is written, which may fail. */
+  readonly made: (image: Image) => Promise<void>;
+}
+
+async function solveAndExport(running: Build, { graph, made }: Solving): Promise<Image> {
   const allowed = allowedSnapshots(running);
   const solver = new Solver(running, {
     inner: innerVertices(graph),
@@ -77,7 +88,10 @@ async function solveAndExport(running: Build, graph: BuildGraph): Promise<Image>
   try {
     running.output.advance();
     await Promise.all(graph.steps.map(({ vertex }) => vertex && solver.solve(vertex)));
-    return await exportImage(running, { result, solver });
+    const image = await exportImage(running, { result, solver });
+    await made(image);
+    await exportCaches(running, { graph, solver, chains: solver.chains });
+    return image;
   } catch (err) {
     if (err instanceof StepFailure && err.kept) await tellKept(running, { kept: err.kept, solver });
     throw toldWithCode(err, running.options);

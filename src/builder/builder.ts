@@ -1,4 +1,5 @@
 import type { Image } from "../images/mod.ts";
+import type { Descriptor } from "../oci/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
@@ -56,6 +57,12 @@ export interface BuildContext {
 
 export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform" | "contexts">;
 
+export interface PublishedCache {
+  /** As the client names it. */
+  readonly directory: string;
+  readonly manifest: Descriptor;
+}
+
 /** What `POST /build` asks for, beside where the files are. */
 export interface BuildOptions
   extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "namedContexts" | "check" | "session"> {
@@ -64,6 +71,8 @@ export interface BuildOptions
   readonly contexts?: Readonly<Record<string, string>>;
   /** Clients without one have no secrets and no ssh agents. */
   readonly session?: BuildSession;
+  /** Told of each cache that is in one of the client's directories now, for the index there. */
+  readonly cachePublished?: (cache: PublishedCache) => void;
   readonly progress: ProgressSink;
   /** Told besides `progress`. */
   readonly observer?: BuildObserver;

@@ -9,6 +9,7 @@ import type { Layers } from "../layers/mod.ts";
 import type { Log } from "../log/mod.ts";
 import type { Networks } from "../network/mod.ts";
 import type { Digest, Platform } from "../oci/mod.ts";
+import type { RegistryClient } from "../registry-client/mod.ts";
 import type { HostLimits, Runtime } from "../runtime/mod.ts";
 import type { Snapshotter } from "../snapshots/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
@@ -34,6 +35,7 @@ export interface BuilderOptions {
   readonly layers: Layers;
   readonly images: Images;
   readonly transfer: ImageTransfer;
+  readonly registry: RegistryClient;
   readonly runtime: Runtime;
   readonly networks: Networks;
   readonly userns: UserNamespaces;

@@ -8,6 +8,15 @@ export interface BuildObserver {
   /** What the step's process says. */
   output(id: number, text: string): void;
   ended(id: number, how: StepEnd): void;
+  /** Work that is no step's, and has begun. */
+  task(name: string): BuildTask;
+}
+
+export interface BuildTask {
+  /** What is being done. */
+  status(what: string): void;
+  /** A failure does not end the build by itself. */
+  end(failure?: string): void;
 }
 
 export interface ObservedStep {

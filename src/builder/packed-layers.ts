@@ -37,6 +37,11 @@ export class PackedLayers {
     return this.#parts.db.read((q) => layerNames(q, digest));
   }
 
+  /** The result that is this layer on that one, null for none. */
+  onTop(parent: string | null, digest: Digest): string | undefined {
+    return this.named(digest).find((name) => this.#row(name)?.parent === parent);
+  }
+
   /** Whether the snapshot is there or can be made. */
   has(name: string): boolean {
     return this.#isCommitted(name) || this.#row(name) !== undefined;

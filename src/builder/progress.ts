@@ -2,7 +2,7 @@ import type { ProgressSink } from "../wire/mod.ts";
 import type { Lines } from "./dockerfile/error.ts";
 import type { Step } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
-import { type BuildObserver, observedSteps } from "./observer.ts";
+import { type BuildObserver, type BuildTask, observedSteps } from "./observer.ts";
 
 export interface OutputOptions {
   readonly sink: ProgressSink;
@@ -62,6 +62,19 @@ export class StepOutput {
     if (log.live) this.#say(text);
     else if (this.#pending < mostPending) this.#keep(log, text);
     else if (log.pending.at(-1) !== clipped) this.#keep(log, clipped);
+  }
+
+  /** Work that is no step's: an observer hears of all of it, others that it begins and how it fails. */
+  task(name: string): BuildTask {
+    const observed = this.#observer?.task(name);
+    this.#say(`${name}\n`);
+    return {
+      status: (what) => observed?.status(what),
+      end: (failure) => {
+        observed?.end(failure);
+        if (failure !== undefined) this.#say(`[Warning] ${name}: ${failure}\n`);
+      },
+    };
   }
 
   /** The vertex has its result, which `id` stands for. */

@@ -21,7 +21,7 @@ export async function resolveImage(
   const here = options.pull ? undefined : imageHere(context, needed);
   if (here) return here;
   const ref = referenceOf(needed);
-  const auth = authFor(ref, options.registryAuth) ?? (await options.session?.credentials(ref.domain, signal));
+  const auth = await credentialsFor(ref, { options, signal });
   const progress = options.quiet ? () => undefined : options.progress;
   try {
     return await context.transfer.pull(ref, {
@@ -60,6 +60,14 @@ function referenceOf({ name }: NeededImage): Reference {
   } catch (err) {
     throw new EngineError("invalid", `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(err)}`);
   }
+}
+
+/** What the client's request, or else its session, has for the registry. */
+export async function credentialsFor(
+  ref: Reference,
+  { options, signal }: ResolveOptions,
+): Promise<RegistryAuth | undefined> {
+  return authFor(ref, options.registryAuth) ?? (await options.session?.credentials(ref.domain, signal));
 }
 
 /** X-Registry-Config is keyed by server address, which for Docker Hub is a URL. */

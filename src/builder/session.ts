@@ -1,3 +1,4 @@
+import type { Descriptor, Digest } from "../oci/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 
@@ -14,4 +15,15 @@ export interface BuildSession {
   agent(id: string, input: Bytes, signal: AbortSignal): Bytes;
   /** Credentials for a registry, by its host name. */
   credentials(host: string, signal: AbortSignal): Promise<RegistryAuth | undefined>;
+  /** A directory of the client's that holds bytes by digest; undefined when the client hands out none. */
+  store(id: string): ClientStore | undefined;
+}
+
+/** Neither what it has nor what it says of itself is verified. */
+export interface ClientStore {
+  /** undefined when it does not have that. */
+  size(digest: Digest, signal: AbortSignal): Promise<number | undefined>;
+  /** No more bytes than the size that is asked for. */
+  read(target: Descriptor, signal: AbortSignal): Bytes;
+  write(target: Descriptor, bytes: Bytes, signal: AbortSignal): Promise<void>;
 }

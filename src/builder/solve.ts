@@ -1,10 +1,11 @@
 import { messageOf } from "../errors/mod.ts";
 import type { Digest } from "../oci/mod.ts";
 import { cacheKey } from "./cache.ts";
+import { LayerChains } from "./cache-transfer/chains.ts";
+import { CacheImports } from "./cache-transfer/imports.ts";
 import type { Build, Plan, Planned, Solved } from "./context.ts";
 import type { RememberedStep } from "./explain/memory.ts";
 import type { Vertex } from "./graph/vertex.ts";
-import { InlineImports } from "./inline-cache.ts";
 import { planCopy } from "./ops/copy.ts";
 import { planExec } from "./ops/exec.ts";
 import { solveImage } from "./ops/image.ts";
@@ -30,10 +31,12 @@ export interface SolverOptions {
  * run at the same time. The first that fails stops the others.
  */
 export class Solver {
+  /** What vertices left, as layers. */
+  readonly chains: LayerChains;
   readonly #build: Build;
   readonly #allowed: ReadonlySet<string> | undefined;
   readonly #inner: ReadonlySet<Vertex>;
-  readonly #imports: InlineImports;
+  readonly #imports: CacheImports;
   readonly #texts: ReadonlyMap<Vertex, string>;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -47,10 +50,11 @@ export class Solver {
     this.#build = build;
     this.#allowed = allowed;
     this.#inner = inner;
-    this.#imports = new InlineImports(build);
+    this.chains = new LayerChains(build, this);
     this.#texts = texts;
     build.context.inUse.add(this.#used);
     this.#signal = AbortSignal.any([build.signal, this.#stop.signal]);
+    this.#imports = new CacheImports({ ...build, signal: this.#signal });
   }
 
   solve(vertex: Vertex): Promise<Solved> {
@@ -67,6 +71,7 @@ export class Solver {
     this.#stop.abort(new DOMException("The build has ended", "AbortError"));
     await Promise.allSettled([...this.#solved.values()]);
     await Promise.allSettled([...this.#runs]);
+    await this.#imports.settled();
     this.#build.context.inUse.delete(this.#used);
   }
 
@@ -106,7 +111,9 @@ export class Solver {
   async #result(vertex: Vertex, { plan, base, portable }: Planning): Promise<Solved> {
     const { context, options, output } = this.#build;
     const key = cacheKey([plan.key, base?.snapshot ?? null]);
-    const found = options.noCache ? undefined : (this.#lookup(key) ?? (await this.#imported(key, { plan, portable })));
+    const found = options.noCache
+      ? undefined
+      : (this.#lookup(key) ?? (await this.#imported(vertex, { key, plan, portable })));
     if (found) {
       output.note(vertex, " ---> Using cache\n");
       return found;
@@ -132,11 +139,16 @@ export class Solver {
   }
 
   /** What --cache-from brings is from then on in this cache as well. */
-  async #imported(key: Digest, { plan, portable }: Omit<Planning, "base">): Promise<Solved | undefined> {
-    const found = await this.#imports.find(portable);
+  async #imported(
+    vertex: Vertex,
+    { key, plan, portable }: Omit<Planning, "base"> & { readonly key: Digest },
+  ): Promise<Solved | undefined> {
+    const base = () => this.chains.of(vertex.base);
+    const found = await this.#imports.find({ vertex, key: portable, base });
     if (!found) return undefined;
     const { kind, description } = plan;
-    this.#build.context.cache.record({ key, kind, description, ...found });
+    const { snapshot = null, created } = found;
+    this.#build.context.cache.record({ key, kind, description, snapshot, created });
     return { ...found, cached: true };
   }
 

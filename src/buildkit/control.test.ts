@@ -160,10 +160,14 @@ test("a named context from a URL is what an ADD of it makes, for as long as the 
   door.act = async () => undefined;
   const before = { built: door.built.length, discarded: door.discarded.length };
   const frontendAttrs = { target: "t", "build-arg:A": "1", "context:lib": "https://x.test/a.git#v$1" };
-  await service.solve(solving("g1", session.id, { frontendAttrs }));
+  const cache = {
+    imports: [{ type: "registry", attrs: { ref: "a" } }],
+    exports: [{ type: "registry", attrs: { ref: "b" } }],
+  };
+  await service.solve(solving("g1", session.id, { frontendAttrs, cache }));
   const [lib, app] = door.built.slice(before.built);
   expect(lib?.dockerfileText).toBe('FROM scratch\nADD ["https://x.test/a.git#v\\\\$1","/"]\n');
-  expect(lib?.options).toMatchObject({ tags: [], args: {}, quiet: true });
+  expect(lib?.options).toMatchObject({ tags: [], args: {}, quiet: true, cacheImports: [], cacheExports: [] });
   expect(lib?.options.target).toBeUndefined();
   expect(app?.options.contexts).toEqual({ lib: id });
   expect(door.discarded.slice(before.discarded)).toEqual([id]);
@@ -173,21 +177,28 @@ test("a named context from a URL is what an ADD of it makes, for as long as the 
   await expect(user).rejects.toMatchObject({ rawMessage: expect.stringContaining("the named context x has a user") });
 });
 
-test("caches of registries are told to be missing, the image may hold one, and the build goes on", async () => {
+test("caches to read and to write are the builder's business, each once; what it made is named to the client", async () => {
   await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
   using caller = await controlled();
   const service = caller.client(control.Control);
-  door.act = async () => undefined;
+  const manifest = { mediaType: "m", digest: `sha256:${"b".repeat(64)}`, size: 1 } as const;
+  door.act = async ({ cachePublished }) => cachePublished?.({ directory: "d", manifest });
   const imports = JSON.stringify([{ Type: "registry", Attrs: { ref: "a/b:c" } }]);
-  const from = { imports: [{ type: "registry", attrs: { ref: "d" } }], importRefs: ["e"] };
-  const cache = { ...from, exports: [{ type: "inline" }] };
+  const from = { imports: ["a/b:c", "d"].map((ref) => ({ type: "registry", attrs: { ref } })), importRefs: ["e"] };
+  const exports = [{ type: "inline" }, { type: "local", attrs: { dest: "d", mode: "max" } }];
+  const cache = { ...from, exports, exportRef: "x" };
   const frontendAttrs = { "cache-imports": imports, "cache-from": "f,g" };
-  await service.solve(solving("i1", session.id, { frontendAttrs, cache }));
-  expect(door.built.at(-1)?.options).toMatchObject({ cacheFrom: [], inlineCache: true });
-  const { vertices } = told(await Array.fromAsync(service.status({ ref: "i1" })));
-  const imported = Object.entries(vertices).filter(([name]) => name.startsWith("importing cache manifest from "));
-  expect(imported.map(([name]) => name.split(" ").at(-1))).toEqual(["a/b:c", "f", "g", "d", "e"]);
-  for (const [, state] of imported) expect(state).toContain("the builder's own cache is used");
+  const { exporterResponse } = await service.solve(solving("i1", session.id, { frontendAttrs, cache }));
+  expect(JSON.parse(exporterResponse["cache.manifest"] ?? "")).toEqual(manifest);
+  const { options } = door.built.at(-1) ?? {};
+  expect(options).toMatchObject({ cacheFrom: [], inlineCache: true });
+  expect(options?.cacheImports).toEqual(
+    ["a/b:c", "f", "g", "d", "e"].map((ref) => ({ type: "registry", attributes: { ref } })),
+  );
+  expect(options?.cacheExports).toEqual([
+    { type: "local", attributes: { dest: "d", mode: "max" } },
+    { type: "registry", attributes: { ref: "x" } },
+  ]);
   const broken = service.solve(solving("i2", session.id, { frontendAttrs: { "cache-imports": "{" } }));
   await expect(broken).rejects.toMatchObject({ rawMessage: expect.stringContaining("invalid cache-imports") });
 });

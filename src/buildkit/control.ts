@@ -1,9 +1,10 @@
+import type { PublishedCache } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type ConnectRouter, callOver, type HandlerContext } from "../grpc/mod.ts";
 import { control } from "../proto/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { Door } from "./buildkit.ts";
-import { type CacheImport, importedImages } from "./cache-imports.ts";
+import { requestCaches } from "./cache-options.ts";
 import { grpcErrors } from "./errors.ts";
 import { exportersOf, outputsOf } from "./exporter.ts";
 import { requireDockerfile } from "./frontend.ts";
@@ -49,17 +50,27 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
   try {
     const asked = await askedFor(job, request, signal);
     if (!asked) return nothingBuilt(request);
-    const { options, cacheFrom, ...frontend } = readAttributes(asked.attributes);
+    const { options, ...frontend } = readAttributes(asked.attributes);
+    const { inlineCache, ...caches } = requestCaches(request, options.cacheImports);
+    const published: Record<string, string> = {};
     const solving = {
       ...{ ...frontend, session, exporters, feed: job.feed, signal },
-      options: { ...options, inlineCache: options.inlineCache || exportsInline(request), registryAuth: {} },
-      cacheFrom: [...cacheFrom, ...importedImages(importsOf(request))],
+      options: {
+        ...{ ...options, ...caches, inlineCache: options.inlineCache || inlineCache, registryAuth: {} },
+        cachePublished: ({ manifest }: PublishedCache) => {
+          published[cacheManifest] = JSON.stringify(manifest);
+        },
+      },
     };
-    return { exporterResponse: { ...(await solve(door.engine, solving)).response } };
+    const { response } = await solve(door.engine, solving);
+    return { exporterResponse: { ...response, ...published } };
   } finally {
     job.feed.close();
   }
 }
+
+/** What the client's index of its directory is to name (BuildKit cache/remotecache, `ExporterResponseManifestDesc`). */
+const cacheManifest = "cache.manifest";
 
 /** A client that names no frontend steers the build itself, through the gateway. */
 async function askedFor(
@@ -89,22 +100,6 @@ function refuse(request: control.SolveRequest): void {
   if (request.sourcePolicy) throw refused("a source policy");
   const entitlement = request.entitlements.find((one) => one !== "network.host");
   if (entitlement !== undefined) throw refused(`the entitlement ${entitlement}`);
-  const { exports = [], exportRef = "" } = request.cache ?? {};
-  const types = exports.map(({ type }) => type).concat(exportRef === "" ? [] : "registry");
-  const to = types.find((type) => type !== inline);
-  if (to !== undefined) throw refused(`cache-to type=${to}`);
-}
-
-/** The one kind of cache that is written: into the image's own config. */
-const inline = "inline";
-
-function exportsInline({ cache }: control.SolveRequest): boolean {
-  return cache?.exports.some(({ type }) => type === inline) ?? false;
-}
-
-function importsOf({ cache }: control.SolveRequest): CacheImport[] {
-  const refs = (cache?.importRefs ?? []).map((ref) => ({ type: "registry", attrs: { ref } }));
-  return [...(cache?.imports ?? []), ...refs];
 }
 
 async function* status({ jobs }: Door, { ref }: control.StatusRequest, signal: AbortSignal) {

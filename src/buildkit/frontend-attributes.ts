@@ -1,13 +1,13 @@
 import { EngineError } from "../errors/mod.ts";
 import { decodeAttestationsByType, decodeUlimits } from "../wire/mod.ts";
-import { importedImages, parseImports } from "./cache-imports.ts";
+import { parseImports } from "./cache-options.ts";
 import { parseContexts } from "./named-contexts.ts";
 import type { Solving, Source } from "./solve.ts";
 
 export type Attributes = Readonly<Record<string, string>>;
 
 /** What a client asks of `dockerfile.v0`: where the files are and how they are built. */
-export type FrontendBuild = Pick<Solving, "source" | "filename" | "contexts" | "cacheFrom"> & {
+export type FrontendBuild = Pick<Solving, "source" | "filename" | "contexts"> & {
   readonly options: FrontendOptions;
 };
 export type FrontendOptions = Omit<Solving["options"], "registryAuth">;
@@ -30,7 +30,6 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
   return {
     source: sourceOf(attributes),
     filename: get("filename") || "Dockerfile",
-    cacheFrom: importedImages(parseImports(get("cache-imports"), get("cache-from"))),
     contexts: parseContexts(below(attributes, "context:")),
     options: {
       quiet: false,
@@ -38,6 +37,8 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
       noCache: noCache(attributes["no-cache"]),
       pull: get("image-resolve-mode") === "pull",
       args: below(attributes, "build-arg:"),
+      cacheImports: parseImports(get("cache-imports"), get("cache-from")),
+      cacheExports: [],
       inlineCache: attributes["build-arg:BUILDKIT_INLINE_CACHE"] === "1",
       attest: { ...decodeAttestationsByType(below(attributes, "attest:")), vcs: vcsOf(below(attributes, "vcs:")) },
       labels: below(attributes, "label:"),

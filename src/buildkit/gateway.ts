@@ -1,8 +1,9 @@
 import { EngineError } from "../errors/mod.ts";
 import type { ConnectRouter, HandlerContext } from "../grpc/mod.ts";
 import { gateway } from "../proto/mod.ts";
+import { cacheKind } from "../wire/mod.ts";
 import type { Door } from "./buildkit.ts";
-import { importedImages } from "./cache-imports.ts";
+import { optionOf } from "./cache-options.ts";
 import { grpcErrors } from "./errors.ts";
 import { requireDockerfile } from "./frontend.ts";
 import type { Job } from "./jobs.ts";
@@ -47,7 +48,7 @@ function ask({ results }: Job, request: gateway.SolveRequest) {
   }
   if (request.evaluate)
     throw new EngineError("not-implemented", "evaluating a part of a build is not implemented by Berth");
-  importedImages(request.cacheImports); // says which it cannot be; the attributes have those that it can
+  for (const option of request.cacheImports) cacheKind("cache-from", optionOf(option)); // the attributes have them again
   const asked = requireDockerfile({ frontend: request.frontend, attributes: request.frontendOpt });
   const id = String(results.push(asked));
   return { result: { result: { case: "ref" as const, value: { id } } } };

@@ -97,7 +97,8 @@ function urlImage(
     const apart = { dockerfileText, ignore: [] };
     const files = await engine.receive(writeTar([]), { dockerfile: "Dockerfile", apart, signal });
     const { target: _, ...others } = options;
-    const own = { tags: [], cacheFrom: [], args: {}, labels: {}, quiet: true, inlineCache: false };
+    const caches = { cacheFrom: [], cacheImports: [], cacheExports: [], inlineCache: false };
+    const own = { tags: [], args: {}, labels: {}, quiet: true, ...caches };
     const told = { progress: () => undefined, signal, ...(session && { session }) };
     return passing({ engine, undo }, () => engine.builder.build(files, { ...others, ...own, ...told }));
   });

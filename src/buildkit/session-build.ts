@@ -4,6 +4,7 @@ import type { HttpRequest, Reply } from "../http/mod.ts";
 import { control } from "../proto/mod.ts";
 import { decodeAuthsHeader, decodeSessionBuildQuery, type SessionBuildQuery } from "../wire/mod.ts";
 import type { Door } from "./buildkit.ts";
+import { registryCache } from "./cache-options.ts";
 import type { Exported } from "./export.ts";
 import { type Exporter, exportersOf } from "./exporter.ts";
 import { type Solving, type Source, solve } from "./solve.ts";
@@ -61,10 +62,9 @@ async function start(door: Door, { request, query, feed, signal }: Started): Pro
     session,
     source: sourceOf(door, { remote, buildId, signal, body: request.body }),
     filename,
-    options: { ...options, registryAuth },
+    options: { ...options, cacheImports: [...options.cacheImports, ...cacheFrom.map(registryCache)], registryAuth },
     exporters,
     contexts: {},
-    cacheFrom,
     feed,
     signal,
   };

@@ -1,9 +1,10 @@
-import type { BuildSession } from "../builder/mod.ts";
+import type { BuildSession, ClientStore } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type Caller, Code, ConnectError } from "../grpc/mod.ts";
 import { filesync, secrets, ssh, upload } from "../proto/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
+import { contentService, contentStore } from "./content-store.ts";
 
 export interface SessionFacts {
   readonly id: string;
@@ -65,6 +66,10 @@ export class Session implements BuildSession {
     } catch (err) {
       throw told(err, "the client's build context");
     }
+  }
+
+  store(id: string): ClientStore | undefined {
+    return this.supports(`${contentService}/Read`) ? contentStore(this.caller, id) : undefined;
   }
 
   async credentials(domain: string, signal: AbortSignal): Promise<RegistryAuth | undefined> {

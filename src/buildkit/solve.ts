@@ -4,7 +4,6 @@ import type { Image, ImageForm, PushImageOptions } from "../images/mod.ts";
 import type { Descriptor, Reference } from "../oci/mod.ts";
 import { type Bytes, writeTar } from "../stream/mod.ts";
 import { attestedBy } from "./attestations.ts";
-import { tellImports } from "./cache-imports.ts";
 import { readDefinition } from "./definition.ts";
 import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
@@ -74,8 +73,6 @@ export interface Solving {
   /** At least one. */
   readonly exporters: readonly Exporter[];
   readonly contexts: Readonly<Record<string, NamedContext>>;
-  /** Images that the client would have steps taken from. */
-  readonly cacheFrom: readonly string[];
   readonly feed: StatusFeed;
   readonly signal: AbortSignal;
 }
@@ -84,7 +81,6 @@ export interface Solving {
 export async function solve(engine: BuildKitEngine, solving: Solving): Promise<Exported> {
   const { feed, options, contexts: named, session, signal } = solving;
   try {
-    tellImports(solving.cacheFrom, feed);
     await using undo = new AsyncDisposableStack();
     const contexts = await openContexts(engine, { contexts: named, session, feed, signal, options, undo });
     const files = await contextOf(engine, solving);

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { BuildObserver, ObservedStep, StepEnd } from "../builder/mod.ts";
+import type { BuildObserver, BuildTask, ObservedStep, StepEnd } from "../builder/mod.ts";
 import { type Digest, digestOf } from "../oci/mod.ts";
 import { control } from "../proto/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
@@ -121,6 +121,11 @@ export class StatusFeed implements BuildObserver {
     const started = vertex.started ?? now();
     this.#vertex({ ...vertex, started, completed: now(), cached: how.kind === "cached", error });
     if (--this.#running === 0 && how.kind !== "failed") this.#export();
+  }
+
+  task(name: string): BuildTask {
+    const { status, end } = this.own(name);
+    return { status: (what) => status(what), end };
   }
 
   /** The pull of a base image, which comes before the steps are known, in the words that `docker pull` has for it. */

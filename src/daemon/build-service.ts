@@ -5,6 +5,7 @@ import {
   type BuildObserver,
   type BuildSession,
   fetchContext,
+  type PublishedCache,
   type ReceiveOptions,
   receiveContext,
 } from "../builder/mod.ts";
@@ -18,9 +19,25 @@ import type { DaemonConfig } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { fetchUrl } from "./fetch.ts";
 
+/** Ids of what is no step. */
+const firstTask = 1_000_000;
+
 function stepEvents(progress: ProgressSink): BuildObserver {
   const tell = (aux: BuildStepEvent) => progress({ aux });
+  let tasks = firstTask;
   return {
+    task: (name) => {
+      const Id = tasks++;
+      tell({ Steps: [{ Id, Text: name }] });
+      tell({ Step: { Id, Event: "started" } });
+      return {
+        status: (what) => tell({ Step: { Id, Event: "output", Text: `${what}\n` } }),
+        end: (failure) => {
+          if (failure !== undefined) tell({ Steps: [{ Id, Text: `${name}: ${failure}` }] });
+          tell({ Step: { Id, Event: "done" } });
+        },
+      };
+    },
     steps: (steps) => tell({ Steps: steps.map(({ id, text }) => ({ Id: id, Text: text })) }),
     started: (id) => tell({ Step: { Id: id, Event: "started" } }),
     output: (id, text) => tell({ Step: { Id: id, Event: "output", Text: text } }),
@@ -70,7 +87,8 @@ export function createBuildService(
       const opening = { sessionId, feed, signal, options: { ...options, registryAuth }, undo };
       const contexts = await buildKit.openContexts(namedContexts, opening);
       const files = await received({ query, context, signal, ...(session && { session }) });
-      const told = { progress, ...(query.steps && { observer: stepEvents(progress) }) };
+      const cachePublished = (Cache: PublishedCache) => progress({ aux: { Cache } });
+      const told = { progress, cachePublished, ...(query.steps && { observer: stepEvents(progress) }) };
       await builder.build(files, { ...options, ...told, contexts, registryAuth, signal, ...(session && { session }) });
     },
     async check({ query, context, signal }) {
@@ -121,7 +139,10 @@ function workerOf({ networks }: Engine): Worker {
   const gateway = networks.hostAddress("bridge");
   return {
     id: "berth",
-    labels: gateway === undefined ? {} : { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": gateway },
+    labels: {
+      "org.mobyproject.buildkit.worker.snapshotter": "overlayfs",
+      ...(gateway !== undefined && { "org.mobyproject.buildkit.worker.moby.host-gateway-ip": gateway }),
+    },
     platforms: [defaultPlatform()],
     buildkitVersion: { package: "berth", version: `v${version}`, revision: commit },
   };

@@ -107,6 +107,8 @@ export interface ImageTransfer {
   load(tar: Bytes, options: TransferOptions & { readonly quiet?: boolean }): Promise<Image[]>;
   save(refs: readonly string[], options: SaveOptions): Bytes;
   import(tar: Bytes, options: TransferOptions & ImportOptions): Promise<Image>;
+  /** The form in which a plain layer is pushed: gzip. Made once; to be called under a lease. */
+  compressed(layer: Descriptor, signal: AbortSignal): Promise<Descriptor>;
 }
 
 export interface RemoteFacts {

@@ -3,6 +3,7 @@ import { EngineError } from "../errors/mod.ts";
 import { canonical, familiarName, type Reference, withDefaultTag } from "../oci/mod.ts";
 import type { RegistryClient } from "../registry-client/mod.ts";
 import { Broadcast } from "./broadcast.ts";
+import { compressLayer } from "./compress-layer.ts";
 import type { Context } from "./context.ts";
 import type { Image, Images, ImageTransfer, TransferOptions } from "./images.ts";
 import { importImage } from "./import.ts";
@@ -42,6 +43,7 @@ export function createTransfer(options: { readonly images: Images; readonly regi
     load: (tar, load) => loadImages(context, tar, load),
     save: (refs, save) => saveImages({ context, compressing }, refs, save),
     import: (tar, imported) => importImage(context, tar, imported),
+    compressed: (layer, signal) => compressLayer({ context, compressing }, layer, signal),
   };
 }
 

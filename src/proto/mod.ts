@@ -1,4 +1,5 @@
 /** BuildKit's protocols as messages and services. The .proto files are the source; `./dev proto` writes the rest. */
+export * as content from "./content_pb.ts";
 export * as control from "./control_pb.ts";
 export * as filesync from "./filesync_pb.ts";
 export * as fsutil from "./fsutil_pb.ts";

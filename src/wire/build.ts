@@ -1,5 +1,6 @@
 import { EngineError } from "../errors/mod.ts";
 import { type BuildAttestations, decodeAttestations } from "./attest.ts";
+import { type CacheOption, cacheKind, parseCacheOption } from "./cache-option.ts";
 import type { Ulimit } from "./container.ts";
 import { Fields, list, nullable, record, string } from "./decode.ts";
 import { decodeUlimits } from "./decode-host-config.ts";
@@ -30,7 +31,11 @@ export interface BuildQuery {
   /** null: take it from the daemon's environment, if it is there (`--build-arg NAME`). */
   readonly args: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Images here that the cache is limited to. */
   readonly cacheFrom: readonly string[];
+  /** Further caches to look into. */
+  readonly cacheImports: readonly CacheOption[];
+  readonly cacheExports: readonly CacheOption[];
   /** Tells in the image which steps its layers came from, for --cache-from elsewhere. */
   readonly inlineCache: boolean;
   /** Berth's own: what is told about the image beside it. */
@@ -105,6 +110,12 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
   refuse(query);
   const text = (name: string) => query.get(name) ?? "";
   const args = queryJson(query, "buildargs", record(nullable(string))) ?? {};
+  const sources = queryJson(query, "cachefrom", list(string)) ?? [];
+  const targets = (queryJson(query, "cacheto", list(string)) ?? []).map(parseCacheOption);
+  const cacheImports = sources.filter(isOption).map(parseCacheOption);
+  const cacheExports = targets.filter(({ type }) => type !== inline);
+  for (const option of cacheImports) cacheKind("cache-from", option);
+  for (const option of cacheExports) cacheKind("cache-to", option);
   return {
     check: queryFlag(query, "check"),
     dockerfile: text("dockerfile") || "Dockerfile",
@@ -120,8 +131,10 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
     explain: queryFlag(query, "explain"),
     args,
     labels: queryJson(query, "labels", record(string)) ?? {},
-    cacheFrom: (queryJson(query, "cachefrom", list(string)) ?? []).map(cacheSource),
-    inlineCache: cacheTargets(query).length > 0 || args[inlineArgument] === "1",
+    cacheFrom: sources.filter((source) => !isOption(source)),
+    cacheImports,
+    cacheExports,
+    inlineCache: targets.some(({ type }) => type === inline) || args[inlineArgument] === "1",
     attest: decodeAttestations(queryJson(query, "attest", list(string)) ?? []),
     extraHosts: query.getAll("extrahosts").filter((host) => host !== ""),
     namedContexts: queryJson(query, "buildcontexts", record(string)) ?? {},
@@ -139,19 +152,11 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
 /** With BuildKit's builders this build argument asks for it (docker build, "Specifying external cache sources"). */
 const inlineArgument = "BUILDKIT_INLINE_CACHE";
 
-/** `IMAGE`, or BuildKit's `type=registry,ref=IMAGE`. */
-function cacheSource(text: string): string {
-  if (!text.startsWith("type=")) return text;
-  const [type, ref, ...more] = text.split(",");
-  if (type === "type=registry" && ref?.startsWith("ref=") && more.length === 0) return ref.slice("ref=".length);
-  throw refused(`cache-from ${text}`);
-}
+/** The kind of cache that is written into the image's own config. */
+const inline = "inline";
 
-function cacheTargets(query: URLSearchParams): readonly string[] {
-  const targets = queryJson(query, "cacheto", list(string)) ?? [];
-  const other = targets.find((target) => target !== "type=inline" && target !== "inline");
-  if (other === undefined) return targets;
-  throw refused(`cache-to ${other}`);
+function isOption(source: string): boolean {
+  return source.startsWith("type=");
 }
 
 function resources(query: URLSearchParams): BuildQuery["resources"] {

@@ -6,7 +6,9 @@ import {
   decodeBuildQuery,
   decodeFilters,
   decodeSessionBuildQuery,
+  formatCacheOption,
   humanDuration,
+  parseCacheOption,
   parseDuration,
   parseInstant,
   queryFlag,
@@ -203,12 +205,31 @@ describe("build query", () => {
     expect(kindOfThrown(() => decodeSessionBuildQuery(q("outputs=[1]")), "invalid")).toContain("outputs");
     expect(kindOfThrown(() => decodeSessionBuildQuery(q("check=1")), "not-implemented")).toContain("check");
   });
+  test("caches: names alone limit what is used, others are looked into; where the cache goes", () => {
+    const cacheFrom = JSON.stringify(["a:1", "type=registry,ref=b", 'type=local,"src=x,y"']);
+    const decode = (to: string) => decodeBuildQuery(new URLSearchParams({ cachefrom: cacheFrom, cacheto: to }));
+    expect(decode('["type=registry,mode=max, REF=c","d","type=inline"]')).toMatchObject({
+      cacheFrom: ["a:1"],
+      cacheImports: [
+        { type: "registry", attributes: { ref: "b" } },
+        { type: "local", attributes: { src: "x,y" } },
+      ],
+      cacheExports: [
+        { type: "registry", attributes: { mode: "max", ref: "c" } },
+        { type: "registry", attributes: { ref: "d" } },
+      ],
+      inlineCache: true,
+    });
+    expect(formatCacheOption(parseCacheOption('"src=x,""y",type=local'))).toBe('type=local,"src=x,""y"');
+    expect(kindOfThrown(() => decode('["ref=x"]'), "invalid")).toContain("type is required");
+    expect(kindOfThrown(() => decode('["type=registry,x"]'), "invalid")).toContain("no name=value");
+  });
   test("refusals name what they refuse", () => {
     const refused = (text: string) => kindOfThrown(() => decodeBuildQuery(q(text)), "not-implemented");
     expect(refused('securityopt=["a"]')).toContain("securityopt a");
     expect(refused("outputs=x")).toContain("outputs");
-    expect(refused('cachefrom=["type=local,src=x"]')).toContain("cache-from type=local,src=x");
-    expect(refused('cacheto=["type=registry,ref=x"]')).toContain("cache-to type=registry,ref=x");
+    expect(refused('cachefrom=["type=gha"]')).toContain("cache-from type=gha");
+    expect(refused('cacheto=["type=s3,bucket=x"]')).toContain("cache-to type=s3");
     expect(kindOfThrown(() => decodeBuildQuery(q("buildargs={")), "invalid")).toContain("invalid value for buildargs");
     expect(kindOfThrown(() => decodeBuildQuery(q('buildargs={"a":1}')), "invalid")).toContain(
       "buildargs.a must be a string",

@@ -33,6 +33,7 @@ function sessionWith(secrets: Readonly<Record<string, string>>, agents: readonly
       yield Buffer.from(id);
     },
     credentials: async () => undefined,
+    store: () => undefined,
   };
 }
 

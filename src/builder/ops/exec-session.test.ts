@@ -21,6 +21,7 @@ const session: BuildSession = {
     for await (const bytes of input) yield Buffer.concat([Buffer.from(`${id} heard `), bytes]);
   },
   credentials: async () => undefined,
+  store: () => undefined,
 };
 
 function planned(own?: BuildSession): Planned {

@@ -8,11 +8,12 @@ import { EngineError } from "../../errors/mod.ts";
 import { createEvents, eventsMigrations } from "../../events/mod.ts";
 import { openCollector } from "../../gc/mod.ts";
 import { createCgroups, createHost, removeTree } from "../../host/mod.ts";
-import { type ImageTransfer, imagesMigrations, openImages } from "../../images/mod.ts";
+import { createTransfer, type ImageTransfer, imagesMigrations, openImages } from "../../images/mod.ts";
 import { layersMigrations, openLayers } from "../../layers/mod.ts";
 import { nullLog } from "../../log/mod.ts";
 import type { Networks } from "../../network/mod.ts";
 import { chainIds, digestOf, type ImageRunConfig, mediaTypes, parseReference } from "../../oci/mod.ts";
+import type { RegistryClient } from "../../registry-client/mod.ts";
 import type { Bundle, Runtime } from "../../runtime/mod.ts";
 import { openSnapshots, snapshotsMigrations } from "../../snapshots/mod.ts";
 import { openUserNamespaces } from "../../userns/mod.ts";
@@ -20,6 +21,7 @@ import type { ProgressMessage } from "../../wire/mod.ts";
 import type { BuildOptions } from "../builder.ts";
 import type { BuilderConfig, Fetched } from "../context.ts";
 import { builderMigrations, openBuilder } from "../mod.ts";
+import { memoryRegistry } from "./registry.ts";
 
 /** What a RUN does: gets the root file system and the bundle, returns the exit status. */
 export type Process = (root: string, bundle: Bundle) => number | Promise<number>;
@@ -27,9 +29,10 @@ export type Process = (root: string, bundle: Bundle) => number | Promise<number>
 export interface EngineOptions {
   readonly process: Process;
   readonly fetchUrl?: (url: string) => Fetched;
+  readonly registry?: RegistryClient;
 }
 
-export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
+export async function openEngine({ process: body, fetchUrl, registry = memoryRegistry().client }: EngineOptions) {
   const directory = mkdtempSync(join(tmpdir(), "berth-builder-"));
   const migrations = [
     eventsMigrations,
@@ -66,7 +69,8 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
     userns,
   };
   const config = configOf(directory, fetchUrl);
-  const open = () => openBuilder({ ...parts, transfer: fakeTransfer, runtime: fakeRuntime(body), config });
+  const transfer = fakeTransfer(images, registry);
+  const open = () => openBuilder({ ...parts, transfer, registry, runtime: fakeRuntime(body), config });
   const builder = await open();
   return {
     ...parts,
@@ -77,7 +81,8 @@ export async function openEngine({ process: body, fetchUrl }: EngineOptions) {
       openBuilder({
         ...parts,
         collector: { ...collector, register: () => undefined },
-        transfer: fakeTransfer,
+        transfer,
+        registry,
         runtime: fakeRuntime(body),
         config,
       }),
@@ -145,11 +150,13 @@ function fakeNetworks() {
   return { networks: networks as Networks, opened };
 }
 
-const fakeTransfer = {
-  pull: async (ref: { path: string }) => {
+/** Without pulling. */
+function fakeTransfer(images: ReturnType<typeof openImages>, registry: RegistryClient): ImageTransfer {
+  const pull = async (ref: { path: string }) => {
     throw new EngineError("not-found", `manifest for ${ref.path} not found: manifest unknown`);
-  },
-} as Partial<ImageTransfer> as ImageTransfer;
+  };
+  return { ...createTransfer({ images, registry }), pull };
+}
 
 interface NewTestImage {
   readonly tar: Uint8Array;
@@ -209,6 +216,8 @@ export function buildOptions(more: Partial<BuildOptions> = {}): BuildOptions & {
     networkMode: "",
     extraHosts: [],
     cacheFrom: [],
+    cacheImports: [],
+    cacheExports: [],
     shmSize: 0,
     ulimits: [],
     resources: { memory: 0, memorySwap: 0, cpuShares: 0, cpuQuota: 0, cpuPeriod: 0, cpusetCpus: "", cpusetMems: "" },

@@ -28,8 +28,12 @@ export const buildFlags = {
     placeholder: "NAME=VALUE",
     parse: parseContextFlag,
   }),
-  "cache-from": list("Images to consider as cache sources"),
-  "cache-to": list("Where the cache is told: inline, in the image itself", { placeholder: "type=inline" }),
+  "cache-from": list("Caches to look into as well; images alone: what of the cache may be used", {
+    placeholder: "IMAGE|type=registry,ref=NAME|type=local,src=DIR",
+  }),
+  "cache-to": list("Where the cache is written besides; mode=max for all stages", {
+    placeholder: "type=inline|type=registry,ref=NAME|type=local,dest=DIR",
+  }),
   check: bool("Check the Dockerfile instead of building it; exit status 1 when there is something to say"),
   "cgroup-parent": text('Set the parent cgroup for the "RUN" instructions during build'),
   explain: bool("Say of each step that runs why it was not found in the cache"),
@@ -94,8 +98,6 @@ export function buildQuery(flags: BuildFlags, { env }: CliIo) {
     t: namesOf(flags),
     buildargs: JSON.stringify(Object.fromEntries(args)),
     labels: JSON.stringify(pairs(flags.label)),
-    cachefrom: JSON.stringify(flags["cache-from"].flatMap((one) => (one.startsWith("type=") ? [one] : one.split(",")))),
-    cacheto: flags["cache-to"].length > 0 ? JSON.stringify(flags["cache-to"]) : undefined,
     attest: attest.length > 0 ? JSON.stringify(attest) : undefined,
     extrahosts: flags["add-host"],
     networkmode: flags.network,

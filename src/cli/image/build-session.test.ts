@@ -1,13 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { syncFiles } from "../../buildkit/file-sync.ts";
 import type { Session } from "../../buildkit/session.ts";
 import { openDoor, type TestDoor } from "../../buildkit/testing/door.ts";
 import { connect } from "../../client/mod.ts";
+import { messageOf } from "../../errors/mod.ts";
+import { type Descriptor, digestOf, mediaTypes } from "../../oci/mod.ts";
+import { fromBuffer } from "../../stream/mod.ts";
 import type { CliIo } from "../io.ts";
 import { openBuildSession } from "./build-session.ts";
+import { CacheDirectory } from "./cache-directory.ts";
 import { namedContexts, parseContextFlag, parseSecret, parseSsh } from "./session-flags.ts";
 
 let door: TestDoor;
@@ -28,6 +32,7 @@ afterAll(async () => {
 });
 
 const { signal } = new AbortController();
+const caches = new Map<string, CacheDirectory>();
 
 function open(secret: string[], ssh: string[] = [], contexts: string[] = []) {
   const io = {
@@ -35,7 +40,7 @@ function open(secret: string[], ssh: string[] = [], contexts: string[] = []) {
     env: { NAME: "in a variable", both: "by its id", SSH_AUTH_SOCK: join(directory, "agent") },
   };
   const { directories } = namedContexts(contexts.map(parseContextFlag), directory);
-  const flags = { secret: secret.map(parseSecret), ssh: ssh.map(parseSsh), directories };
+  const flags = { secret: secret.map(parseSecret), ssh: ssh.map(parseSsh), directories, caches };
   return openBuildSession(connect(`unix://${door.path}`), flags, io as Partial<CliIo> as CliIo);
 }
 
@@ -86,6 +91,48 @@ test("directories by the names of contexts, without what their .dockerignore lea
   ).toEqual([".dockerignore"]);
   const other = Array.fromAsync(syncFiles(offered, { directory: "web", signal })).then(() => "", String);
   expect(await other).toContain('no access allowed to dir "web"');
+});
+
+test("directories of caches, by name; what is written is there when it is complete and what it should be", async () => {
+  const path = join(directory, "cache");
+  caches.set("local:c", new CacheDirectory(path));
+  await using session = await open([]);
+  const offered = await door.sessionOf(session.id, signal);
+  const store = offered.store("local:c");
+  const whole = Buffer.alloc(3_000_000, "abc");
+  const target = { mediaType: "m", digest: digestOf(whole), size: whole.length };
+  expect(await store?.size(target.digest, signal)).toBeUndefined();
+  await store?.write(target, fromBuffer(whole), signal);
+  await store?.write(target, fromBuffer(whole), signal);
+  expect(await store?.size(target.digest, signal)).toBe(whole.length);
+  const read = async (one: Descriptor) => Buffer.concat(await Array.fromAsync(store?.read(one, signal) ?? []));
+  expect((await read(target)).equals(whole)).toBe(true);
+  const why = (work: Promise<unknown> | undefined) => Promise.resolve(work).then(() => "", messageOf);
+  const other = { ...target, digest: digestOf("other") };
+  expect(await why(store?.write(other, fromBuffer(whole), signal))).toContain(`expected ${other.digest}`);
+  expect(await why(store?.write({ ...other, size: 5 }, fromBuffer(whole), signal))).toContain(
+    "more than the expected 5",
+  );
+  expect(await why(store?.write(other, fromBuffer("x"), signal))).toContain(`expected ${other.digest}`);
+  expect(await why(read({ ...target, size: 5 }))).toContain("more than the 5 bytes");
+  expect(await why(read(other))).toContain("not found");
+  expect(await why(offered.store("local:x")?.size(target.digest, signal).then(String))).toBe("");
+  expect(readdirSync(join(path, "blobs", "sha256"))).toEqual([target.digest.slice("sha256:".length)]);
+  expect(readdirSync(join(path, "ingest"))).toEqual([]);
+});
+
+test("an index names a manifest for each tag", () => {
+  const cache = new CacheDirectory(join(directory, "indexed"));
+  const manifest = (name: string) => ({ mediaType: mediaTypes.manifest, digest: digestOf(name), size: 1 });
+  expect(() => cache.find("latest")).toThrow("index.json");
+  cache.tag(manifest("a"), "latest");
+  expect(cache.find("other")).toBe(digestOf("a"));
+  cache.tag(manifest("b"), "main");
+  cache.tag(manifest("c"), "latest");
+  expect([cache.find("latest"), cache.find("main")]).toEqual([digestOf("c"), digestOf("b")]);
+  expect(() => cache.find("other")).toThrow("has no tag other");
+  writeFileSync(join(directory, "indexed", "index.json"), "{");
+  expect(() => cache.tag(manifest("d"), "latest")).toThrow("index.json");
 });
 
 async function* said(bytes: Uint8Array) {

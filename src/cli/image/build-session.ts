@@ -5,6 +5,8 @@ import { EngineError, messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter, serveOver } from "../../grpc/mod.ts";
 import { filesync, secrets, ssh } from "../../proto/mod.ts";
 import type { CliIo } from "../io.ts";
+import type { CacheDirectory } from "./cache-directory.ts";
+import { contentMethods, contentService } from "./cache-service.ts";
 import { fileSender } from "./file-sender.ts";
 import type { SecretFlag, SshFlag } from "./session-flags.ts";
 import { agentConnection } from "./ssh-agent.ts";
@@ -14,6 +16,8 @@ export interface SessionFlags {
   readonly ssh: readonly SshFlag[];
   /** Named contexts that are directories here, by their names. */
   readonly directories: ReadonlyMap<string, string>;
+  /** Directories of caches, by the names that the daemon has for them. */
+  readonly caches: ReadonlyMap<string, CacheDirectory>;
 }
 
 export interface BuildSession extends AsyncDisposable {
@@ -25,6 +29,7 @@ const methods = [
   "/moby.sshforward.v1.SSH/CheckAgent",
   "/moby.sshforward.v1.SSH/ForwardAgent",
   "/moby.filesync.v1.FileSync/DiffCopy",
+  ...contentMethods,
 ];
 
 /**
@@ -42,15 +47,16 @@ export async function openBuildSession(client: Client, flags: SessionFlags, io: 
   };
   const stream = await client.hijack({ method: "POST", path: "/session", headers, upgrade: "h2c" });
   const stop = new AbortController();
+  const routes = (router: ConnectRouter): void => {
+    services({ values, agents, directories: flags.directories })(router);
+    contentService(flags.caches)(router);
+  };
   const connection = {
     input: stream.output,
     write: (bytes: Uint8Array) => stream.write(bytes),
     close: () => stream.close(),
   };
-  const served = serveOver(connection, {
-    routes: services({ values, agents, directories: flags.directories }),
-    signal: stop.signal,
-  });
+  const served = serveOver(connection, { routes, signal: stop.signal });
   return {
     id,
     [Symbol.asyncDispose]: async () => {

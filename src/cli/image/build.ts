@@ -8,8 +8,9 @@ import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
 import { codeOf } from "../session/progress.ts";
 import { attestTexts, requireAttestable } from "./attestations.ts";
-import { buildFlags, buildQuery, namesOf, outputsOf } from "./build-flags.ts";
+import { type BuildFlags, buildFlags, buildQuery, namesOf, outputsOf } from "./build-flags.ts";
 import type { BuildSession, SessionFlags } from "./build-session.ts";
+import type { Caches } from "./caches.ts";
 import type { SentContext } from "./context.ts";
 import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
 import { deliverBuild } from "./output.ts";
@@ -38,14 +39,16 @@ export const build = command({
     let failed: Failed | undefined;
     const steps = screen === "live" || screen === "json" || undefined;
     const named = namedContexts(flags["build-context"], io.cwd);
-    const offered = { secret: flags.secret, ssh: flags.ssh, directories: named.directories };
+    const caches = await cachesFor(flags, io);
+    const { secret, ssh } = flags;
+    const offered = { secret, ssh, directories: named.directories, caches: caches?.directories ?? new Map() };
     await using session = flags.check ? undefined : await sessionOf(offered, { client, io });
     const buildcontexts = flags["build-context"].length > 0 ? JSON.stringify(named.values) : undefined;
     const own = { context: context?.id, steps, session: session?.id, buildcontexts };
     const request: ClientRequest = {
       method: "POST",
       path: "/build",
-      query: { ...buildQuery(flags, io), dockerfile, remote: remote ? source : undefined, ...own },
+      query: { ...buildQuery(flags, io), ...caches?.query, dockerfile, remote: remote ? source : undefined, ...own },
       bytes: context?.bytes ?? new Uint8Array(),
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
@@ -53,7 +56,7 @@ export const build = command({
     if (flags.check) return await showCheck(client, { io, request });
     const lines = client.lines(request);
     try {
-      const heard = withoutFailed(lines, (what) => {
+      const heard = withoutFailed(caches?.indexed(lines) ?? lines, (what) => {
         failed = what;
       });
       const id = await showBuild(heard, { io, screen, to });
@@ -73,13 +76,18 @@ export const build = command({
   },
 });
 
-/** gRPC and HTTP/2 load in 50 ms, which builds without secrets should not wait for. */
+async function cachesFor(flags: BuildFlags, io: CliIo): Promise<Caches | undefined> {
+  if (flags["cache-from"].length + flags["cache-to"].length === 0) return undefined;
+  return (await import("./caches.ts")).cachesOf(flags, io);
+}
+
+/** gRPC and HTTP/2 load in 50 ms, which builds that the daemon has nothing to ask of should not wait for. */
 async function sessionOf(
   flags: SessionFlags,
   { client, io }: { client: Client; io: CliIo },
 ): Promise<BuildSession | undefined> {
-  const { secret, ssh, directories } = flags;
-  if (secret.length === 0 && ssh.length === 0 && directories.size === 0) return undefined;
+  const { secret, ssh, directories, caches } = flags;
+  if (secret.length + ssh.length + directories.size + caches.size === 0) return undefined;
   const { openBuildSession } = await import("./build-session.ts");
   return openBuildSession(client, flags, io);
 }
