@@ -87,7 +87,10 @@ async function solveAndExport(running: Build, { graph, made }: Solving): Promise
   const { result } = graph;
   try {
     running.output.advance();
-    await Promise.all(graph.steps.map(({ vertex }) => vertex && solver.solve(vertex)));
+    await solver.all(
+      graph.steps.map(({ vertex }) => vertex),
+      result.vertex,
+    );
     const image = await exportImage(running, { result, solver });
     await made(image);
     await exportCaches(running, { graph, solver, chains: solver.chains });

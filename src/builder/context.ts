@@ -130,15 +130,18 @@ export interface Plan {
   readonly listing?: Uint8Array;
   /** False when it reads the files of this very build, so that no other build may wait for it. */
   readonly shared: boolean;
-  /** Returns the snapshot. */
-  run(signal: AbortSignal): Promise<string | undefined>;
+  /** Returns the snapshot. `base` is what it stands on, which decides nothing of the plan. */
+  run(base: Solved | undefined, signal: AbortSignal): Promise<string | undefined>;
 }
 
 export interface Planned {
   readonly build: Build;
   readonly vertex: Vertex;
-  readonly base: Solved | undefined;
   readonly inputs: ReadonlyMap<Vertex, Solved>;
   /** No other step of this build stands on it or reads from it. */
   readonly isLast: boolean;
+}
+
+export interface Running extends Planned {
+  readonly base: Solved | undefined;
 }

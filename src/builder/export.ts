@@ -16,6 +16,8 @@ interface Entry {
   readonly draft: HistoryDraft;
   readonly comment?: string;
   readonly solved?: Solved;
+  /** For an inline cache. */
+  readonly keys?: readonly Digest[];
   /** The layer, when the step changed something. `bytes`: of its files, which no snapshot has yet. */
   readonly layer?: PackedLayer & { readonly bytes?: number };
 }
@@ -49,9 +51,11 @@ async function packEntry(build: Build, { draft, solver }: { draft: HistoryDraft;
   const { vertex } = draft;
   if (!vertex) return { draft };
   const solved = await solver.solve(vertex);
-  if (solved.snapshot === undefined || solved.snapshot === (await below(vertex, solver))) return { draft, solved };
+  const keys = build.options.inlineCache ? await solver.keys(vertex) : [];
+  if (solved.snapshot === undefined || solved.snapshot === (await below(vertex, solver)))
+    return { draft, solved, keys };
   const layer = await layerOf(build, solved.snapshot);
-  return layer.empty ? { draft, solved } : { draft, solved, layer };
+  return layer.empty ? { draft, solved, keys } : { draft, solved, keys, layer };
 }
 
 /** All layers become one, told by an entry of its own (docker build, `--squash`). */

@@ -1,5 +1,4 @@
 import { type Digest, isDigest } from "../oci/mod.ts";
-import type { Solved } from "./context.ts";
 
 /** Which steps gave an image its lower layers, in a field of its config: any engine carries it along. */
 const field = "berth.cache.v1";
@@ -12,16 +11,17 @@ export interface InlineCache {
 }
 
 export interface ExportedStep {
-  readonly solved?: Solved;
+  /** What caches know the step by. */
+  readonly keys?: readonly Digest[];
   readonly layer?: unknown;
 }
 
 /** For an image whose layers on top of `below` others came from these steps, in their order. */
 export function inlineCache(steps: readonly ExportedStep[], below: number): InlineCache {
   let layers = below;
-  const entries = steps.flatMap(({ solved, layer }): InlineEntry[] => {
+  const entries = steps.flatMap(({ keys = [], layer }): InlineEntry[] => {
     if (layer !== undefined) layers++;
-    return solved?.portable !== undefined && layers > 0 ? [[solved.portable, layers]] : [];
+    return layers > 0 ? keys.map((key) => [key, layers]) : [];
   });
   return { [field]: entries };
 }

@@ -2,19 +2,26 @@ import { messageOf } from "../errors/mod.ts";
 import type { Digest } from "../oci/mod.ts";
 import { cacheKey } from "./cache.ts";
 import { LayerChains } from "./cache-transfer/chains.ts";
+import { DefinitionKeys } from "./cache-transfer/definitions.ts";
 import { CacheImports } from "./cache-transfer/imports.ts";
-import type { Build, Plan, Planned, Solved } from "./context.ts";
+import type { Build, Plan, Running, Solved } from "./context.ts";
 import type { RememberedStep } from "./explain/memory.ts";
 import type { Vertex } from "./graph/vertex.ts";
-import { planCopy } from "./ops/copy.ts";
-import { planExec } from "./ops/exec.ts";
 import { solveImage } from "./ops/image.ts";
-import { planWorkdir } from "./ops/workdir.ts";
+import { Plans } from "./plans.ts";
 
 interface Planning {
   readonly plan: Plan;
   readonly base: Solved | undefined;
-  readonly portable: Digest;
+  readonly portable: Digest | undefined;
+}
+
+interface Importing {
+  /** Of this builder's cache. */
+  readonly key: Digest;
+  /** What caches may know the step by. */
+  readonly keys: readonly Digest[];
+  readonly step: Pick<Plan, "kind" | "description">;
 }
 
 export interface SolverOptions {
@@ -35,7 +42,8 @@ export class Solver {
   readonly chains: LayerChains;
   readonly #build: Build;
   readonly #allowed: ReadonlySet<string> | undefined;
-  readonly #inner: ReadonlySet<Vertex>;
+  readonly #plans: Plans;
+  readonly #definitions: DefinitionKeys;
   readonly #imports: CacheImports;
   readonly #texts: ReadonlyMap<Vertex, string>;
   readonly #stop = new AbortController();
@@ -49,12 +57,34 @@ export class Solver {
   constructor(build: Build, { allowed, inner, texts }: SolverOptions) {
     this.#build = build;
     this.#allowed = allowed;
-    this.#inner = inner;
     this.chains = new LayerChains(build, this);
     this.#texts = texts;
     build.context.inUse.add(this.#used);
     this.#signal = AbortSignal.any([build.signal, this.#stop.signal]);
-    this.#imports = new CacheImports({ ...build, signal: this.#signal });
+    const running = { ...build, signal: this.#signal };
+    this.#plans = new Plans(running, inner);
+    this.#definitions = new DefinitionKeys({ images: build.context.images, plans: this.#plans });
+    this.#imports = new CacheImports(running);
+  }
+
+  /** Solves the steps; where caches of others may have results, what none of these needs is left out. */
+  async all(steps: readonly (Vertex | undefined)[], result: Vertex | undefined): Promise<void> {
+    if (!result || !this.#imports.any) {
+      await Promise.all(steps.map((vertex) => vertex && this.solve(vertex)));
+      return;
+    }
+    await this.solve(result);
+    for (const vertex of steps) if (vertex && !this.has(vertex)) this.#cached(vertex, shortId({}));
+  }
+
+  has(vertex: Vertex): boolean {
+    return this.#solved.has(vertex);
+  }
+
+  /** What caches know the step by, on any daemon. */
+  async keys(vertex: Vertex): Promise<readonly Digest[]> {
+    const keys = [(await this.solve(vertex)).portable, await this.#definitions.of(vertex)];
+    return [...new Set(keys.filter((key) => key !== undefined))];
   }
 
   solve(vertex: Vertex): Promise<Solved> {
@@ -76,6 +106,8 @@ export class Solver {
   }
 
   async #start(vertex: Vertex): Promise<Solved> {
+    const known = await this.#withoutInputs(vertex);
+    if (known) return known;
     const inputs = Promise.all(vertex.inputs.map(async (input) => [input, await this.solve(input)] as const));
     const [base, others] = await Promise.all([vertex.base && this.solve(vertex.base), inputs]);
     try {
@@ -97,12 +129,37 @@ export class Solver {
     return this.#firstFailure(err.suppressed);
   }
 
-  async #own(vertex: Vertex, { base, inputs }: Pick<Planned, "base" | "inputs">): Promise<Solved> {
+  /** The result from a cache that knows the step by its definition: what it reads from need not be made then. */
+  async #withoutInputs(vertex: Vertex): Promise<Solved | undefined> {
+    if (vertex.inputs.length === 0 || !this.#imports.any) return undefined;
+    const definition = await this.#definitions.of(vertex).catch(() => undefined); // solving says what is wrong
+    if (definition === undefined || !(await this.#imports.has(definition))) return undefined;
+    const base = vertex.base && (await this.solve(vertex.base));
+    const key = cacheKey(["definition", definition, base?.snapshot ?? null]);
+    const step = {
+      kind: vertex.op.kind === "copy" ? "copy" : "exec",
+      description: this.#texts.get(vertex) ?? "",
+    } as const;
+    const found = this.#lookup(key) ?? (await this.#imported(vertex, { key, keys: [definition], step }));
+    if (!found) return undefined;
+    if (found.snapshot !== undefined) this.#used.add(found.snapshot);
+    this.#cached(vertex, shortId(found));
+    return found;
+  }
+
+  #cached(vertex: Vertex, id: string): void {
+    if (vertex.op.kind !== "image") this.#build.output.note(vertex, " ---> Using cache\n");
+    this.#build.output.done(vertex, { id, cached: true });
+  }
+
+  async #own(vertex: Vertex, { base, inputs }: Pick<Running, "base" | "inputs">): Promise<Solved> {
     const build: Build = { ...this.#build, signal: this.#signal };
     if (vertex.op.kind === "image") return solveImage(build, { vertex, op: vertex.op });
-    const plan = await planOf({ build, vertex, base, inputs, isLast: !this.#inner.has(vertex) });
-    const portable = cacheKey([plan.key, base?.portable ?? null]);
-    const solved = { ...(await this.#result(vertex, { plan, base, portable })), portable };
+    const plan = await this.#plans.of(vertex, inputs);
+    const isKnown = !base || base.portable !== undefined;
+    const portable = isKnown ? cacheKey([plan.key, base?.portable ?? null]) : undefined;
+    const result = await this.#result(vertex, { plan, base, portable });
+    const solved = { ...result, ...(portable !== undefined && { portable }) };
     if (solved.snapshot !== undefined) this.#used.add(solved.snapshot);
     build.output.done(vertex, { id: shortId(solved), cached: solved.cached });
     return solved;
@@ -113,7 +170,8 @@ export class Solver {
     const key = cacheKey([plan.key, base?.snapshot ?? null]);
     const found = options.noCache
       ? undefined
-      : (this.#lookup(key) ?? (await this.#imported(vertex, { key, plan, portable })));
+      : (this.#lookup(key) ??
+        (await this.#imported(vertex, { key, keys: await this.#keysOf(vertex, portable), step: plan })));
     if (found) {
       output.note(vertex, " ---> Using cache\n");
       return found;
@@ -122,7 +180,7 @@ export class Solver {
     const step: RememberedStep = { text: this.#texts.get(vertex) ?? plan.description, plan, base, standsOn };
     if (options.explain) output.why(vertex, `Not cached: ${(await this.#why(step)).join("; ")}`);
     const run = async (signal: AbortSignal): Promise<Solved> => {
-      const snapshot = await plan.run(signal);
+      const snapshot = await plan.run(base, signal);
       const created = Date.now();
       context.cache.record({
         key,
@@ -138,15 +196,17 @@ export class Solver {
     return context.flight.share(key, (signal) => this.#tracked(run(signal)), this.#signal);
   }
 
+  async #keysOf(vertex: Vertex, portable: Digest | undefined): Promise<readonly Digest[]> {
+    const keys = this.#imports.any ? [portable, await this.#definitions.of(vertex)] : [];
+    return keys.filter((key) => key !== undefined);
+  }
+
   /** What --cache-from brings is from then on in this cache as well. */
-  async #imported(
-    vertex: Vertex,
-    { key, plan, portable }: Omit<Planning, "base"> & { readonly key: Digest },
-  ): Promise<Solved | undefined> {
+  async #imported(vertex: Vertex, { key, keys, step }: Importing): Promise<Solved | undefined> {
     const base = () => this.chains.of(vertex.base);
-    const found = await this.#imports.find({ vertex, key: portable, base });
+    const found = await this.#imports.find({ vertex, keys, base });
     if (!found) return undefined;
-    const { kind, description } = plan;
+    const { kind, description } = step;
     const { snapshot = null, created } = found;
     this.#build.context.cache.record({ key, kind, description, snapshot, created });
     return { ...found, cached: true };
@@ -173,23 +233,7 @@ export class Solver {
   }
 }
 
-function planOf(planned: Planned): Promise<Plan> | Plan {
-  const { op } = planned.vertex;
-  switch (op.kind) {
-    case "exec":
-      return planExec(planned, op);
-    case "copy":
-      return planCopy(planned, op);
-    case "workdir":
-      return planWorkdir(planned, op);
-    case "image":
-      throw new TypeError("an image vertex has no plan");
-    default:
-      return op satisfies never;
-  }
-}
-
 /** Twelve digits that stand for a result in the output. */
-function shortId(solved: Solved): string {
+function shortId(solved: Pick<Solved, "snapshot">): string {
   return cacheKey(solved.snapshot ?? "scratch").slice("sha256:".length, "sha256:".length + 12);
 }

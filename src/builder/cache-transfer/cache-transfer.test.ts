@@ -104,8 +104,35 @@ describe("a registry's cache", () => {
     const snapshots = [...other.snapshots.list()].length;
     await built("FROM base\nRUN write a 1\nRUN write b 2", { on: other, from: [cache("min")] });
     expect([ran, [...other.snapshots.list()].length]).toEqual([[], snapshots]);
-    await built(stages, { on: engine, files, to: [cache("result")] });
-    expect(jsonOf(jsonOf(rootOf("result").digest).config.digest).records).toHaveLength(4);
+  });
+
+  test("mode=min and an inline cache leave out the stages that are copied from, as long as these would do the same", async () => {
+    const bound = `${stages}RUN --mount=type=bind,from=made,target=/m write bound 1\nRUN number after\n`;
+    const { image } = await built(bound, {
+      on: engine,
+      files,
+      to: [cache("result")],
+      inlineCache: true,
+      tags: ["whole"],
+    });
+    const { records } = jsonOf(jsonOf(rootOf("result").digest).config.digest);
+    expect(records).toHaveLength(1 + 5 * 2); // from the COPY of another stage on, contents and definition are two keys
+    const again = await built(bound, { on: other, files, from: [cache("result")] });
+    expect([ran, again.cached]).toEqual([[], 9]);
+    expect(again.image.config.rootfs).toEqual(image.config.rootfs);
+    await built(bound, { on: other, files, from: [cache("result")], to: [cache("handed", ",mode=max")] });
+    await other.builder.prune(new Map(), { all: true });
+    const handed = await built(bound, { on: other, files, from: [cache("handed")] });
+    expect([ran, handed.image.config.rootfs]).toEqual([[], image.config.rootfs]);
+    await other.builder.prune(new Map(), { all: true });
+    const renamed = bound.replaceAll("made", "other");
+    expect((await built(renamed, { on: other, files, from: [cache("result")] })).cached).toBe(9);
+    await other.builder.prune(new Map(), { all: true });
+    await built(bound.replace("write a 1", "write a 2"), { on: other, files, from: [cache("result")] });
+    expect(ran.slice(0, 2)).toEqual(["write a 2", "number b"]);
+    await engine.builder.prune(new Map(), { all: true });
+    const inline = await built(bound, { on: engine, files, from: ["type=registry,ref=whole"] });
+    expect([ran, inline.image.config.rootfs]).toEqual([[], image.config.rootfs]);
   });
 
   test.each([

@@ -1,4 +1,5 @@
 import type { PackedLayer } from "../../layers/mod.ts";
+import type { Digest } from "../../oci/mod.ts";
 import type { Build, Solved } from "../context.ts";
 import { layerOf } from "../export.ts";
 import type { Vertex } from "../graph/vertex.ts";
@@ -25,15 +26,19 @@ export interface Standing {
 
 export interface SolvesVertices {
   solve(vertex: Vertex): Promise<Solved>;
+  /** False for what nothing needed. */
+  has(vertex: Vertex): boolean;
+  /** What caches know a step by. */
+  keys(vertex: Vertex): Promise<readonly Digest[]>;
 }
 
 /** Names what vertices left by its layers, which other daemons have as well; packs them where that has not been done. */
 export class LayerChains {
   readonly #build: Build;
-  readonly #solver: SolvesVertices;
+  readonly #solver: Pick<SolvesVertices, "solve">;
   readonly #known = new Map<Vertex, Promise<Standing>>();
 
-  constructor(build: Build, solver: SolvesVertices) {
+  constructor(build: Build, solver: Pick<SolvesVertices, "solve">) {
     const { epoch: _, ...undated } = build; // caches hold what steps left, not what an image is to say of its times
     this.#build = undated;
     this.#solver = solver;

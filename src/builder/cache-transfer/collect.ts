@@ -30,12 +30,11 @@ export async function collectSteps(build: Build, { graph, solver, chains, target
   const table = new LayerTable();
   const records: object[] = [];
   for (const vertex of target.mode === "max" ? allSteps(graph) : resultSteps(graph)) {
-    const { portable: digest, created } = await solver.solve(vertex);
+    if (!solver.has(vertex)) continue;
+    const created = new Date((await solver.solve(vertex)).created).toISOString();
     const { top } = await chains.of(vertex);
-    const createdAt = new Date(created).toISOString();
-    if (digest === undefined) continue;
-    if (top) records.push({ digest, layers: [{ layer: table.add(top), createdAt }] });
-    else records.push({ digest, created: createdAt });
+    const result = top ? { layers: [{ layer: table.add(top), createdAt: created }] } : { created };
+    for (const digest of await solver.keys(vertex)) records.push({ digest, ...result });
   }
   const blobs = await Promise.all(table.layers.map((layer) => exported(build, { layer, target })));
   const layers = table.layers.map((layer, at) => ({ blob: blobs[at]?.digest, parent: table.parent(layer) }));

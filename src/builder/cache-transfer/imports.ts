@@ -18,9 +18,9 @@ export interface ImportedStep {
 
 export interface Wanted {
   readonly vertex: Vertex;
-  /** The step's portable key. */
-  readonly key: Digest;
-  /** What the step stands on; asked for only when some cache knows the key. */
+  /** The step's portable key and that of its definition, as far as there are such. */
+  readonly keys: readonly Digest[];
+  /** What the step stands on; asked for only when some cache knows a key. */
   readonly base: () => Promise<Standing>;
 }
 
@@ -33,6 +33,17 @@ export class CacheImports {
   constructor(build: Build) {
     this.#build = build;
     this.#sources = build.options.noCache ? [] : openSources(build);
+  }
+
+  /** Whether there are caches to look into. */
+  get any(): boolean {
+    return this.#sources.length > 0;
+  }
+
+  /** Whether a cache knows the key, on whatever layers. */
+  async has(key: Digest): Promise<boolean> {
+    const caches = await Promise.all(this.#sources.map(({ cache }) => cache));
+    return caches.some((cache) => cache?.steps.has(key));
   }
 
   /** Resolves when nothing is read any more. */
@@ -52,9 +63,10 @@ export class CacheImports {
 
   async #in(
     cache: RemoteCache,
-    { key, base, source, vertex }: Wanted & { readonly source: OpenSource },
+    { keys, base, source, vertex }: Wanted & { readonly source: OpenSource },
   ): Promise<ImportedStep | undefined> {
-    const step = cache.steps.get(key);
+    const known = keys.find((key) => cache.steps.has(key));
+    const step = known && cache.steps.get(known);
     if (!step) return undefined;
     const { layer, created } = step;
     const at = await base();

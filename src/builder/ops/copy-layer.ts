@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { streamJob } from "../../host/mod.ts";
 import { resolveOwner } from "../../rootfs/mod.ts";
-import type { Planned } from "../context.ts";
+import type { Running } from "../context.ts";
 import type { CopyOp } from "../graph/vertex.ts";
 import { type LayerInput, layerJob } from "../jobs/layer.ts";
 import type { SelectOutput } from "../jobs/select.ts";
@@ -11,7 +11,7 @@ import type { SelectOutput } from "../jobs/select.ts";
  * written that no later step reads. undefined when this is no such step, or only copying can tell what comes of it.
  */
 export async function copyAsLayer(
-  { build, base, isLast }: Planned,
+  { build, base, isLast }: Running,
   { op, selected }: { readonly op: CopyOp; readonly selected: SelectOutput["selected"] },
 ): Promise<string | undefined> {
   const { packed } = build.files.place;

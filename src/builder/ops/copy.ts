@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { resolveOwner } from "../../rootfs/mod.ts";
-import type { Plan, Planned } from "../context.ts";
+import type { Plan, Planned, Running } from "../context.ts";
 import type { FilesPlace } from "../context-files.ts";
 import { decompressFile } from "../decompress.ts";
 import type { CopyOp } from "../graph/vertex.ts";
@@ -28,8 +28,8 @@ export async function planCopy(planned: Planned, op: CopyOp): Promise<Plan> {
     ...(groups[0] && groups.length === 1 && { listing: groups[0].listing }),
     description: `${keyword} ${op.sources.map(sourceText).join(" ")} ${destination}`,
     shared: op.origin === "stage",
-    run: async (signal) => {
-      const running = { ...planned, build: { ...planned.build, signal } };
+    run: async (base, signal) => {
+      const running = { ...planned, base, build: { ...planned.build, signal } };
       const [only] = groups.length === 1 ? groups : [];
       const layer = only && (await copyAsLayer(running, { op, selected: only.selected }));
       return layer ?? (await copy(running, { op, groups }));
@@ -125,7 +125,7 @@ async function selected(
 }
 
 async function copy(
-  { build, base }: Planned,
+  { build, base }: Running,
   { op, groups }: { op: CopyOp; groups: readonly Group[] },
 ): Promise<string> {
   await using root = await openRoot(build.context, base?.snapshot, build);

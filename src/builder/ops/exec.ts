@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { resolveUser } from "../../rootfs/mod.ts";
 import { ociSpec } from "../../runtime/mod.ts";
 import { rootOf } from "../../userns/mod.ts";
-import type { Build, Plan, Planned } from "../context.ts";
+import type { Build, Plan, Planned, Running } from "../context.ts";
 import type { ExecOp, Vertex } from "../graph/vertex.ts";
 import { stubsJob } from "../jobs/stubs.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
@@ -21,12 +21,12 @@ export async function planExec(planned: Planned, op: ExecOp): Promise<Plan> {
     kind: "exec",
     description: `RUN ${args.join(" ")}`,
     shared: !readsContext(op) && !readsSession(op),
-    run: (signal) =>
-      planned.build.context.slots.run(() => run({ ...planned, build: { ...planned.build, signal } }, op), signal),
+    run: (base, signal) =>
+      planned.build.context.slots.run(() => run({ ...planned, base, build: { ...planned.build, signal } }, op), signal),
   };
 }
 
-async function run(planned: Planned, op: ExecOp): Promise<string> {
+async function run(planned: Running, op: ExecOp): Promise<string> {
   const { build, vertex, base } = planned;
   // Ends after the root is gone: a step may have filled the disk, on which no row can be changed.
   await using late = new AsyncDisposableStack();

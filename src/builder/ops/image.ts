@@ -1,4 +1,5 @@
-import { hexOf } from "../../oci/mod.ts";
+import type { Image } from "../../images/mod.ts";
+import { type Digest, hexOf } from "../../oci/mod.ts";
 import { cacheKey } from "../cache.ts";
 import type { Build, Solved } from "../context.ts";
 import type { ImageOp, Vertex } from "../graph/vertex.ts";
@@ -12,6 +13,11 @@ export async function solveImage(build: Build, { vertex, op }: { vertex: Vertex;
     ...(snapshot !== undefined && { snapshot }),
     created: Date.parse(image.config.created ?? "") || 0,
     cached: true,
-    portable: cacheKey(["image", image.config.rootfs.diff_ids]),
+    portable: imageKey(image),
   };
+}
+
+/** Images with the same layers are the same to all steps. */
+export function imageKey({ config }: Image): Digest {
+  return cacheKey(["image", config.rootfs.diff_ids]);
 }

@@ -5,14 +5,14 @@ import { workdirJob } from "../jobs/workdir.ts";
 import { openRoot } from "../root.ts";
 
 /** WORKDIR: a snapshot of its own only where the directory is missing. */
-export function planWorkdir({ build, base }: Planned, op: WorkdirOp): Plan {
+export function planWorkdir({ build }: Planned, op: WorkdirOp): Plan {
   const { context } = build;
   return {
     key: ["workdir", op.path, op.user],
     kind: "workdir",
     description: `WORKDIR ${op.path}`,
     shared: true,
-    run: async (signal) => {
+    run: async (base, signal) => {
       await using root = await openRoot(context, base?.snapshot, { signal });
       const { uid, gid } = resolveUser(context.host.rooted(root.path), op);
       const input = { root: root.path, path: op.path, owner: { uid, gid } };
