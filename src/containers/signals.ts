@@ -13,7 +13,7 @@ export function signalNumber(text: string): number {
 
 function byName(name: string): number | undefined {
   const real = /^RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name);
-  if (!real) return (constants.signals as Readonly<Record<string, number>>)[`SIG${name}`];
+  if (!real) return (constants.signals as Readonly<Record<string, number>>)[`SIG${name === "CLD" ? "CHLD" : name}`];
   const base = real[1] === "MIN" ? 34 : largest; // glibc keeps 32 and 33 for itself
   const number = base + Number(`${real[2] ?? ""}${real[3] ?? 0}`);
   return number >= 34 ? number : undefined;

@@ -111,8 +111,16 @@ describe("instants", () => {
       -10_000_000n,
       500n,
     ]);
-    for (const bad of ["5", "", "-", "1x", "1h "])
-      expect(kindOfThrown(() => parseDuration(bad), "invalid")).toContain("invalid duration");
+    const problems = {
+      "5": "missing unit in",
+      "1x": 'unknown unit "x" in',
+      "": "invalid",
+      "-": "invalid",
+      "1h ": "invalid",
+    };
+    for (const [bad, problem] of Object.entries(problems)) {
+      expect(kindOfThrown(() => parseDuration(bad), "invalid")).toContain(`${problem} duration`);
+    }
     expect(kindOfThrown(() => parseDuration("99999999999999h"), "invalid")).toContain("too long");
   });
 });

@@ -30,13 +30,23 @@ export function parseDuration(text: string): bigint {
   if (rest === "0") return 0n;
   do {
     const part = /^(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/.exec(rest);
-    if (!part) throw new EngineError("invalid", `invalid duration ${JSON.stringify(text.slice(0, 100))}`);
+    if (!part) throw new EngineError("invalid", durationProblem(rest, text.slice(0, 100)));
     total += Number(part[1]) * (units[part[2] ?? ""] ?? 0);
     rest = rest.slice(part[0].length);
   } while (rest !== "");
   if (total > Number.MAX_SAFE_INTEGER * 1000)
     throw new EngineError("invalid", `duration too long: ${text.slice(0, 100)}`);
   return BigInt(Math.round(total)) * (text.startsWith("-") ? -1n : 1n);
+}
+
+/** In the words of Go's `time.ParseDuration`. */
+function durationProblem(rest: string, text: string): string {
+  const shown = JSON.stringify(text);
+  const [, unit] = /^(?:\d+(?:\.\d*)?|\.\d+)([^\d.]*)/.exec(rest) ?? [];
+  if (unit === undefined) return `invalid duration ${shown}`;
+  return unit === ""
+    ? `missing unit in duration ${shown}`
+    : `unknown unit ${JSON.stringify(unit)} in duration ${shown}`;
 }
 
 /** RFC 3339 in UTC with as many decimals as are needed, as Go's encoder writes a time; nanoseconds since 1970. */

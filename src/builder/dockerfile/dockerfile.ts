@@ -27,6 +27,7 @@ const mostGlobals = 1000;
 
 /** Lexes, parses and types the whole file; pure. Throws "invalid" with the line of the first mistake. */
 export function parseDockerfile(text: string): Dockerfile {
+  if (text === "") throw new EngineError("invalid", "the Dockerfile cannot be empty");
   const { nodes, check } = parseLines(text);
   if (nodes.length === 0) throw new EngineError("invalid", "dockerfile parse error: file with no instructions");
   const globals: ArgInstruction[] = [];

@@ -7,6 +7,7 @@ const env = new Map([
   ["EMPTY", ""],
   ["SPACED", "one two"],
   ["STR", "foobarbaz"],
+  ["SLASH", "a\\b"],
 ]);
 const word = (text: string, mark = "\\") => shellWord(text, { escape: mark, env });
 
@@ -24,6 +25,8 @@ describe("a word", () => {
     "${STR#f*b} ${STR##f*b} ${STR%b*} ${STR%%b*} ${STR#nope} ${STR%?} ${STR#???}":
       "arbaz az foobar foo foobarbaz foobarba barbaz",
     "${STR/ba/BA} ${STR//ba/BA} ${STR//b?r/-}": "fooBArbaz fooBArBAz foo-baz",
+    "${STR//*/all} ${STR//x*/-} ${EMPTY//*/e} ${STR//\\?/q}": "all foobarbaz e foobarbaz",
+    "${SLASH#'a\\'} ${SLASH//'\\'/-} ${SLASH#\"a\\\\\"}": "b a-b b",
     "$NONE|$1|$A": "||x",
   };
   test.each(Object.entries(cases))("%s", (text, expected) => {
@@ -39,7 +42,10 @@ describe("a word", () => {
   });
 
   const errors: Record<string, string> = {
-    "${A": "missing '}'",
+    "${A": "missing '}': unsupported modifier (\uFFFD) in substitution",
+    "${A:}": "missing '}'",
+    "${A+'b}": "syntax error: missing '}'",
+    "${A/b}": ["missing '/' in $", "{}"].join(""),
     "${": "missing '}'",
     "${}": "bad substitution",
     "${A:=x}": "unsupported modifier (:=) in substitution",

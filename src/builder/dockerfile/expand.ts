@@ -29,6 +29,9 @@ export interface Expanded {
   readonly unmatched: ReadonlySet<string>;
 }
 
+/** How Go's scanner shows that the text has ended. */
+const ended = "\uFFFD";
+
 /** Longest result in characters: `ENV A=$A$A` doubles with every line. */
 const longest = 1024 * 1024;
 
@@ -91,6 +94,7 @@ class Scanner {
   readonly #matched = new Set<string>();
   readonly #unmatched = new Set<string>();
   #rawEscapes: boolean;
+  #inPattern = false;
   #at = 0;
   /** Above 0 inside of a modifier's word. */
   #muted = 0;
@@ -134,10 +138,19 @@ class Scanner {
     if (ch === "$") return this.#splitting(this.#dollar());
     if (!this.#options.keepQuotes && ch === "'") return this.#whole(this.#singleQuoted());
     if (!this.#options.keepQuotes && ch === '"') return this.#whole(this.#doubleQuoted());
+    if (ch === "<" && this.#chars[this.#at + 1] === "<") return this.#whole(this.#redirection());
     this.#at++;
     if (ch !== this.#options.escape) return this.#splitting(ch);
     const escaped = this.#next() ?? "";
     return this.#whole(this.#rawEscapes ? ch + escaped : escaped);
+  }
+
+  /** `<<` holds on to the word behind it, blanks or not, as a here-document's delimiter. */
+  #redirection(): string {
+    const from = this.#at;
+    this.#at += 2;
+    while (/[ \t\r\n]/.test(this.#peek() ?? "")) this.#at++;
+    return this.#chars.slice(from, this.#at).join("");
   }
 
   #splitting(text: string): string {
@@ -157,8 +170,13 @@ class Scanner {
   #singleQuoted(): string {
     this.#at++;
     const end = this.#chars.indexOf("'", this.#at);
-    if (end < 0) throw new Error("unexpected end of statement while looking for matching single-quote");
-    const text = this.#chars.slice(this.#at, end).join("");
+    if (end < 0) {
+      this.#at = this.#chars.length;
+      throw new Error("unexpected end of statement while looking for matching single-quote");
+    }
+    const taken = this.#chars.slice(this.#at, end);
+    // In a pattern an escape that is to be itself is written twice.
+    const text = taken.map((ch) => (this.#inPattern && ch === this.#options.escape ? ch + ch : ch)).join("");
     this.#at = end + 1;
     return this.#quote("'") + text + this.#quote("'");
   }
@@ -218,34 +236,34 @@ class Scanner {
   #braced(name: string): string {
     const ch = this.#next();
     if (ch === "}") return this.#plain(name, `\${${name}}`);
-    if (ch === undefined) throw new Error("syntax error: missing '}'");
     if (ch === "/") return this.#replace(name);
     const colon = ch === ":";
-    const modifier = colon ? (this.#next() ?? "") : ch;
+    const modifier = (colon ? this.#next() : ch) ?? ended;
     const trims = "#%".includes(modifier);
-    if (!"-+?#%".includes(modifier) || (colon && trims && modifier !== "")) {
-      throw new Error(`unsupported modifier (${colon ? ":" : ""}${modifier}) in substitution`);
-    }
-    const word = this.#modifierWord(trims && modifier !== "");
-    if (modifier === "") throw new Error("syntax error: missing '}'");
+    const missing = modifier === ended ? "syntax error: missing '}': " : "";
+    const unsupported = new Error(`${missing}unsupported modifier (${colon ? ":" : ""}${modifier}) in substitution`);
+    if (colon ? trims : !"-+?#%".includes(modifier)) throw unsupported;
+    const word = this.#modifierWord(trims);
+    if (!"-+?#%".includes(modifier)) throw unsupported;
     const value = this.#value(name);
     if (value === undefined && this.#options.keepUnset) return `\${${name}${colon ? ":" : ""}${modifier}${word}}`;
     return this.#sized(modified({ name, modifier, word, value, colon }));
   }
 
   /** A modifier's word is only a part of the result when it is chosen, so its pieces must not split words on their own. */
-  #modifierWord(rawEscapes: boolean, stop = "}"): string {
-    const before = this.#rawEscapes;
-    this.#rawEscapes = rawEscapes;
+  #modifierWord(isPattern: boolean, stop = "}"): string {
+    const before = [this.#rawEscapes, this.#inPattern] as const;
+    this.#rawEscapes = isPattern;
+    this.#inPattern = isPattern;
     this.#muted++;
     try {
       return this.#until(stop);
     } catch (err) {
       if (this.#peek() !== undefined) throw err;
-      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? " in a substitution" : ""}`);
+      throw new Error(`syntax error: missing '${stop}'${stop === "/" ? ` in ${"$"}{}` : ""}`);
     } finally {
       this.#muted--;
-      this.#rawEscapes = before;
+      [this.#rawEscapes, this.#inPattern] = before;
     }
   }
 

@@ -43,7 +43,7 @@ function flagValue(given: { node: Node; name: string; kind: FlagKind; value: str
   if (kind !== "boolean") return value ?? "";
   const truth = (value ?? "true").toLowerCase();
   if (truth === "true" || truth === "false") return truth;
-  throw dockerfileError(node, `expecting boolean value for flag ${name}, not: ${value}`);
+  throw dockerfileError(node, `expecting boolean value for flag --${name}, not: ${value}`);
 }
 
 /** Flags end at the first word without dashes, or at `--`, which is taken away. Quotes and backslashes are read as in BuildKit's `split_command.go`, whatever the escape directive says. */

@@ -27,21 +27,28 @@ export function healthcheckInstruction(node: Node): HealthcheckInstruction {
   }
   if (type !== "CMD") throw dockerfileError(node, `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
   const parsed = command(rest, node);
-  if (parsed.words.join("") === "") throw dockerfileError(node, "Missing command after HEALTHCHECK CMD");
+  if (parsed.words.length === 0 || (parsed.form === "shell" && rest === ""))
+    throw dockerfileError(node, "Missing command after HEALTHCHECK CMD");
   return { ...place, check: options(flags, node), command: parsed };
 }
 
 function options(flags: Flags, node: Node): HealthcheckInstruction["check"] {
   const times = Object.entries(timed).map(([name, field]) => [field, interval(flags, { name, node })] as const);
-  const retries = flag(flags, "retries");
-  if (retries !== undefined && !/^[+-]?\d{1,9}$/.test(retries)) {
-    throw dockerfileError(node, `strconv.ParseInt: parsing ${JSON.stringify(retries)}: invalid syntax`);
-  }
+  const retries = flag(flags, "retries") || undefined;
+  const wrong = retries !== undefined && problemOf(retries);
+  if (wrong) throw dockerfileError(node, `strconv.ParseInt: parsing ${JSON.stringify(retries)}: ${wrong}`);
   if (Number(retries) < 0) throw dockerfileError(node, `--retries cannot be negative (${retries})`);
   return {
     ...Object.fromEntries(times.filter(([, value]) => value !== undefined && value !== 0)),
     ...(retries !== undefined && Number(retries) !== 0 && { Retries: Number(retries) }),
   };
+}
+
+/** What Go has to say of a number with 32 bits. */
+function problemOf(retries: string): string | undefined {
+  if (!/^[+-]?\d+$/.test(retries)) return "invalid syntax";
+  const value = Number(retries);
+  return value > 2 ** 31 - 1 || value < -(2 ** 31) ? "value out of range" : undefined;
 }
 
 function interval(flags: Flags, { name, node }: { name: string; node: Node }): number | undefined {

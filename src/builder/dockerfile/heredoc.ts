@@ -1,6 +1,6 @@
 import { shellWords } from "./expand.ts";
 
-/** A here-document of COPY, ADD or RUN: `<<EOF`, `<<-EOF`, `<<"EOF"`, `3<<EOF`. */
+/** A here-document of COPY, ADD or RUN: `<<EOF`, `<<-EOF`, `<< EOF`, `<<"EOF"`, `3<<EOF`. */
 export interface Heredoc {
   /** The word that ends it, quotes removed; also the file's name where COPY makes a file of it. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Heredoc {
 
 export type HeredocStart = Omit<Heredoc, "content">;
 
-const wordPattern = /^\d*<<(-?)([^<]+)$/;
+const wordPattern = /^\d*<<(-?)\s*([^<]+)$/;
 /** Here-documents know the backslash alone as an escape, whatever the escape directive says (BuildKit `parser.go`). */
 const lexer = { escape: "\\", env: new Map<string, string>(), keepUnset: true } as const;
 

@@ -151,6 +151,7 @@ function shellInstruction(node: Node): Instruction {
 
 /** The trigger takes its here-documents along. */
 function onbuildInstruction(node: Node): OnbuildInstruction {
+  readFlags(node, {});
   const inner = subNode(node);
   if (inner.original === "") throw dockerfileError(node, "ONBUILD requires at least one argument");
   if (inner.keyword === "ONBUILD") {
@@ -159,7 +160,6 @@ function onbuildInstruction(node: Node): OnbuildInstruction {
   if (inner.keyword === "FROM" || inner.keyword === "MAINTAINER") {
     throw dockerfileError(node, `${inner.keyword} isn't allowed as an ONBUILD trigger`);
   }
-  toInstruction(inner);
   const documents = node.heredocs.map(({ content, name }) => `\n${content}${name}`);
   return { kind: "onbuild", ...placeOf(node), trigger: inner.original + documents.join("") };
 }

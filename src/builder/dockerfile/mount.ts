@@ -57,6 +57,7 @@ export function mountFrom(fields: MountFields): string | undefined {
 }
 
 function csvFields(text: string, lines: Lines): string[] {
+  if (text === "") throw dockerfileError(lines, "failed to parse csv mounts: EOF");
   const fields: string[] = [];
   const pattern = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
   for (let end = false; !end; ) {
@@ -82,12 +83,12 @@ export function toMount(
   const values = new Map<string, string>();
   for (const { key, value, text } of fields) {
     const name = aliases[key] ?? key;
-    if (!keys.split(" ").includes(key)) {
-      throw dockerfileError(lines, `unexpected key '${key}' in '${text}'${didYouMean(key, keys.split(" "))}`);
-    }
     const isFlag = ["readonly", "readwrite", "required"].includes(name);
     if (value === undefined && !isFlag) {
       throw dockerfileError(lines, `invalid field '${text}' must be a key=value pair`);
+    }
+    if (!keys.split(" ").includes(key)) {
+      throw dockerfileError(lines, `unexpected key '${key}' in '${text}'${didYouMean(key, keys.split(" "))}`);
     }
     values.set(name, value === undefined ? "true" : expand(value));
   }
@@ -152,7 +153,7 @@ function mountOf(reading: Reading): RunMount {
     ...(from !== undefined && { from }),
     readonly: isReadonly(reading),
     id: (isSecret && values.get("source")) || (values.get("id") ?? ""),
-    sharing: oneOf(values.get("sharing") || "shared", { lines, among: sharings, what: "sharing value" }),
+    sharing: oneOf(values.get("sharing") ?? "shared", { lines, among: sharings, what: "sharing value" }),
     ...(mode !== undefined && { mode }),
     uid: number(reading, { key: "uid", radix: 10 }) ?? 0,
     gid: number(reading, { key: "gid", radix: 10 }) ?? 0,

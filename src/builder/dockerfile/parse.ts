@@ -14,7 +14,7 @@ export interface Node extends Lines {
   readonly original: string;
   readonly heredocs: readonly Heredoc[];
   readonly escape: "\\" | "`";
-  /** Comments right above, without their marks; a blank line or an empty comment ends them. */
+  /** Comments right above, without their marks; an empty comment ends them. */
   readonly comments: readonly string[];
   /** The line that the instruction's own text ends on, when a blank line stands inside of it. */
   readonly emptyContinuation?: number;
@@ -94,6 +94,7 @@ class Reader {
   }
 
   #comment(line: string): void {
+    if (isBlank(line)) return;
     const text = line.trim().slice(1).trim();
     if (text === "") this.#comments = [];
     else this.#comments.push(text);

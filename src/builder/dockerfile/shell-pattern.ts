@@ -51,12 +51,18 @@ export function replaced(
   const chars = [...value];
   let out = "";
   let at = 0;
+  let last = -1;
   while (at <= chars.length) {
     const found = firstMatch(chars, { pattern, from: at });
     if (!found) break;
-    spend(replacement.length);
-    out += chars.slice(at, found.start).join("") + replacement;
+    out += chars.slice(at, found.start).join("");
     at = found.end;
+    // A match of nothing right behind another one is none (Go's `regexp`).
+    if (found.end > found.start || found.start !== last) {
+      spend(replacement.length);
+      out += replacement;
+    }
+    last = found.end;
     if (found.end === found.start) out += chars[at++] ?? "";
     if (!all) break;
   }

@@ -85,13 +85,15 @@ function applyCopy(stage: StageState, instruction: CopyInstruction, context: Sta
 function applyWorkdir(stage: StageState, instruction: WordInstruction, context: StageContext): void {
   const word = expander(instruction, stage.env).word(instruction.word);
   const path = joinPath(stage.config.WorkingDir || "/", word).replace(/(?<=.)\/$/, "");
-  stage.config.WorkingDir = path;
+  // An absolute path is told as it was written (BuildKit `system.NormalizeWorkdir`).
+  const told = word.startsWith("/") ? word : path;
+  stage.config.WorkingDir = told;
   if (path === "/") {
-    stage.history.push({ createdBy: "WORKDIR /" });
+    stage.history.push({ createdBy: `WORKDIR ${told}` });
     return;
   }
   const op: Op = { kind: "workdir", path, user: stage.config.User ?? "" };
-  append(stage, { op, inputs: [], createdBy: `WORKDIR ${path}`, context });
+  append(stage, { op, inputs: [], createdBy: `WORKDIR ${told}`, context });
 }
 
 interface Appended {

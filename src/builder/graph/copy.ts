@@ -15,13 +15,16 @@ export function copyOp(
   from: (name: string) => Vertex | undefined,
 ): { op: CopyOp; createdBy: string } {
   const expand = expander(instruction, stage.env);
-  const sources = instruction.sources.map((source) => sourceFile(source, { instruction, expand }));
+  const written = instruction.sources.map((source) => sourceFile(source, { instruction, expand }));
+  const isText = ({ kind }: SourceFile) => kind === "text";
+  // Here-documents come after everything else, wherever they stand (BuildKit `dispatchCopy`).
+  const sources = [...written.filter((source) => !isText(source)), ...written.filter(isText)];
   const destination = expand.word(instruction.destination);
-  requireDirectory(instruction, { sources, destination });
   const source = instruction.from ? from(instruction.from) : undefined;
   const [chown, chmod, checksum] = [instruction.chown, instruction.chmod, instruction.checksum].map(
     (text) => text && expand.word(text),
   );
+  if (chown && instruction.link) requireNumbers(chown, instruction);
   const op: CopyOp = {
     kind: "copy",
     keyword: instruction.keyword,
@@ -38,18 +41,6 @@ export function copyOp(
     ...(instruction.unpack !== undefined && { unpack: instruction.unpack }),
   };
   return { op, createdBy: createdBy(op, { chmod: chmod ?? "", destination }) };
-}
-
-interface Words {
-  readonly sources: readonly SourceFile[];
-  readonly destination: string;
-}
-
-function requireDirectory(instruction: CopyInstruction, { sources, destination }: Words): void {
-  const isDirectory = destination.endsWith("/") || /(?:^|\/)\.\.?$/.test(destination);
-  if (sources.length < 2 || isDirectory || instruction.parents) return;
-  const problem = `When using ${instruction.keyword} with more than one source file, the destination must be a directory and end with a /`;
-  throw dockerfileError(instruction, problem);
 }
 
 function sourceFile(
@@ -82,6 +73,13 @@ function kept(git: GitRef, instruction: CopyInstruction): GitRef {
     throw dockerfileError(instruction, "inconsistent keep-git-dir configuration");
   }
   return { ...git, keepGitDir };
+}
+
+/** A layer of its own has no users and groups that names could be looked up in. */
+function requireNumbers(chown: string, instruction: CopyInstruction): void {
+  if (/^[+-]?\d*(?::[+-]?\d*)?$/.test(chown)) return;
+  const problem = "user and group names can't be resolved when used with --link, use numeric uid[:gid] instead";
+  throw dockerfileError(instruction, `--chown=${chown}: ${problem}`);
 }
 
 function checkedChmod(text: string, instruction: CopyInstruction): string {

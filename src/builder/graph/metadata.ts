@@ -144,8 +144,9 @@ function goDuration(nanoseconds: number): string {
   if (nanoseconds < 1e9) return nanoseconds < 1e6 ? `${nanoseconds / 1e3}µs` : `${nanoseconds / 1e6}ms`;
   const total = Math.floor(nanoseconds / 1e9);
   const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
-  const seconds = (total % 60) + (nanoseconds % 1e9) / 1e9;
-  return `${hours > 0 ? `${hours}h` : ""}${total >= 60 ? `${minutes}m` : ""}${seconds}s`;
+  const rest = nanoseconds % 1e9;
+  const fraction = rest === 0 ? "" : `.${String(rest).padStart(9, "0").replace(/0+$/, "")}`;
+  return `${hours > 0 ? `${hours}h` : ""}${total >= 60 ? `${minutes}m` : ""}${total % 60}${fraction}s`;
 }
 
 export function applyShell(stage: StageState, instruction: ShellInstruction): void {

@@ -54,6 +54,12 @@ function checkPart(text: string, { part, isSystem }: { part: string; isSystem: b
   throw bad(`${shown} is an invalid OS component of ${whole}: ${must}`);
 }
 
+/** Without the variant that goes without saying (containerd `platforms.Normalize`). */
+export function normalPlatform({ os, architecture, variant }: Platform): Platform {
+  const redundant = architecture === "arm64" && (variant === "8" || variant === "v8");
+  return { os, architecture, ...(variant !== undefined && variant !== "" && !redundant && { variant }) };
+}
+
 export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter((part) => part).join("/");
 }

@@ -56,8 +56,8 @@ export class References {
   target(text: string | undefined): number {
     const { stages } = this.#file;
     if (text === undefined || text === "") return stages.length - 1;
-    const index = this.#earlier(text, stages.length) ?? indexOf(text);
-    if (index !== undefined && index < stages.length) return index;
+    const index = this.#earlier(text, stages.length);
+    if (index !== undefined) return index;
     const hint = likely(text.toLowerCase(), this.#named.keys());
     const meant = hint === undefined ? "" : ` (did you mean ${hint}?)`;
     throw new EngineError("invalid", `target stage ${JSON.stringify(text)} could not be found${meant}`);
@@ -69,9 +69,9 @@ export class References {
     if (name === "") throw dockerfileError(from, `base name (${from.image}) should not be blank`);
     const given = this.#given(name);
     if (given) return given;
-    if (name === "scratch") return { kind: "scratch" };
     const stage = this.#earlier(name, index);
-    return stage === undefined ? { kind: "image", name } : { kind: "stage", index: stage };
+    if (stage !== undefined) return { kind: "stage", index: stage };
+    return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
   }
 
   /** The platform that FROM asks for; undefined when it does not. */
@@ -97,7 +97,7 @@ export class References {
     const stage = this.#earlier(name, index);
     if (stage !== undefined) return { kind: "stage", index: stage };
     const number = indexOf(name);
-    if (number !== undefined && number < index) return { kind: "stage", index: number };
+    if (number !== undefined && number >= 0 && number < index) return { kind: "stage", index: number };
     const isLater = number !== undefined || this.#earlier(name, this.#file.stages.length) !== undefined;
     if (isLater) throw this.#notYet(name, { lines, own: own ?? `stage-${index}`, number });
     return name === "scratch" ? { kind: "scratch" } : { kind: "image", name };
@@ -149,7 +149,7 @@ export class References {
       throw dockerfileError(instruction, problem);
     }
     const number = indexOf(from);
-    if (number !== undefined && number >= this.#file.stages.length && !this.#named.has(from)) {
+    if (number !== undefined && (number < 0 || number >= this.#file.stages.length) && !this.#named.has(from)) {
       throw dockerfileError(instruction, `invalid from flag value ${from}: invalid stage index ${number}`);
     }
   }
@@ -184,6 +184,7 @@ function sourceNames(instruction: Instruction): string[] {
   return instruction.mounts.flatMap((fields) => mountFrom(fields) ?? []);
 }
 
+/** Digits name a stage by its number, whatever their sign (Go's `strconv.Atoi`). */
 function indexOf(text: string): number | undefined {
-  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+  return /^[+-]?\d{1,9}$/.test(text) ? Number(text) : undefined;
 }

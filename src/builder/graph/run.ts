@@ -28,7 +28,7 @@ export function execOp(
     env: entriesOf(stage.env),
     hiddenEnv: context.hiddenEnv,
     user: stage.config.User ?? "",
-    cwd: stage.config.WorkingDir || "/",
+    cwd: joinPath("/", stage.config.WorkingDir ?? "").replace(/(?<=.)\/$/, ""),
     network: instruction.network,
     mounts,
     ...(script && { script }),

@@ -8,6 +8,8 @@ export function checkSignal(text: string): void {
   }
   const name = text.toUpperCase().replace(/^SIG/, "");
   const known =
-    Object.hasOwn(constants.signals, `SIG${name}`) || /^RTM(IN(\+([1-9]|1[0-5]))?|AX(-([1-9]|1[0-4]))?)$/.test(name);
+    name === "CLD" ||
+    Object.hasOwn(constants.signals, `SIG${name}`) ||
+    /^RTM(IN(\+([1-9]|1[0-5]))?|AX(-([1-9]|1[0-4]))?)$/.test(name);
   if (!known) throw new Error(`invalid signal: ${text}`);
 }

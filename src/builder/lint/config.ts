@@ -41,7 +41,8 @@ function named(value: string): CheckConfig["skip"] {
 function truth(value: string, option: string): boolean {
   if (["1", "t", "T", "TRUE", "true", "True"].includes(value)) return true;
   if (["0", "f", "F", "FALSE", "false", "False"].includes(value)) return false;
-  throw invalid(`failed to parse check option ${JSON.stringify(option)}: ${JSON.stringify(value)} is not a boolean`);
+  const problem = `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+  throw invalid(`failed to parse check option ${JSON.stringify(option)}: ${problem}`);
 }
 
 function invalid(problem: string): EngineError {

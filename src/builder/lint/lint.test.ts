@@ -9,7 +9,7 @@ const amd64 = { os: "linux", architecture: "amd64" };
 const alpine: ImageConfig = { ...amd64, config: { Env: ["PATH=/bin"] }, rootfs: { type: "layers", diff_ids: [] } };
 const images: Readonly<Record<string, ImageConfig>> = {
   "alpine:3": alpine,
-  armed: { ...alpine, architecture: "arm64" },
+  armed: { ...alpine, architecture: "arm64", variant: "v8" },
 };
 
 function linted(text: string, stages?: ReadonlySet<number>) {

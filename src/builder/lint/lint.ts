@@ -1,9 +1,12 @@
 import { isKind } from "../../errors/mod.ts";
 import type { ImageConfig } from "../../oci/mod.ts";
 import { withBudget } from "../dockerfile/budget.ts";
+import type { Stage } from "../dockerfile/dockerfile.ts";
+import { triggerInstruction } from "../dockerfile/instruction.ts";
+import type { FromInstruction } from "../dockerfile/instructions.ts";
 import { globalArgs } from "../graph/args.ts";
 import type { GraphOptions } from "../graph/graph.ts";
-import { formatPlatform } from "../graph/platform.ts";
+import { formatPlatform, normalPlatform } from "../graph/platform.ts";
 import { References } from "../graph/references.ts";
 import { envMap } from "../graph/stage.ts";
 import { type CheckConfig, parseCheck } from "./config.ts";
@@ -64,15 +67,45 @@ class StagesCheck {
     const { file, args, stages } = this.#options;
     for (const [index, stage] of file.stages.entries()) {
       if (stages?.has(index) === false) continue;
-      const end = checkStage(stage, {
-        start: this.#start(index),
-        argument: (name) => this.#globals.get(name),
-        given: (name) => args[name] ?? undefined,
-        ignored: this.#ignored,
-        findings: this.#findings,
-      });
+      const start = this.#start(index);
+      const instructions = [...this.#triggers(index), ...stage.instructions];
+      const end = checkStage(
+        { ...stage, instructions },
+        {
+          start,
+          argument: (name) => this.#globals.get(name),
+          given: (name) => args[name] ?? undefined,
+          ignored: this.#ignored,
+          findings: this.#findings,
+        },
+      );
       this.#ends.set(index, end);
     }
+  }
+
+  /** What the stage or image below it left to be done. */
+  #triggers(index: number): Stage["instructions"] {
+    const from = this.#options.file.stages[index]?.from;
+    const base = from && this.#references.base(from, index);
+    if (!from || !base || base.kind === "scratch") return [];
+    const written =
+      base.kind === "image"
+        ? (this.#image(from, base.name)?.config?.OnBuild ?? [])
+        : (this.#options.file.stages[base.index]?.instructions ?? []).flatMap((one) =>
+            one.kind === "onbuild" ? [one.trigger] : [],
+          );
+    return written.flatMap((trigger) => {
+      const one = triggerInstruction(trigger, from);
+      return one.kind === "from" ? [] : [one];
+    });
+  }
+
+  #image(from: FromInstruction, name: string): ImageConfig | undefined {
+    return this.#options.image(name, from.platform === undefined ? undefined : this.#wanted(from));
+  }
+
+  #wanted(from: FromInstruction): string {
+    return wantedPlatform(from, { env: this.#globals, fallback: this.#options.targetPlatform });
   }
 
   #start(index: number): StageEnd {
@@ -81,10 +114,10 @@ class StagesCheck {
     const base = from && this.#references.base(from, index);
     if (!from || !base || base.kind === "scratch") return { ...fresh, env: new Map([["PATH", ""]]) };
     if (base.kind === "stage") return this.#ends.get(base.index) ?? { ...fresh, env: undefined };
-    const wanted = wantedPlatform(from, { env: this.#globals, fallback: this.#options.targetPlatform });
-    const image = this.#options.image(base.name, from.platform === undefined ? undefined : wanted);
+    const image = this.#image(from, base.name);
     if (!image) return { ...fresh, env: undefined };
-    checkBasePlatform(from, { wanted, has: formatPlatform(image), image: base.name, findings: this.#findings });
+    const has = formatPlatform(normalPlatform(image));
+    checkBasePlatform(from, { wanted: this.#wanted(from), has, image: base.name, findings: this.#findings });
     const env = envMap(image.config?.Env ?? []);
     if (!env.has("PATH")) env.set("PATH", "");
     return { ...fresh, env, hasShell: (image.config?.Shell ?? []).length > 0 };

@@ -32,19 +32,17 @@ function documents(instruction: Instruction): string[] {
   );
 }
 
-/** Variables that an instruction uses and that are not there; what does not expand at all is the build's to refuse. */
-export function undefinedNames(instruction: Instruction, env: ReadonlyMap<string, string>): Set<string> {
+/** Variables that an instruction uses and that are not there, again for each word; what does not expand at all is the build's to refuse. */
+export function undefinedNames(instruction: Instruction, env: ReadonlyMap<string, string>): string[] {
   const plain = expandedWords(instruction).map((word) => ({ word, options: { escape: instruction.escape, env } }));
   const raw = documents(instruction).map((word) => ({ word, options: { escape: "\\", env, keepQuotes: true } }));
-  return new Set(
-    [...plain, ...raw].flatMap(({ word, options }) => {
-      try {
-        return word === undefined ? [] : [...expand(word, options).unmatched];
-      } catch {
-        return [];
-      }
-    }),
-  );
+  return [...plain, ...raw].flatMap(({ word, options }) => {
+    try {
+      return word === undefined ? [] : [...expand(word, options).unmatched];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** The word expanded, or as it is when it does not expand. */
