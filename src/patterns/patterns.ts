@@ -95,11 +95,14 @@ export function readIgnoreFile(text: string): string[] {
     .filter((line) => !line.startsWith("#"))
     .map((line) => line.trim())
     .filter((line) => line !== "")
-    .map((line) => {
-      const negated = line.startsWith("!");
-      const pattern = cleaned(negated ? line.slice(1).trim() : line);
-      return negated ? `!${pattern}` : pattern;
-    });
+    .map(cleanPattern);
+}
+
+/** A pattern without what does not matter: blanks and slashes around, `.` and `..` inside. */
+export function cleanPattern(text: string): string {
+  const negated = text.startsWith("!");
+  const pattern = cleaned(negated ? text.slice(1).trim() : text.trim());
+  return negated ? `!${pattern}` : pattern;
 }
 
 function cleaned(pattern: string): string {

@@ -30,7 +30,7 @@ export function resolveUser(
  */
 export function resolveOwner(root: RootedFs, text: string): Owner {
   const { user, group } = split(text);
-  const number = numberOf(user);
+  const number = user === "" && group !== "" ? 0 : numberOf(user);
   const account = number === undefined ? accountsOf(root).find(({ name }) => name === user) : undefined;
   const uid = number === undefined ? account?.uid : inRange(number);
   if (uid === undefined) throw unconverted(`uid for user ${user}: no such user: ${user}`);

@@ -17,6 +17,8 @@ export interface CopyOptions {
   /** For messages: raw path of the root that is written into. */
   readonly root: string;
   readonly context: JobContext;
+  /** Of --link: see {@link Destination}. What else is there gives way. */
+  readonly made?: Set<string>;
 }
 
 /** Copies one file, link or node, or the contents of a directory. Nothing that is copied is followed. */
@@ -33,7 +35,7 @@ export class TreeCopier {
     this.#excluded = ignoreMatcher(options.exclude);
   }
 
-  /** `to` is a directory that exists; its own attributes stay. With `include` only what matches is copied. */
+  /** `to` is a directory that exists; of its own attributes only the time changes. With `include` only what matches is copied. */
   contents(from: string, to: string, include?: string): void {
     const { exclude, context } = this.#options;
     const at = ({ path }: Visited) => `${to}/${path}`;
@@ -47,6 +49,8 @@ export class TreeCopier {
         leaf: (file) => this.#leaf({ from: file.whole, to: at(file), stat: file.stat }),
       },
     });
+    const stat = include === undefined ? fs.lstat(from) : undefined;
+    if (stat) setTimes(to, stat.mtimeNs);
   }
 
   /** One thing that is not a directory, to the path `to`. */
@@ -57,12 +61,16 @@ export class TreeCopier {
   }
 
   #enter({ path }: Visited, to: string): void {
+    const { made } = this.#options;
     const there = fs.lstat(to);
-    if (there && !there.isDirectory()) {
+    if (there && !there.isDirectory() && !made) {
       throw new EngineError("invalid", `cannot copy to non-directory: ${this.#shown(to)}`);
     }
-    if (there) this.#existing.add(path);
-    else fs.mkdir(to, 0o700);
+    if (there && !there.isDirectory()) fs.unlink(to);
+    if (there?.isDirectory()) {
+      if (!made || made.has(to)) this.#existing.add(path);
+    } else fs.mkdir(to, 0o700);
+    made?.add(to);
   }
 
   /** Of a directory that was there already, one that only holds what is copied has no more than its mode changed. */
@@ -91,10 +99,10 @@ export class TreeCopier {
   #clear(to: string): void {
     const there = fs.lstat(to);
     if (!there) return;
-    if (there.isDirectory()) {
-      throw new EngineError("invalid", `cannot overwrite directory ${this.#shown(to)} with non-directory`);
-    }
-    fs.unlink(to);
+    const { made } = this.#options;
+    if (!there.isDirectory()) fs.unlink(to);
+    else if (made && !made.has(to)) fs.remove(to);
+    else throw new EngineError("invalid", `cannot overwrite directory ${this.#shown(to)} with non-directory`);
   }
 
   /** Owner first: it clears setuid bits and capabilities (chown(2)). */

@@ -7,8 +7,8 @@ import type { Selected } from "./select.ts";
 
 export interface LayerPlanOptions {
   readonly context: ContextTree;
-  /** Raw path of the root that the layer comes on top of. */
-  readonly below: string;
+  /** Raw path of the root that the layer comes on top of; undefined: whatever is there gives way (COPY --link). */
+  readonly below: string | undefined;
   /** Absolute raw path inside it; ends with a slash when it must be a directory. */
   readonly destination: string;
   readonly owner: Owner;
@@ -48,7 +48,10 @@ class LayerPlanner implements LayerPlan {
     const { destination } = this.#options;
     const source = this.#options.context.get(real);
     if (!source) return false;
-    if (source.type === "directory") return this.#directory(destination) && this.#children(destination, source);
+    if (source.type === "directory") {
+      const path = destination.replace(/\/$/, "");
+      return this.#directory(path) && this.#children(path, source) && this.#dated(path, source);
+    }
     if (type !== "file") return false;
     const into = destination.endsWith("/") || this.#isDirectory(destination);
     if (into) return this.#directory(destination) && this.#leaf(`${destination}/${basename(name)}`, source);
@@ -64,7 +67,8 @@ class LayerPlanner implements LayerPlan {
 
   /** What is there, where all that is above is known to be directories. */
   #below(path: string): fs.Stat | undefined {
-    return fs.lstat(`${this.#options.below}/${path}`);
+    const { below } = this.#options;
+    return below === undefined ? undefined : fs.lstat(`${below}/${path}`);
   }
 
   /** A directory that is there goes into the layer as it is, as overlayfs would copy it up; others are made. */
@@ -108,6 +112,12 @@ class LayerPlanner implements LayerPlan {
       const copied = { ...child, mode: this.#options.mode ?? child.mode, children: new Map() };
       return (there ? this.files.put(to, copied) : this.#add(to, copied)) && this.#children(to, child);
     });
+  }
+
+  /** The destination has the time of the directory whose contents it got. */
+  #dated(path: string, { mtime }: DirectoryNode): boolean {
+    const planned = this.files.get(path);
+    return planned?.type !== "directory" || this.files.put(path, { ...planned, mtime });
   }
 
   #leaf(path: string, node: ContextNode): boolean {

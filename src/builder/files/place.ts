@@ -14,6 +14,8 @@ export interface Destination {
   readonly owner: Owner;
   /** COPY --link: symlinks on the way are replaced by directories instead of being followed. */
   readonly link: boolean;
+  /** With --link, the directories that this copy has made: others are those of layers below, which it does not know. */
+  readonly made?: Set<string>;
 }
 
 /** Where a raw path inside the root is, every directory in front of it made. */
@@ -33,10 +35,11 @@ export function makeDirectory(path: string, to: Destination): string {
     if (name === "" || name === ".") continue;
     done = `${done}/${name}`;
     const stat = fs.lstat(done);
-    if (stat?.isDirectory()) continue;
-    if (stat && !(to.link && stat.isSymbolicLink())) throw inTheWay(done, to.root);
-    if (stat) fs.unlink(done);
-    fs.mkdir(done, 0o755);
+    if (stat?.isDirectory() && (!to.link || to.made?.has(done))) continue;
+    if (stat && !to.link) throw inTheWay(done, to.root);
+    if (stat && !stat.isDirectory()) fs.unlink(done);
+    if (!stat?.isDirectory()) fs.mkdir(done, 0o755);
+    to.made?.add(done);
     fs.lchown(done, to.owner);
     fs.chmod(done, 0o755);
   }

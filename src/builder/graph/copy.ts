@@ -1,3 +1,4 @@
+import { cleanPattern } from "../../patterns/mod.ts";
 import { dockerfileError } from "../dockerfile/error.ts";
 import { shellWord } from "../dockerfile/expand.ts";
 import { textOf } from "../dockerfile/heredoc.ts";
@@ -37,7 +38,7 @@ export function copyOp(
     ...(checksum !== undefined && checksum !== "" && { checksum: checkedChecksum(checksum, { instruction, sources }) }),
     link: instruction.link,
     parents: instruction.parents,
-    exclude: instruction.exclude.map((pattern) => expand.word(pattern)),
+    exclude: instruction.exclude.map((pattern) => cleanPattern(expand.word(pattern))),
     ...(instruction.unpack !== undefined && { unpack: instruction.unpack }),
   };
   return { op, createdBy: createdBy(op, { chmod: chmod ?? "", destination }) };

@@ -25,7 +25,7 @@ export interface CopyInput {
 }
 
 export interface CopyItem extends Selected {
-  /** Unpack it if it is an archive. */
+  /** Unpack it if it is an archive; pipes and devices are none, and are not opened. */
   readonly unpack: boolean;
   /** Where it lies decompressed, when that took a program. */
   readonly plain?: string;
@@ -53,7 +53,8 @@ class Copy {
     this.#context = context;
     this.#from = raw(input.from);
     const root = raw(input.to);
-    this.#to = { root, owner: input.owner ?? { uid: 0, gid: 0 }, link: input.link };
+    const made = new Set<string>();
+    this.#to = { root, owner: input.owner ?? { uid: 0, gid: 0 }, link: input.link, made };
     this.#destination = raw(input.destination);
     this.#copier = new TreeCopier({
       ...(input.owner && { owner: input.owner }),
@@ -61,6 +62,7 @@ class Copy {
       exclude: input.exclude,
       root,
       context,
+      ...(input.link && { made }),
     });
   }
 
@@ -74,11 +76,10 @@ class Copy {
   }
 
   #directory(path: string): string {
-    const where = this.#input.link
-      ? path
-      : inScope(this.#to.root, path, { followLast: true }).slice(this.#to.root.length);
+    if (this.#input.link) return makeDirectory(path, this.#to);
+    const where = inScope(this.#to.root, path, { followLast: true }).slice(this.#to.root.length);
     const there = fs.lstat(`${this.#to.root}${where}`);
-    if (there && !there.isDirectory() && !there.isSymbolicLink()) {
+    if (there && !there.isDirectory()) {
       throw new EngineError("invalid", `cannot copy to non-directory: ${shown(where)}`);
     }
     return makeDirectory(path, this.#to);
@@ -87,16 +88,15 @@ class Copy {
   #target(item: CopyItem): string {
     const name = basename(item.name);
     if (this.#destination.endsWith("/") || this.#isDirectory()) return `${this.#directory(this.#destination)}/${name}`;
-    const parent = prepareParent(this.#destination, this.#to);
-    if (this.#input.link) return parent;
-    return inScope(this.#to.root, this.#destination, { followLast: true });
+    const target = prepareParent(this.#destination, this.#to);
+    if (this.#input.link) return target;
+    const real = inScope(this.#to.root, this.#destination, { followLast: true });
+    return real === target ? target : prepareParent(real.slice(this.#to.root.length), this.#to);
   }
 
   #isDirectory(): boolean {
-    const path = this.#input.link
-      ? `${this.#to.root}${this.#destination}`
-      : inScope(this.#to.root, this.#destination, { followLast: true });
-    return fs.lstat(path)?.isDirectory() === true;
+    if (this.#input.link) return this.#to.made?.has(`${this.#to.root}${this.#destination}`) === true;
+    return fs.lstat(inScope(this.#to.root, this.#destination, { followLast: true }))?.isDirectory() === true;
   }
 
   /** True when it was an archive. Its own owners and modes hold, whatever --chown says. */

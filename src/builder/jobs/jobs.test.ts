@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -194,6 +195,35 @@ describe("copying", () => {
     tree(to, { "real/f": "old", dir: "-> real" });
     await copy(["f"], "/dir/f", { link: true });
     expect([read("real/f"), lstatSync(join(to, "dir")).isDirectory()]).toEqual(["old", true]);
+  });
+
+  test("--link knows nothing of what is there: directories are made anew, what is in the way goes", async () => {
+    tree(from, { f: "1", "d/g": "2" });
+    tree(to, { "open/kept": "k", "gone/x": "x", file: "y", "deep/g/z": "z" });
+    chmodSync(join(to, "open"), 0o1777);
+    chownSync(join(to, "open"), 5, 5);
+    await copy(["f"], "/open/", { link: true });
+    await copy(["f"], "/gone", { link: true });
+    await copy(["d"], "/file", { link: true });
+    await copy(["d"], "/deep", { link: true });
+    expect([mode("open"), lstatSync(join(to, "open")).uid, read("open/kept"), read("open/f")]).toEqual([
+      ...["755", 0, "k", "1"],
+    ]);
+    expect([read("gone"), read("file/g"), read("deep/g")]).toEqual(["1", "2", "2"]);
+  });
+
+  test("a link of the destination may lead to where no directory is yet, and several files to one", async () => {
+    tree(from, { a: "1", b: "2" });
+    tree(to, { link: "-> /new/place" });
+    await copy(["a"], "/link");
+    await copy(["a", "b"], "/last");
+    expect([read("new/place"), read("last")]).toEqual(["1", "2"]);
+  });
+
+  test("a pipe is a pipe, also where archives are unpacked", async () => {
+    execFileSync("mkfifo", [join(from, "pipe")]);
+    await copy(["pipe"], "/p", { unpack: true });
+    expect(lstatSync(join(to, "p")).isFIFO()).toBe(true);
   });
 
   test("merging replaces files and links, keeps what else is there, and takes over attributes of directories", async () => {

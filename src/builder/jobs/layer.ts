@@ -13,8 +13,8 @@ import type { PackedFiles } from "./select.ts";
 export interface LayerInput {
   readonly packed: PackedFiles;
   readonly selected: readonly Selected[];
-  /** The root that the layer comes on top of, mounted. */
-  readonly below: string;
+  /** The root that the layer comes on top of, mounted; undefined for a layer that does not depend on it. */
+  readonly below?: string;
   readonly destination: string;
   readonly owner: Owner;
   readonly mode?: number;
@@ -29,7 +29,7 @@ export const layerJob: Job<LayerInput & Flow, LayerOutput> = {
   run(input, context) {
     const plan = planLayer(input.selected, {
       context: readIndex(input.packed.index),
-      below: raw(input.below),
+      below: input.below === undefined ? undefined : raw(input.below),
       destination: raw(input.destination),
       owner: input.owner,
       ...(input.mode !== undefined && { mode: input.mode }),

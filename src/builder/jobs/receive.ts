@@ -164,9 +164,14 @@ export function tidy(root: string, { dockerfile, context }: { dockerfile: string
   const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
   const ignored = ignoreMatcher(general);
   for (const path of [".dockerignore", posix.normalize(dockerfile)]) {
-    if (ignored(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
+    if (ignored(path) || isSentAlong(path)) fs.remove(inScope(root, raw(path), { followLast: false }));
   }
   return { dockerfileText, ignore: own === undefined ? general : readIgnoreFile(own) };
+}
+
+/** The name that clients give a Dockerfile which does not lie in the context; it is none of its files. */
+function isSentAlong(path: string): boolean {
+  return /^\.dockerfile\.[0-9a-f]{20,32}$/.test(path);
 }
 
 function readDockerfile(root: string, path: string): string {

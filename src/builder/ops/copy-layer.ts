@@ -22,7 +22,8 @@ export async function copyAsLayer(
   const below = await build.views.path(base?.snapshot);
   const owner = op.chown === undefined ? { uid: 0, gid: 0 } : resolveOwner(host.rooted(below), op.chown);
   const input: LayerInput = {
-    ...{ packed, selected, below, destination: op.destination, owner },
+    ...{ packed, selected, destination: op.destination, owner },
+    ...(!op.link && { below }),
     ...(mode !== undefined && { mode }),
   };
   const { bytes, done } = streamJob(host.workers, layerJob, { input, signal: build.signal });
