@@ -95,10 +95,10 @@ export function readIgnoreFile(text: string): string[] {
     .filter((line) => !line.startsWith("#"))
     .map((line) => line.trim())
     .filter((line) => line !== "")
-    .map(cleanPattern);
+    .map((line) => cleanPattern(line).replace(/^(!?)\/(?=.)/, "$1"));
 }
 
-/** A pattern without what does not matter: blanks and slashes around, `.` and `..` inside. */
+/** A pattern without what does not matter: blanks around, a slash at the end, `.` and `..` inside (moby `patternmatcher.New`). */
 export function cleanPattern(text: string): string {
   const negated = text.startsWith("!");
   const pattern = cleaned(negated ? text.slice(1).trim() : text.trim());
@@ -107,8 +107,7 @@ export function cleanPattern(text: string): string {
 
 function cleaned(pattern: string): string {
   if (pattern === "") return "";
-  const clean = posix.normalize(pattern).replace(/(?<=.)\/$/, "");
-  return clean.length > 1 ? clean.replace(/^\//, "") : clean;
+  return posix.normalize(pattern).replace(/(?<=.)\/$/, "");
 }
 
 /**

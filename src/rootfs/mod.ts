@@ -1,4 +1,4 @@
 export { baseHostLines, extraHostLines, hostsFile, ownNames, requireExtraHosts, updatedHosts } from "./hosts.ts";
 export { resolvConfFile, stubbed } from "./resolv-conf.ts";
 export type * from "./rootfs.ts";
-export { resolveOwner, resolveUser } from "./users.ts";
+export { ownerOrRoot, resolveOwner, resolveUser } from "./users.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { RootedFs } from "../host/mod.ts";
-import { resolveOwner, resolveUser } from "./mod.ts";
+import { ownerOrRoot, resolveOwner, resolveUser } from "./mod.ts";
 
 const passwd = `root:x:0:0:root:/root:/bin/sh
 app:x:1000:1000::/home/app:
@@ -92,6 +92,21 @@ describe("a file's owner", () => {
   };
   test.each(Object.entries(cases))("%s", (text, expected) => {
     expect(resolveOwner(root, text)).toEqual(expected as { uid: number; gid: number });
+  });
+
+  test("where nobody minds, who is not known is root", () => {
+    const owners = ["stranger", "stranger:staff", "app", "app:strangers", "4000", "4000:7"].map((text) =>
+      ownerOrRoot(root, text),
+    );
+    expect(owners.map(({ uid, gid }) => `${uid}:${gid}`)).toEqual([
+      "0:0",
+      "0:50",
+      "1000:1000",
+      "1000:1000",
+      "4000:4000",
+      "4000:7",
+    ]);
+    expect(() => ownerOrRoot(root, "99999999999")).toThrow(range);
   });
 
   test("what is unknown or out of range is refused", () => {

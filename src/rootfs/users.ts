@@ -40,6 +40,16 @@ export function resolveOwner(root: RootedFs, text: string): Owner {
   return { uid, gid };
 }
 
+/** Like {@link resolveOwner}, but who is not known is root (BuildKit's `readUser`). Throws "invalid" for numbers out of range. */
+export function ownerOrRoot(root: RootedFs, text: string): Owner {
+  const { user, group } = split(text);
+  const number = numberOf(user);
+  const account = number === undefined ? accountsOf(root).find(({ name }) => name === user) : undefined;
+  const uid = number === undefined ? (account?.uid ?? 0) : inRange(number);
+  const own = account?.gid ?? uid;
+  return { uid, gid: group === "" ? own : (findGroup(groupsOf(root), group) ?? own) };
+}
+
 function unconverted(what: string): EngineError {
   return new EngineError("invalid", `unable to convert uid/gid chown string to host mapping: can't find ${what}`);
 }

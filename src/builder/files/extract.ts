@@ -121,11 +121,8 @@ export class Extractor implements TarSink {
   #clear(path: string, header: TarHeader): void {
     const there = fs.lstat(path);
     if (!there || (there.isDirectory() && header.type === "directory")) return;
-    if (there.isDirectory()) {
-      const where = shown(path.slice(this.#options.root.length));
-      throw new EngineError("invalid", `cannot overwrite directory ${where} with non-directory`);
-    }
-    fs.unlink(path);
+    if (there.isDirectory()) fs.remove(path);
+    else fs.unlink(path);
     this.#parents.clear();
   }
 

@@ -33,33 +33,47 @@ export function select(options: SelectOptions): Selected[] {
 }
 
 function named(source: string, options: SelectOptions): Selected[] {
-  const path = insideRoot(source, options);
-  return isGlob(path) ? expand(path, options) : [one(path, options)];
+  const path = insideRoot(source);
+  return isGlob(path) ? expand(path, options) : [one(path, { ...options, source })];
 }
 
 /** With --parents the directories behind the first `/./` are part of the destination (BuildKit `convert_copy.go`). */
 function below(source: string, options: SelectOptions): Selected[] {
   const at = source.indexOf("/./");
-  const front = at < 0 ? "" : insideRoot(source.slice(0, at), options);
-  const include = insideRoot(at < 0 ? source : source.slice(at + 3), options);
-  const found = isGlob(front) ? expand(front, options) : [one(front, options)];
+  const front = at < 0 ? "" : insideRoot(source.slice(0, at));
+  const include = insideRoot(at < 0 ? source : source.slice(at + 3));
+  const found = isGlob(front) ? expand(front, options) : [one(front, { ...options, source })];
   if (include === "") return found;
-  if (!isGlob(front) && !isGlob(include)) one(posix.join(front, include), options);
+  const [item] = found;
+  if (item && !isGlob(front) && !isGlob(include)) requireBelow(item, { ...options, source, include });
   return found.map((item) => (item.type === "directory" ? { ...item, include } : item));
 }
 
-/** Sources of a context must not lead out of it; those of a stage start at its root. */
-function insideRoot(source: string, { where, keyword }: SelectOptions): string {
-  const path = posix.normalize(source).replace(/^\/+/, "").replace(/\/$/, "");
-  if (path !== ".." && !path.startsWith("../")) return path === "." ? "" : path;
-  if (where === "stage") return path.replace(/^(?:\.\.(?:\/|$))+/, "");
-  throw new EngineError("invalid", `${keyword} failed: forbidden path outside the build context: ${source} ()`);
+/** What --parents names must be there, and not behind a link, since none is followed below `item`. */
+function requireBelow(item: Selected, { include, ...options }: Named & { readonly include: string }): void {
+  const path = posix.join(item.real, raw(include));
+  const isThere = lstat(`${options.root}/${path}`) !== undefined;
+  if (!isThere || inScope(options.root, path, { followLast: false }) !== `${options.root}/${path}`) {
+    throw notFound(posix.join(shown(item.name), include), options);
+  }
 }
 
-function one(path: string, options: SelectOptions): Selected {
+/** Sources start at the root, and `..` stops at it (BuildKit `cleanPath`). */
+function insideRoot(source: string): string {
+  return posix.normalize(`/${source}`).replace(/^\/+/, "").replace(/\/$/, "");
+}
+
+interface Named extends SelectOptions {
+  /** As it was written. */
+  readonly source: string;
+}
+
+function one(path: string, options: Named): Selected {
   const selected = selectPath(raw(path), options);
   if (selected) return selected;
-  throw notFound(path, options);
+  const { where, keyword, source } = options;
+  if (where === "stage" || !posix.normalize(source).startsWith("..")) throw notFound(path, options);
+  throw new EngineError("invalid", `${keyword} failed: forbidden path outside the build context: ${source} ()`);
 }
 
 function selectPath(path: string, { root }: SelectOptions): Selected | undefined {

@@ -23,7 +23,8 @@ export async function unpack(input: UnpackInput): Promise<boolean> {
   const bytes = withoutBomb(decompress(readRaw(input.archive)), () => size);
   try {
     const head = await firstBlock(bytes);
-    if (!isTarHeader(head)) return false;
+    // One of nothing begins with its end: no archive for ADD, as in BuildKit.
+    if (!isTarHeader(head) || head.subarray(0, 512).every((byte) => byte === 0)) return false;
     await extract(input, { head, bytes });
     return true;
   } finally {

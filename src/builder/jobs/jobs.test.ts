@@ -100,10 +100,14 @@ describe("selecting", () => {
       "COPY failed: file not found in build context or excluded by .dockerignore: stat b/c: file does not exist";
     expect(() => select(["b/c"])).toThrow(lost);
     expect(() => select(["/b"], { where: "stage" })).toThrow("COPY failed: stat b: file does not exist");
-    expect(() => select(["../a"])).toThrow("forbidden path outside the build context: ../a ()");
+    expect(() => select(["../b"])).toThrow("forbidden path outside the build context: ../b ()");
+    expect(names(["../a", "/../../a", "../*"])).toEqual(["a", "a", "a"]);
     expect(names(["x*"])).toEqual([]);
     expect(() => select(["b/./c"], { deep: true })).toThrow("stat b: file does not exist");
     expect(() => select(["./a/b"], { deep: true })).toThrow("stat a/b: file does not exist");
+    tree(from, { "d/e": "", link: "-> d" });
+    expect(() => select(["link/e"], { deep: true })).toThrow("stat link/e: file does not exist");
+    expect(select(["link/./e"], { deep: true }).selected).toMatchObject([{ real: "d", include: "e" }]);
     expect(() => select(["[a"])).toThrow("syntax error in pattern");
   });
 
@@ -320,7 +324,17 @@ describe("archives of ADD", () => {
   test("what is no archive is copied", async () => {
     await add(Buffer.from("text"), "/text");
     await add(gzipSync("no tar"), "/zipped");
-    expect([read("text"), existsSync(join(to, "zipped"))]).toEqual(["text", true]);
+    await add(Buffer.alloc(10240), "/nothing");
+    expect([read("text"), existsSync(join(to, "zipped")), read("nothing").length]).toEqual(["text", true, 10240]);
+  });
+
+  test("a file takes the place of a directory, and a directory that of a file", async () => {
+    tree(to, { "o/d/x": "", "o/f": "" });
+    await add(
+      await archive({ name: "d", text: "file" }, { name: "f/", type: "directory" }, { name: "f/x", text: "x" }),
+      "/o",
+    );
+    expect([read("o/d"), read("o/f/x")]).toEqual(["file", "x"]);
   });
 
   test("names with .. are refused, links lead nowhere outside", async () => {

@@ -6,9 +6,10 @@ import type { ExecMount } from "../graph/vertex.ts";
 import { copyJob } from "../jobs/copy.ts";
 import { selectJob } from "../jobs/select.ts";
 
-/** The id of a cache mount. One with `from` is a cache of its own for each state of what it begins with. */
-export function cacheId({ inputs }: Planned, { id, from, input, source }: ExecMount): string {
-  return from === undefined ? id : [id, input && inputs.get(input)?.snapshot, source].join("\n");
+/** The id of a cache mount. What it begins with, be it the state that `from` names or the owner and mode of nothing, makes it another one. */
+export function cacheId({ inputs }: Planned, { id, from, input, source, mode, uid, gid }: ExecMount): string {
+  if (from !== undefined) return [id, input && inputs.get(input)?.snapshot, source].join("\n");
+  return mode === undefined && uid === 0 && gid === 0 ? id : [id, "", "", mode ?? "", uid, gid].join("\n");
 }
 
 /** Makes the directory of a cache mount that begins with what its `from` has; it appears when it is complete. */

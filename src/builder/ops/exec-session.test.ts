@@ -38,6 +38,7 @@ function one(mount: Partial<ExecMount>, undo = new AsyncDisposableStack()): Sess
 test("a secret as a variable; one that is missing, too large, or no variable", async () => {
   expect(await secretMount(planned(session), one({ id: "s", env: "TOKEN" }))).toEqual({ env: "TOKEN=AAA" });
   expect(await secretMount(planned(session), one({ id: "none" }))).toEqual({});
+  expect(await secretMount(planned(session), one({ id: "none", env: "TOKEN" }))).toEqual({ env: "TOKEN=" });
   expect(await secretMount(planned(), one({ id: "s" }))).toEqual({});
   const failures: [Partial<ExecMount>, string][] = [
     [{ id: "none", required: true }, "secret none: not found"],

@@ -32,7 +32,7 @@ export async function secretMount(planned: Planned, one: SessionMount): Promise<
   const value = await options.session?.secret(id, signal);
   if (value === undefined) {
     if (required) throw new EngineError("invalid", `secret ${id}: not found`);
-    return {};
+    return env === undefined ? {} : { env: `${env}=` };
   }
   if (value.length > largestSecret) throw new EngineError("invalid", `secret ${id} is larger than 500 KiB`);
   return {

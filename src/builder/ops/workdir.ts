@@ -1,4 +1,4 @@
-import { resolveUser } from "../../rootfs/mod.ts";
+import { ownerOrRoot } from "../../rootfs/mod.ts";
 import type { Plan, Planned } from "../context.ts";
 import type { WorkdirOp } from "../graph/vertex.ts";
 import { workdirJob } from "../jobs/workdir.ts";
@@ -14,8 +14,8 @@ export function planWorkdir({ build }: Planned, op: WorkdirOp): Plan {
     shared: true,
     run: async (base, signal) => {
       await using root = await openRoot(context, base?.snapshot, { signal });
-      const { uid, gid } = resolveUser(context.host.rooted(root.path), op);
-      const input = { root: root.path, path: op.path, owner: { uid, gid } };
+      const owner = ownerOrRoot(context.host.rooted(root.path), op.user);
+      const input = { root: root.path, path: op.path, owner };
       const wasThere = await context.host.workers.run(workdirJob, input, { signal });
       return wasThere ? base?.snapshot : await root.commit();
     },
