@@ -25,7 +25,7 @@ export function parseReference(text: string): Reference {
   const name = hasTag ? beforeDigest.slice(0, colon) : beforeDigest;
   const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
   const { domain, path } = splitDomain(name);
-  if (path !== path.toLowerCase()) throw invalid(`repository name (${name}) must be lowercase`);
+  if (path !== path.toLowerCase()) throw invalid(`repository name (${path}) must be lowercase`);
   if (!domainPattern.test(domain) || !pathPattern.test(path) || path.length > 255) throw invalid();
   if (tag !== undefined && !tagPattern.test(tag)) throw invalid();
   if (digest !== undefined && !isDigest(digest)) throw invalid();

@@ -53,9 +53,11 @@ class LayerPlanner implements LayerPlan {
       return this.#directory(path) && this.#children(path, source) && this.#dated(path, source);
     }
     if (type !== "file") return false;
+    // First what is above it: a link there would lead the next look astray.
+    if (!this.#directory(destination.slice(0, destination.lastIndexOf("/")))) return false;
     const into = destination.endsWith("/") || this.#isDirectory(destination);
     if (into) return this.#directory(destination) && this.#leaf(`${destination}/${basename(name)}`, source);
-    return this.#directory(destination.slice(0, destination.lastIndexOf("/"))) && this.#leaf(destination, source);
+    return this.#leaf(destination, source);
   }
 
   /** From the top, so that no link on the way is followed, which would lead out of the root. */

@@ -38,7 +38,7 @@ export function copyOp(
     ...(checksum !== undefined && checksum !== "" && { checksum: checkedChecksum(checksum, { instruction, sources }) }),
     link: instruction.link,
     parents: instruction.parents,
-    exclude: instruction.exclude.map((pattern) => cleanPattern(expand.word(pattern))),
+    exclude: instruction.exclude.map(cleanPattern),
     ...(instruction.unpack !== undefined && { unpack: instruction.unpack }),
   };
   return { op, createdBy: createdBy(op, { chmod: chmod ?? "", destination }) };

@@ -116,6 +116,13 @@ RUN --mount=from=left,target=/m x`;
     expect(() => graph("FROM base\nCOPY --from=-1 a b")).toThrow("invalid stage index -1");
   });
 
+  test("what no image can be called is refused, in stages that are not built too", () => {
+    expect(() => graph("FROM base AS a\nFROM Base AS b\nFROM A")).toThrow(
+      'line 2: failed to parse stage name "Base": invalid reference format: repository name (library/Base) must be lowercase',
+    );
+    expect(graph("FROM base AS a\nFROM A").steps).toHaveLength(2);
+  });
+
   test("a stage that is named scratch is what scratch means from then on", () => {
     expect(config("FROM base AS scratch\nFROM scratch").Cmd).toEqual(["/bin/sh"]);
     expect(config("FROM scratch AS scratch\nENV a=b").Cmd).toBeUndefined();

@@ -1,5 +1,5 @@
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import type { Platform } from "../../oci/mod.ts";
+import { type Platform, parseReference } from "../../oci/mod.ts";
 import type { Dockerfile, Stage } from "../dockerfile/dockerfile.ts";
 import { dockerfileError, type Lines } from "../dockerfile/error.ts";
 import { shellWord } from "../dockerfile/expand.ts";
@@ -38,8 +38,8 @@ export class References {
     this.#globals = globals;
     this.#contexts = new Map(Object.entries(contexts).map(([name, meant]) => [contextName(name), meant]));
     for (const [index, { from }] of file.stages.entries()) this.#add(index, from.name);
-    for (const { from, instructions } of file.stages) {
-      this.base(from);
+    for (const [index, { from, instructions }] of file.stages.entries()) {
+      requireReference(from, this.base(from, index));
       this.platform(from, platform);
       for (const one of instructions) if (one.kind === "copy") this.#checkFrom(one);
     }
@@ -174,6 +174,16 @@ export class References {
     const name = names.find((one) => !this.#globals.has(one)) ?? "";
     const meant = likely(name, this.#globals.keys());
     return meant === undefined ? "" : ` (did you mean ${meant}?)`;
+  }
+}
+
+/** What no image can be called is refused, also in a stage that is not built. */
+function requireReference(from: FromInstruction, base: Reference): void {
+  if (base.kind !== "image" || /^[0-9a-f]{64}$/.test(base.name)) return;
+  try {
+    parseReference(base.name);
+  } catch (err) {
+    throw dockerfileError(from, `failed to parse stage name ${JSON.stringify(base.name)}: ${messageOf(err)}`);
   }
 }
 

@@ -15,7 +15,7 @@ import {
   type Step,
 } from "./graph.ts";
 import { addLabels } from "./metadata.ts";
-import { parsePlatform } from "./platform.ts";
+import { normalPlatform, parsePlatform } from "./platform.ts";
 import { type Reference, References } from "./references.ts";
 import { childOf, configOf, type StageState, stateOf } from "./stage.ts";
 import type { Op, Vertex } from "./vertex.ts";
@@ -225,7 +225,7 @@ class Evaluation {
       vertex: rootfs.diff_ids.length > 0 ? this.#imageVertex(image) : undefined,
       base: image,
       author,
-      platform: { os, architecture, ...(variant && { variant }) },
+      platform: normalPlatform({ os, architecture, ...(variant && { variant }) }),
     });
   }
 

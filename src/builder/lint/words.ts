@@ -8,9 +8,9 @@ function expandedWords(instruction: Instruction): (string | undefined)[] {
     case "label":
       return instruction.pairs.flatMap(({ name, value }) => [name, value]);
     case "copy": {
-      const { chown, chmod, checksum, exclude, sources, destination } = instruction;
+      const { chown, chmod, checksum, sources, destination } = instruction;
       const paths = sources.flatMap((source) => (source.kind === "path" ? [source.path] : []));
-      return [chown, chmod, checksum, ...exclude, ...paths, destination];
+      return [chown, chmod, checksum, ...paths, destination];
     }
     case "workdir":
     case "user":
