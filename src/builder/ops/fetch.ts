@@ -41,11 +41,7 @@ async function write(build: Build, { source, op, root }: Wanted): Promise<string
 
 async function download(build: Build, { url, op, root }: { url: string; op: CopyOp; root: string }): Promise<string> {
   const response = await answer(build, { url, keyword: op.keyword });
-  const name = fileName(url, response);
-  if (name === "" && op.destination.endsWith("/")) {
-    throw new EngineError("invalid", `cannot determine filename for url: ${url}`);
-  }
-  const path = join(root, name || "download");
+  const path = join(root, fileName(url, response));
   const digest = await save(response, path);
   if (op.checksum !== undefined && digest !== op.checksum) {
     throw new EngineError("invalid", `digest mismatch ${digest}: ${op.checksum}`);
@@ -69,13 +65,12 @@ async function answer(build: Build, { url, keyword }: { url: string; keyword: st
   throw new EngineError("not-found", `${keyword} failed: failed to GET ${url} with status ${status}`);
 }
 
-/** The last part of the URL's path, or what Content-Disposition says; "" when neither names a file. */
+/** The last part of the URL's path, slash or not, or what Content-Disposition says, or BuildKit's name for what has none. */
 function fileName(url: string, response: Fetched): string {
-  const path = new URL(url).pathname;
-  const own = path.endsWith("/") ? "" : decode(basename(path));
+  const own = decode(basename(new URL(url).pathname));
   const disposition = /filename="?([^";]+)"?/i.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? "";
   const name = own || basename(disposition);
-  return name === "." || name === ".." || /[/\0]/.test(name) ? "" : name;
+  return name === "." || name === ".." || name === "" || /[/\0]/.test(name) ? "__unnamed__" : name;
 }
 
 function decode(text: string): string {
