@@ -54,7 +54,8 @@ async function sourceGroups(planned: Planned, op: CopyOp): Promise<Group[]> {
     const { root, names: sources } = fetched;
     groups.push(
       await selected(planned, {
-        op: { ...op, origin: "context" },
+        // What patterns leave out are files of a directory, not what is named or written here.
+        op: { ...op, origin: "context", exclude: [] },
         place: { root },
         sources,
         unpack: op.unpack ?? false,
