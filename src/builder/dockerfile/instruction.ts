@@ -1,7 +1,7 @@
 import { blankWords, type Command, command, jsonList, listOrWords, pairs, quotedWords } from "./arguments.ts";
 import { copyInstruction } from "./copy.ts";
 import { dockerfileError, type Lines } from "./error.ts";
-import { flag, readFlags } from "./flags.ts";
+import { flag, readFlags, split } from "./flags.ts";
 import { healthcheckInstruction } from "./healthcheck.ts";
 import {
   type ArgInstruction,
@@ -160,6 +160,17 @@ function onbuildInstruction(node: Node): OnbuildInstruction {
   if (inner.keyword === "FROM" || inner.keyword === "MAINTAINER") {
     throw dockerfileError(node, `${inner.keyword} isn't allowed as an ONBUILD trigger`);
   }
+  checkTrigger(inner);
   const documents = node.heredocs.map(({ content, name }) => `\n${content}${name}`);
   return { kind: "onbuild", ...placeOf(node), trigger: inner.original + documents.join("") };
+}
+
+/** What BuildKit's parser would see without knowing what the instruction means: pairs that are none, and arrays of other things than strings. */
+function checkTrigger(inner: Node): void {
+  const { rest } = split(inner.rest);
+  if (inner.keyword === "ENV" || inner.keyword === "LABEL") {
+    if (rest !== "") pairs(inner, rest);
+  } else if (["ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME"].includes(inner.keyword)) {
+    jsonList(rest, inner);
+  }
 }

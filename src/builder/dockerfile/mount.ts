@@ -117,6 +117,7 @@ function checked(reading: Reading): RunMount {
   only("uid", "secret", "ssh", "cache");
   only("gid", "secret", "ssh", "cache");
   if (type === "secret") checkSecret(reading);
+  if (type === "ssh" && values.get("source")) throw dockerfileError(lines, "ssh does not support source");
   if (values.get("sharing") && type !== "cache") {
     throw dockerfileError(lines, `invalid cache sharing set for ${type} mount`);
   }

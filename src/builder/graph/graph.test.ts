@@ -389,6 +389,7 @@ RUN --mount=type=$T,target=$D,id=i,sharing=locked,mode=0700,uid=5 --mount=target
     "RUN --mount=type=secret a": "invalid secret mount. one of source, target required",
     "RUN --mount=type=secret,env=A a": "invalid secret mount. one of source, target required",
     "RUN --mount=type=secret,id=a,source=b a": "both source and id can't be set",
+    "RUN --mount=type=ssh,source=x a": "ssh does not support source",
     "RUN --mount=type=tmpfs,target=/x,size=big a": "invalid value for size: big",
     "RUN --mount=type=cache,target=/x,uid=-1 a": "invalid value -1 for uid",
     'LABEL a="${NONE:?give it}"': "NONE: give it",
