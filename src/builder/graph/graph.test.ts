@@ -275,9 +275,8 @@ ONBUILD RUN x`;
   });
 
   test("times of a health check are told to the nanosecond", () => {
-    expect(history("FROM base\nHEALTHCHECK --interval=1m0.000000001s --timeout=1h1.5s CMD x")[0]).toContain(
-      "Interval:1m0.000000001s Timeout:1h0m1.5s",
-    );
+    const [told] = history("FROM base\nHEALTHCHECK --interval=1m0.000000001s --timeout=1h1.5s CMD x");
+    expect(told).toContain("Interval:1m0.000000001s Timeout:1h0m1.5s");
   });
 
   test("--label is the last instruction", () => {
