@@ -22,6 +22,9 @@ describe(".dockerignore", () => {
     "*.go": ["x.go", "x.go/below"],
     "a[b-d]e": ["ace"],
     "a[^b-d]e": ["aze"],
+    "a[\\]\\[x]e": ["a]e", "a[e", "axe"],
+    "[!a]": ["!", "a"],
+    "// *": ["x", "x/y"],
     "abc?def": ["abcZdef"],
     "a\\*b": ["a*b"],
     "a(b)c/d.|)$(}+{": ["a(b)c/d.|)$(}+{"],
@@ -69,6 +72,9 @@ describe(".dockerignore", () => {
 
   test("what is no pattern is refused", () => {
     expect(() => ignores("!", "a")).toThrow('illegal exclusion pattern: "!"');
-    expect(() => ignores("a[", "a")).toThrow('syntax error in pattern "a["');
+    for (const bad of ["a[", "[]a]", "[a-]", "[-a]", "[a\\", "a\\"]) {
+      expect(() => ignores(bad, "a")).toThrow(`syntax error in pattern ${JSON.stringify(bad)}`);
+    }
+    expect(() => ignores("!/", "a")).toThrow('illegal exclusion pattern: "!"');
   });
 });

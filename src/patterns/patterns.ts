@@ -60,22 +60,35 @@ function piecesOf(pattern: string, { doubleStar }: { doubleStar: boolean }): Glo
     } else if (ch === "?") pieces.push({ kind: "one" });
     else if (ch === "\\") pieces.push({ kind: "literal", char: escaped(chars[++at], pattern) });
     else if (ch === "[") {
-      const end = chars.indexOf("]", at + 2);
-      if (end < 0) throw malformed(pattern);
-      pieces.push({ kind: "class", source: characterClass(chars.slice(at + 1, end)) });
-      at = end;
+      const found = characterClass(chars, at + 1);
+      if (!found) throw malformed(pattern);
+      pieces.push({ kind: "class", source: found.source });
+      at = found.end;
     } else pieces.push({ kind: "literal", char: ch });
   }
   return pieces;
 }
 
-function characterClass(chars: readonly string[]): string {
-  const negated = chars[0] === "^";
-  const body = chars
-    .slice(negated ? 1 : 0)
-    .map((ch) => (/[\][^&~|]/.test(ch) ? `\\${ch}` : ch))
-    .join("");
-  return `[${negated ? "^/" : ""}${body}]`;
+/** A class behind its bracket, as Go reads it: ranges and characters, each of which a backslash may escape; undefined when it is none. */
+function characterClass(chars: readonly string[], from: number): { source: string; end: number } | undefined {
+  const negated = chars[from] === "^";
+  const items: string[] = [];
+  let at = negated ? from + 1 : from;
+  for (let count = 0; chars[at] !== "]" || count === 0; count++) {
+    const low = classCharacter(chars, at);
+    const high = low && chars[low.next] === "-" ? classCharacter(chars, low.next + 1) : low;
+    if (!low || !high) return undefined;
+    if (low.code <= high.code) items.push(`\\u{${low.code.toString(16)}}-\\u{${high.code.toString(16)}}`);
+    at = high.next;
+  }
+  return { source: `[${negated ? "^" : ""}${items.join("")}]`, end: at };
+}
+
+function classCharacter(chars: readonly string[], at: number): { code: number; next: number } | undefined {
+  const isEscape = chars[at] === "\\";
+  const ch = chars[isEscape ? at + 1 : at];
+  if (ch === undefined || (!isEscape && (ch === "-" || ch === "]"))) return undefined;
+  return { code: ch.codePointAt(0) ?? 0, next: at + (isEscape ? 2 : 1) };
 }
 
 function escaped(ch: string | undefined, pattern: string): string {
@@ -95,7 +108,12 @@ export function readIgnoreFile(text: string): string[] {
     .filter((line) => !line.startsWith("#"))
     .map((line) => line.trim())
     .filter((line) => line !== "")
-    .map((line) => cleanPattern(line).replace(/^(!?)\/(?=.)/, "$1"));
+    .map((line) =>
+      cleanPattern(line)
+        .replace(/^(!?)\/(?=.)/, "$1")
+        .trim(),
+    )
+    .filter((pattern) => pattern !== "");
 }
 
 /** A pattern without what does not matter: blanks around, a slash at the end, `.` and `..` inside (moby `patternmatcher.New`). */
@@ -133,7 +151,7 @@ function* prefixesOf(path: string): Generator<string> {
 }
 
 function rule(text: string): { negated: boolean; pattern: (path: string) => boolean } {
-  if (text === "!") throw new EngineError("invalid", 'illegal exclusion pattern: "!"');
+  if (text === "!" || text === "!/") throw new EngineError("invalid", 'illegal exclusion pattern: "!"');
   const negated = text.startsWith("!");
   return { negated, pattern: matcher(negated ? text.slice(1) : text) };
 }
