@@ -77,8 +77,8 @@ function characterClass(chars: readonly string[], from: number): { source: strin
   for (let count = 0; chars[at] !== "]" || count === 0; count++) {
     const low = classCharacter(chars, at);
     const high = low && chars[low.next] === "-" ? classCharacter(chars, low.next + 1) : low;
-    if (!low || !high) return undefined;
-    if (low.code <= high.code) items.push(`\\u{${low.code.toString(16)}}-\\u{${high.code.toString(16)}}`);
+    if (!low || !high || low.code > high.code) return undefined;
+    items.push(`\\u{${low.code.toString(16)}}-\\u{${high.code.toString(16)}}`);
     at = high.next;
   }
   return { source: `[${negated ? "^" : ""}${items.join("")}]`, end: at };

@@ -57,7 +57,7 @@ export function expand(word: string, options: ExpandOptions): Expanded {
 }
 
 /** Without one of them a word says what is written. */
-const special = /[$'"\\`]/;
+const special = /[$'"\\`]|<</;
 
 function unchanged(word: string): Expanded {
   return { text: word, words: word.split(/\s+/).filter((one) => one !== ""), matched: new Set(), unmatched: new Set() };
