@@ -6,7 +6,7 @@ import { isKind } from "../../errors/mod.ts";
 import { fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
 import { type ContextLine, encodeContextLine } from "../../wire/mod.ts";
 import { batched, type DirectoryContext, type SentContext } from "./context.ts";
-import { entryOf, type Found, walkContext } from "./walk.ts";
+import { entryOf, FirstNames, type Found, walkContext } from "./walk.ts";
 
 /** Below both, asking what is missing costs more than sending everything. */
 const few = { files: 200, bytes: 1n << 20n };
@@ -16,11 +16,13 @@ const settled = 2_000_000_000n;
 
 /**
  * The build context, of which only what the engine does not have is sent. undefined where that is not worth it, or not
- * possible: an engine that is no Berth, or a context with something else than files, directories and links.
+ * possible: an engine that is no Berth, or a context with something else than files of one name, directories and links.
  */
 export async function changedContext(context: DirectoryContext, client: Client): Promise<SentContext | undefined> {
   const found = [...walkContext(context.root, context.walk)].filter(({ stat }) => !stat.isSocket());
-  const isPlain = found.every(({ stat }) => stat.isFile() || stat.isDirectory() || stat.isSymbolicLink());
+  const names = new FirstNames();
+  const hasKind = ({ stat }: Found) => stat.isFile() || stat.isDirectory() || stat.isSymbolicLink();
+  const isPlain = found.every((one) => hasKind(one) && !names.of(one));
   if (!isPlain || isSmall(found)) return undefined;
   const answer = await ask(client, { context, found });
   if (!answer) return undefined;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { collect, readTar } from "../../stream/mod.ts";
 import { type ContextRequest, findContext, type SentContext, sentContext } from "./context.ts";
 import { stdinContext } from "./stdin-context.ts";
@@ -48,6 +48,21 @@ test("everything goes, links as links, in the order of names", async () => {
     "b/": "",
     "b/c": "1",
     "l -> /etc/passwd": "",
+  });
+});
+
+test("a file of several names is sent once, unless its other names are not part of the context", async () => {
+  const directory = tree("hard", { Dockerfile: "FROM x", "a/one": "1", ".dockerignore": "z\n", z: "2" });
+  linkSync(`${cwd}/hard/a/one`, `${cwd}/hard/b`);
+  linkSync(`${cwd}/hard/z`, `${cwd}/hard/c`);
+  const found = await sent(directoryContext({ directory, file: "", cwd }));
+  expect(found).toEqual({
+    ".dockerignore": "z\n",
+    Dockerfile: "FROM x",
+    "a/": "",
+    "a/one": "1",
+    "b -> a/one": "",
+    c: "2",
   });
 });
 

@@ -12,10 +12,31 @@ export interface WalkOptions {
 
 /** A directory as a build context has it: owned by root, as docker sends it, without sockets and what is ignored. */
 export function* contextEntries(root: string, options: WalkOptions): Generator<TarEntry> {
+  const names = new FirstNames();
   for (const found of walkContext(root, options)) {
-    const entry = entryOf(root, found);
+    const entry = linkTo(names.of(found), found) ?? entryOf(root, found);
     if (entry) yield entry;
   }
+}
+
+/** By which of its names each file was found first, for those that have several. */
+export class FirstNames {
+  readonly #names = new Map<string, Buffer>();
+
+  /** The other name of a file that was found before. */
+  of({ name, stat }: Found): Buffer | undefined {
+    if (!stat.isFile() || stat.nlink < 2n) return undefined;
+    const key = `${stat.dev}:${stat.ino}`;
+    const first = this.#names.get(key);
+    if (!first) this.#names.set(key, name);
+    return first;
+  }
+}
+
+function linkTo(linkname: Buffer | undefined, { name, stat }: Found): TarEntry | undefined {
+  if (!linkname) return undefined;
+  const header = { name, type: "hardlink", mode: Number(stat.mode) & 0o7777, uid: 0, gid: 0, linkname } as const;
+  return { header: { ...header, mtime: stat.mtimeNs, size: 0n }, content: fromBuffer(new Uint8Array()) };
 }
 
 /**
