@@ -136,7 +136,7 @@ async function decompressed(format: "xz" | "bzip2", { place, options }: Taking):
   if (!good) throw new EngineError("invalid", `the build context is broken ${format} data`);
   if (["xz", "bzip2"].includes(await formatOf(plain))) return undefined;
   await rm(place.archive);
-  return taken(fromFile(plain), { place, options });
+  return await taken(fromFile(plain), { place, options }); // before what it reads is removed
 }
 
 async function formatOf(path: string) {
