@@ -74,7 +74,7 @@ async function deliverFiles(
   undo.defer(() => removeContainer(client, container));
   if (type === "tar") {
     const request = { method: "GET", path: containerPath(container, "/export") } as const;
-    return deliver(io, dest, async () => (await client.stream(request)).bytes);
+    return await deliver(io, dest, async () => (await client.stream(request)).bytes); // before the container goes
   }
   const destination = resolve(io.cwd, dest);
   mkdirSync(destination, { recursive: true });
