@@ -4,9 +4,12 @@ import { spend } from "../dockerfile/budget.ts";
 /** No path is longer (path_resolution(7), PATH_MAX). */
 const longestPath = 4096;
 
+/** Reading more of them takes longer than anybody waits for a warning. */
+const mostPatterns = 10_000;
+
 /** What .dockerignore says of the sources of COPY and ADD, as far as that can be told without looking at the files. */
 export class IgnoredSources {
-  /** False with exceptions, where nobody can tell (BuildKit `validateCopySourcePath`). */
+  /** False with exceptions, where nobody can tell (BuildKit `validateCopySourcePath`), and with too many patterns. */
   readonly known: boolean;
   /** Whether a pattern leaves nothing. */
   readonly all: boolean;
@@ -17,7 +20,8 @@ export class IgnoredSources {
   constructor(patterns: readonly string[]) {
     this.#patterns = patterns;
     this.#length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
-    this.known = patterns.length > 0 && !patterns.some((pattern) => pattern.startsWith("!"));
+    const isReadable = patterns.length > 0 && patterns.length <= mostPatterns;
+    this.known = isReadable && !patterns.some((pattern) => pattern.startsWith("!"));
     this.all = patterns.some((pattern) => ["*", "**", "**/*"].includes(pattern));
   }
 
