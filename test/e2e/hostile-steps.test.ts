@@ -127,6 +127,15 @@ describe("on a small disk", () => {
     expect(said).toMatch(/returned a non-zero code: 1$/);
   });
 
+  test("so does one that fills it by a cache mount, which can be pruned", async () => {
+    const { said } = await on(small, [
+      "FROM busybox",
+      "RUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/big bs=1M",
+    ]);
+    expect(said).toMatch(/No space left on device[\s\S]*returned a non-zero code: 1$/);
+    await small.ok("builder", "prune", "-a", "-f");
+  });
+
   test.each(["gzip", "zstd", "xz", "bzip2"])("an archive that grows in ADD does too, with %s", async (program) => {
     const bomb = Bun.spawnSync([program, "-c"], { stdin: tar({ name: "big", data: zeroes(100) }) }).stdout;
     const { said } = await on(small, ["FROM busybox", "ADD bomb /x/"], [{ name: "bomb", data: bomb }]);

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, messageOf } from "../../errors/mod.ts";
 import { hostsFile, resolvConfFile, stubbed } from "../../rootfs/mod.ts";
-import type { Build } from "../context.ts";
+import type { Build, BuilderContext } from "../context.ts";
 import type { ExecOp } from "../graph/vertex.ts";
 import type { BuildRoot } from "../root.ts";
 import type { StepMount } from "./exec-mounts.ts";
@@ -40,11 +40,24 @@ async function sandbox(
 ): Promise<{ namespace: string; address?: string }> {
   const holder = `build-${root.id}`;
   const { path } = await context.networks.openSandbox(holder, root.users?.path);
-  undo.defer(() => context.networks.closeSandbox(holder));
+  undo.defer(() => close(context, holder));
   if (mode === "none") return { namespace: path };
   const name = mode === "default" ? "bridge" : mode;
   const { address } = await context.networks.connect(name, { holder, name: root.id.slice(0, 12) });
   return { namespace: path, address };
+}
+
+/** Milliseconds until closing a network is tried again. */
+const patience = 2000;
+
+/** While a step's cache mount fills the disk no row can be deleted: it is tried until one can, or the next daemon does it. */
+async function close(context: BuilderContext, holder: string): Promise<void> {
+  try {
+    await context.networks.closeSandbox(holder);
+  } catch (err) {
+    context.log.warn("cannot close the network of a build step yet", { holder, error: messageOf(err) });
+    setTimeout(() => close(context, holder), patience).unref();
+  }
 }
 
 interface FilesOptions {
