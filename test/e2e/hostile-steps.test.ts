@@ -108,8 +108,11 @@ describe("on a small disk", () => {
     await importBusybox(small);
   });
   afterAll(async () => {
-    await small[Symbol.asyncDispose]();
-    execFileSync("umount", ["-l", `${root}/data`]);
+    try {
+      await small[Symbol.asyncDispose]();
+    } finally {
+      execFileSync("umount", ["-l", `${root}/data`]);
+    }
     rmSync(root, { recursive: true });
   });
   afterEach(async () => {
