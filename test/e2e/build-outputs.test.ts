@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import type { Index } from "../../src/oci/mod.ts";
+import { contextsIn } from "../support/contexts.ts";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { startRegistry } from "../support/registry.ts";
@@ -13,16 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine[Symbol.asyncDispose]());
 
-let contexts = 0;
-/** A directory with these files. */
-function context(files: Readonly<Record<string, string>>): string {
-  const directory = `${engine.directory}/context${contexts++}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(`${directory}/${name}`), { recursive: true });
-    writeFileSync(`${directory}/${name}`, text);
-  }
-  return directory;
-}
+const context = contextsIn(() => engine);
 
 const build = (argv: readonly string[], stdin?: string) =>
   cli("berth", engine.host, ["build", ...argv], stdin === undefined ? {} : { stdin });

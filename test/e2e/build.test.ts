@@ -3,8 +3,8 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { dirname } from "node:path";
 import { call } from "../support/api.ts";
+import { contextsIn } from "../support/contexts.ts";
 import { cli, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { freePort } from "../support/registry.ts";
@@ -16,16 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine[Symbol.asyncDispose]());
 
-let contexts = 0;
-/** A directory with these files. */
-function context(files: Readonly<Record<string, string>>): string {
-  const directory = `${engine.directory}/context${contexts++}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(`${directory}/${name}`), { recursive: true });
-    writeFileSync(`${directory}/${name}`, text);
-  }
-  return directory;
-}
+const context = contextsIn(() => engine);
 
 const id = (ref: string) => engine.ok("inspect", "--type", "image", "-f", "{{.Id}}", ref);
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { serveGit } from "../../src/builder/testing/git-server.ts";
 import { servePrivateGit } from "../../src/builder/testing/private-git.ts";
 import { hijacked, openSession } from "../../src/buildkit/testing/client.ts";
@@ -9,6 +9,7 @@ import { sender } from "../../src/buildkit/testing/sender.ts";
 import { callOver } from "../../src/grpc/mod.ts";
 import { createHost } from "../../src/host/mod.ts";
 import { control, filesync } from "../../src/proto/mod.ts";
+import { contextsIn } from "../support/contexts.ts";
 import { type CliOptions, type CliResult, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { startRegistry } from "../support/registry.ts";
@@ -39,15 +40,7 @@ const builders = {
   berth: (argv: string[], options: CliOptions = {}) => cli("berth", engine.host, ["build", ...argv], options),
 } as const;
 
-let contexts = 0;
-function context(files: Readonly<Record<string, string>>): string {
-  const directory = `${engine.directory}/context${contexts++}`;
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(`${directory}/${name}`), { recursive: true });
-    writeFileSync(`${directory}/${name}`, text);
-  }
-  return directory;
-}
+const context = contextsIn(() => engine);
 
 const secret = "hush-hush-4711";
 
