@@ -26,16 +26,27 @@ import { StepOutput } from "./progress.ts";
 import { Solver } from "./solve.ts";
 import { RootViews } from "./views.ts";
 
-/** See `Builder.build`. The context's files are deleted whatever comes of it. */
-export async function build(context: BuilderContext, files: BuildContext, options: BuildOptions): Promise<Image> {
+/** See `Builder.buildEach`. The context's files are deleted whatever comes of it. */
+export async function buildEach(
+  context: BuilderContext,
+  files: BuildContext,
+  each: readonly BuildOptions[],
+): Promise<Image[]> {
+  await using contextFiles = new ContextFiles(context.host.workers, files);
+  return await context.leases.hold(async () => {
+    const images: Image[] = [];
+    for (const options of each) images.push(await build(context, contextFiles, options));
+    return images;
+  });
+}
+
+async function build(context: BuilderContext, files: ContextFiles, options: BuildOptions): Promise<Image> {
   const directory = join(context.config.directory, "work", `b${randomBytes(12).toString("hex")}`);
   await using undo = new AsyncDisposableStack();
-  const contextFiles = new ContextFiles(context.host.workers, files);
-  undo.use(contextFiles);
   // Most builds leave nothing in it, and then no worker need look.
   undo.defer(() => rmdir(directory).catch(() => context.host.workers.run(removeTree, { path: directory })));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return await context.leases.hold(() => inLease(context, { files: contextFiles, options, directory }));
+  return await inLease(context, { files, options, directory });
 }
 
 interface Request {

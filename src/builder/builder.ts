@@ -19,6 +19,8 @@ import type { BuildSession } from "./session.ts";
 export interface Builder {
   /** Throws "invalid" for a bad tag or extra host, with file, line and the lines themselves for a bad Dockerfile; a failed RUN is "invalid" `The command '/bin/sh -c …' returned a non-zero code: 3` with `code` in the progress. */
   build(context: BuildContext, options: BuildOptions): Promise<Image>;
+  /** The same context built in several ways, such as for several platforms, one after the other; the images in order. */
+  buildEach(context: BuildContext, each: readonly BuildOptions[]): Promise<Image[]>;
   /** What BuildKit's build checks say about the Dockerfile; nothing is built or pulled. The context's files are deleted. */
   check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
   /** Contexts of which the contents are kept, for clients that send only what changed. */

@@ -2,9 +2,10 @@ import { mkdir, readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Flight, KeyedLock, Semaphore } from "../async/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import { CacheBudget } from "./budget.ts";
-import { build } from "./build.ts";
+import { buildEach } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
 import { check } from "./check.ts";
@@ -39,14 +40,21 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
   const contexts = new KeptContexts({ db, workers: host.workers, directory: config.directory });
   const all = (most: number) => pruneCache(context, { filter: new Map(), all: true, most, contexts });
   const budget = new CacheBudget({ most: config.cacheSize, log: options.log, prune: all });
+  const builds: Builder["buildEach"] = (files, each) => buildEach(context, files, each).finally(() => budget.check());
   return {
     contexts,
-    build: (files, buildOptions) => build(context, files, buildOptions).finally(() => budget.check()),
+    build: async (files, buildOptions) => only(await builds(files, [buildOptions])),
+    buildEach: builds,
     check: (files, checkOptions) => check(context, files, checkOptions),
     files: (image, signal) => imageFiles(context, image, signal),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),
   };
+}
+
+function only<T>([one]: readonly T[]): T {
+  if (one === undefined) throw new EngineError("internal", "a build without an image");
+  return one;
 }
 
 /** Mounts first, deepest first: what is below a mount point belongs to somebody else. */

@@ -42,7 +42,8 @@ export function imageHere(
   { name, platform }: Pick<NeededImage, "name" | "platform">,
 ): Image | undefined {
   const image = context.images.find(name);
-  return image && fits(context, { image, platform }) ? image : undefined;
+  const isChosen = image?.id === name; // a named context of this build
+  return image && (isChosen || fits(context, { image, platform })) ? image : undefined;
 }
 
 function fits(context: BuilderContext, { image, platform }: { image: Image; platform: string | undefined }): boolean {

@@ -4,7 +4,7 @@ import { EngineError } from "../errors/mod.ts";
 import { Code, callOver, serveOver } from "../grpc/mod.ts";
 import { digestOf } from "../oci/mod.ts";
 import { control, gateway, upload } from "../proto/mod.ts";
-import { writeTar } from "../stream/mod.ts";
+import { fromBuffer, readTar, writeTar } from "../stream/mod.ts";
 import { hijacked, openSession } from "./testing/client.ts";
 import { connections } from "./testing/connections.ts";
 import { client, context, id, methods, openDoor, type TestDoor, told } from "./testing/door.ts";
@@ -120,6 +120,46 @@ test("an image is pushed by its digest alone, and need not stay; names are looke
     await expect(failure).rejects.toMatchObject({ rawMessage: message });
   }
   expect(door.built.length).toBe(built);
+});
+
+test("a build for several platforms is an index, or a directory for each; none stays here", async () => {
+  const taken: Uint8Array[] = [];
+  await using session = await openSession(door.path, {
+    methods: [...methods, "/moby.filesync.v1.FileSend/diffcopy"],
+    routes: client({ context, dockerfile: context }, { taken }),
+  });
+  using caller = await controlled();
+  const service = caller.client(control.Control);
+  door.act = async () => undefined;
+  const frontendAttrs = { platform: "linux/amd64,linux/arm64", "multi-platform": "true" };
+  const exporters = [
+    { type: "oci", attrs: { name: "x:1" } },
+    { type: "image", attrs: { name: "reg.test/app:1", push: "true" } },
+    { type: "tar", attrs: {} },
+  ];
+  const before = { built: door.built.length, discarded: door.discarded.length };
+  const { exporterResponse } = await service.solve(solving("m1", session.id, { frontendAttrs, exporters }));
+  const built = door.built.slice(before.built).map(({ options }) => [options.platform, options.tags]);
+  expect(built).toEqual([
+    ["linux/arm64", []],
+    ["linux/amd64", []],
+  ]);
+  expect(door.pushed.splice(0)).toEqual(["amd64+arm64 reg.test/app:1"]);
+  expect(exporterResponse).toMatchObject({ "containerimage.digest": digestOf("i"), "image.name": "reg.test/app:1" });
+  const [archive, ...files] = taken;
+  expect(Buffer.from(archive ?? []).toString()).toBe("amd64+arm64 x:1");
+  const names = await Array.fromAsync(readTar(fromBuffer(Buffer.concat(files))), ({ header }) =>
+    Buffer.from(header.name).toString(),
+  );
+  for (const platform of ["amd64", "arm64"]) expect(names).toContain(`linux_${platform}/bin/app`);
+  expect(door.discarded.length).toBe(before.discarded + 2);
+  const { vertices } = told(await Array.fromAsync(service.status({ ref: "m1" })));
+  for (const platform of ["amd64", "arm64"]) expect(vertices[`[linux/${platform} 2/2] RUN work`]).toBe("done");
+  expect(vertices).toMatchObject({ "exporting to client tarball": "done", "exporting to image": "done" });
+  const docker = service.solve(solving("m2", session.id, { frontendAttrs, exporter: "docker" }));
+  await expect(docker).rejects.toMatchObject({
+    rawMessage: "docker exporter does not currently support exporting manifest lists",
+  });
 });
 
 test("a client that steers its build returns what it wants built", async () => {
@@ -319,7 +359,18 @@ test("the Control API refuses by name what it does not do, and says failures as 
     ],
     [{ frontendAttrs: { "context:x": "oci-layout://y" } }, "the named context x=oci-layout://y"],
     [{ frontendAttrs: { "context:x": "input:y" } }, "the named context x=input:y"],
-    [{ frontendAttrs: { platform: "linux/amd64,linux/arm64" } }, "one build for several platforms"],
+    [
+      { frontendAttrs: { platform: "linux/amd64,linux/arm64" } },
+      "Multi-platform build is not supported for the docker driver: an image here is for one platform",
+    ],
+    [
+      {
+        frontendAttrs: { platform: "linux/amd64,linux/arm64" },
+        exporter: "tar",
+        exporterAttrs: { "platform-split": "0" },
+      },
+      "several platforms with platform-split=false",
+    ],
   ];
   for (const [index, [more, message]] of cases.entries()) {
     const failure = service.solve(solving(`n${index}`, session.id, more));

@@ -12,7 +12,7 @@ import { type Bytes, readTar, type TarEntry, writeTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
 import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
-import { type BuildKitEngine, type Solving, within } from "./solve.ts";
+import { type BuildKitEngine, type PushOptions, type Solving, within } from "./solve.ts";
 import type { OwnStep } from "./status.ts";
 
 /** What a build came to. */
@@ -46,7 +46,7 @@ export async function exportBuild(
 }
 
 /** Throws "invalid" before anything is built. */
-function requireTarget(solving: Solving, exporter: Exporter): void {
+export function requireTarget(solving: Solving, exporter: Exporter): void {
   if (exporter.kind !== "image") requireSession(solving);
   else if (exporter.push) targetsOf(exporter, exporter.push);
 }
@@ -61,7 +61,7 @@ interface Exporting {
 }
 
 /** As BuildKit's last steps have it. */
-function goalOf(exporter: Exporter | undefined): string {
+export function goalOf(exporter: Exporter | undefined): string {
   if (!exporter || exporter.kind === "image") return "image";
   return exporter.kind === "local" ? "client directory" : "client tarball";
 }
@@ -112,10 +112,25 @@ function targetsOf({ names }: ImageExporter, { byDigest }: ImagePush): Reference
 }
 
 /** The same image under each name; one manifest for all. */
-async function pushAll(
+function pushAll(
   { engine, solving, image, step }: Exporting,
   exporter: ImageExporter,
   push: ImagePush,
+): Promise<Descriptor | undefined> {
+  return pushTo({ solving, step, exporter, push }, (ref, options) => engine.push(image, ref, options));
+}
+
+export interface Pushing {
+  readonly solving: Solving;
+  readonly step: OwnStep;
+  readonly exporter: ImageExporter;
+  readonly push: ImagePush;
+}
+
+/** Tells of a push under each name. Returns what is there under the last. */
+export async function pushTo(
+  { solving, step, exporter, push }: Pushing,
+  send: (ref: Reference, options: PushOptions) => Promise<Descriptor>,
 ): Promise<Descriptor | undefined> {
   const { options, session, signal } = solving;
   const { form } = push;
@@ -123,7 +138,7 @@ async function pushAll(
   step.status("pushing layers");
   for (const ref of targetsOf(exporter, push)) {
     const given = { registryAuth: options.registryAuth, ...(session && { session }), ...(form && { form }) };
-    pushed = await engine.push(image, ref, { ...given, progress: layerProgress(step), signal });
+    pushed = await send(ref, { ...given, progress: layerProgress(step), signal });
     step.status(`pushing manifest for ${canonical(familiar(ref))}@${pushed.digest}`);
   }
   return pushed;
@@ -140,7 +155,7 @@ async function exportArchive(
   { names, form }: ArchiveExporter,
 ): Promise<Exported["response"]> {
   const { signal } = solving;
-  const bytes = engine.archive(image, { names, signal, ...(form && { form }) });
+  const bytes = engine.archive([image], { names, signal, ...(form && { form }) });
   await sendFile(requireSession(solving), bytes, { signal, index });
   step.status("sending tarball");
   return {
@@ -156,15 +171,16 @@ async function exportFiles(
 ): Promise<Exported["response"]> {
   const { signal } = solving;
   const files = engine.files(image, signal);
-  const bytes = split ? writeTar(below(formatPlatform(image.config).replaceAll("/", "_"), files)) : files;
+  const bytes = split ? writeTar(below(image, files)) : files;
   const send = kind === "tar" ? sendFile : sendDirectory;
   await send(requireSession(solving), bytes, { signal, index });
   step.status(kind === "tar" ? "sending tarball" : "copying files");
   return {};
 }
 
-/** The archive's entries in a directory. */
-async function* below(directory: string, tar: Bytes): AsyncGenerator<TarEntry> {
+/** The entries of an archive of its files, in a directory that has its platform's name. */
+export async function* below({ config }: Image, tar: Bytes): AsyncGenerator<TarEntry> {
+  const directory = formatPlatform(config).replaceAll("/", "_");
   const inside = (name: Uint8Array) =>
     Buffer.concat([
       Buffer.from(`${directory}/`),
@@ -182,7 +198,7 @@ async function* below(directory: string, tar: Bytes): AsyncGenerator<TarEntry> {
   }
 }
 
-function requireSession({ session }: Solving) {
+export function requireSession({ session }: Solving) {
   if (session) return session;
   throw new EngineError("invalid", "the output goes to the client, but the build names no session");
 }
@@ -191,7 +207,7 @@ function configDigest({ id }: Image) {
   return { "containerimage.config.digest": id };
 }
 
-function described(pushed: Descriptor): Record<string, string> {
+export function described(pushed: Descriptor): Record<string, string> {
   const { mediaType, digest, size } = pushed;
   const json = JSON.stringify({ mediaType, digest, size });
   return {

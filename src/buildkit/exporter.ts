@@ -26,13 +26,15 @@ export interface ImagePush {
 export interface ArchiveExporter {
   readonly kind: "archive";
   readonly names: readonly string[];
+  /** For `docker load`, which knows no index. */
+  readonly isDocker: boolean;
   readonly form?: ImageForm;
 }
 
 export interface FilesExporter {
   readonly kind: "tar" | "local";
-  /** In a directory that has the platform's name. */
-  readonly split: boolean;
+  /** In a directory that has the platform's name; undefined: when there are several. */
+  readonly split?: boolean;
 }
 
 /** The type's own names for it; `moby` is dockerd's own store. */
@@ -63,11 +65,11 @@ function exporterOf(type: string, given: Attributes): Exporter {
     case "image":
       return imageExporter(given, type);
     case "archive":
-      return archiveExporter(given);
+      return archiveExporter(given, type === "docker");
     case "tar":
     case "local":
       given.names(); // of an image, which this is none of
-      return given.rest({ kind, split: given.flag("platform-split", false) });
+      return given.rest({ kind, ...given.split() });
     default:
       return kind satisfies never;
   }
@@ -89,10 +91,10 @@ function imageExporter(given: Attributes, type: string): ImageExporter {
   return given.rest({ kind: "image", names, stays, push: { byDigest, ...(form && { form }) } });
 }
 
-function archiveExporter(given: Attributes): ArchiveExporter {
+function archiveExporter(given: Attributes, isDocker: boolean): ArchiveExporter {
   if (!given.flag("tar", true)) throw refused("output of an image as a directory (tar=false) is");
   const form = given.form("uncompressed");
-  return given.rest({ kind: "archive", names: given.names(), ...(form && { form }) });
+  return given.rest({ kind: "archive", names: given.names(), isDocker, ...(form && { form }) });
 }
 
 /** The attributes of one output, of which every one must be read. */
@@ -115,6 +117,10 @@ class Attributes {
     if (["1", "t", "true"].includes(text.toLowerCase())) return true;
     if (["0", "f", "false"].includes(text.toLowerCase())) return false;
     throw new EngineError("invalid", `non-bool value for ${name}: ${JSON.stringify(text)}`);
+  }
+
+  split(): Pick<FilesExporter, "split"> {
+    return this.#left.has("platform-split") ? { split: this.flag("platform-split", false) } : {};
   }
 
   /** undefined when nothing is said about it. */

@@ -7,7 +7,7 @@ import type { Solving, Source } from "./solve.ts";
 export type Attributes = Readonly<Record<string, string>>;
 
 /** What a client asks of `dockerfile.v0`: where the files are and how they are built. */
-export type FrontendBuild = Pick<Solving, "source" | "filename" | "contexts"> & {
+export type FrontendBuild = Pick<Solving, "source" | "filename" | "contexts" | "platforms"> & {
   readonly options: FrontendOptions;
 };
 export type FrontendOptions = Omit<Solving["options"], "registryAuth">;
@@ -27,8 +27,11 @@ const known = [
 export function readAttributes(attributes: Attributes): FrontendBuild {
   for (const name of Object.keys(attributes)) requireKnown(name);
   const get = (name: string) => attributes[name] ?? "";
+  const platforms = platformsOf(get("platform"));
+  const isIndex = platforms.length > 1 || ["1", "true"].includes(get("multi-platform").toLowerCase());
   return {
     source: sourceOf(attributes),
+    ...(isIndex && platforms.length > 0 && { platforms }),
     filename: get("filename") || "Dockerfile",
     contexts: parseContexts(below(attributes, "context:")),
     options: {
@@ -49,7 +52,7 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
               .split(",")
               .map((one) => one.replace("=", ":")),
       ...(get("target") !== "" && { target: get("target") }),
-      ...platformOf(get("platform"), get("multi-platform")),
+      ...(platforms.length === 1 && { platform: get("platform") }),
       networkMode: networkMode(get("force-network-mode")),
       shmSize: sizeOf(get("shm-size")),
       ulimits: ulimitsOf(get("ulimit")),
@@ -100,14 +103,9 @@ function noCache(value: string | undefined): boolean {
   throw new EngineError("not-implemented", `build with --no-cache-filter=${value} is not implemented by Berth yet`);
 }
 
-function platformOf(platforms: string, multi: string): { platform?: string } {
-  if (platforms.includes(",") || ["1", "true"].includes(multi.toLowerCase())) {
-    throw new EngineError(
-      "not-implemented",
-      `one build for several platforms (${platforms}) is not implemented by Berth`,
-    );
-  }
-  return platforms === "" ? {} : { platform: platforms };
+/** Each once. */
+function platformsOf(text: string): string[] {
+  return [...new Set(text.split(",").filter((one) => one !== ""))];
 }
 
 function networkMode(mode: string): string {

@@ -1,3 +1,3 @@
 export { type BuildKit, createBuildKit } from "./buildkit.ts";
 export { withoutFiles } from "./named-contexts.ts";
-export type { BuildKitEngine, ReceiveRequest, Worker } from "./solve.ts";
+export type { BuildKitEngine, PushOptions, ReceiveRequest, Worker } from "./solve.ts";

@@ -9,6 +9,7 @@ import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
 import { syncFiles } from "./file-sync.ts";
 import { type NamedContext, openContexts } from "./named-contexts.ts";
+import { exportPlatforms, type Part } from "./platforms.ts";
 import type { Session } from "./session.ts";
 import type { OwnStep, StatusFeed } from "./status.ts";
 
@@ -19,10 +20,12 @@ export interface BuildKitEngine {
   receive(tar: Bytes, options: ReceiveRequest): Promise<BuildContext>;
   /** The same from a URL. */
   fetch(url: string, options: ReceiveRequest & Pick<BuildOptions, "args" | "session">): Promise<BuildContext>;
-  /** The image as an archive, in OCI's form and docker's, under these names. */
-  archive(image: Image, options: ArchiveOptions): Bytes;
+  /** One image, or one index of them, as an archive, in OCI's form and docker's, under these names. */
+  archive(images: readonly Image[], options: ArchiveOptions): Bytes;
   /** See `ImageTransfer.pushImage`. Credentials are the request's own, or the session's. */
   push(image: Image, ref: Reference, options: PushOptions): Promise<Descriptor>;
+  /** See `ImageTransfer.pushIndex`. */
+  pushIndex(images: readonly Image[], ref: Reference, options: PushOptions): Promise<Descriptor>;
   /** The image's files as an archive. */
   files(image: Image, signal: AbortSignal): Bytes;
   /** Files as an image without a name. */
@@ -38,6 +41,7 @@ export type PushOptions = Omit<PushImageOptions, "auth"> & Pick<BuildOptions, "r
 
 export interface ArchiveOptions {
   readonly names: readonly string[];
+  readonly asIndex?: boolean;
   readonly form?: ImageForm;
   readonly signal: AbortSignal;
 }
@@ -70,6 +74,8 @@ export interface Solving {
     BuildOptions,
     "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "signal"
   >;
+  /** What the result is for together; undefined for the one of the options. */
+  readonly platforms?: readonly string[];
   /** At least one. */
   readonly exporters: readonly Exporter[];
   readonly contexts: Readonly<Record<string, NamedContext>>;
@@ -87,6 +93,12 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
     const attest = attestedBy(solving.exporters, options.attest);
     const told = { attest, cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
+    const { platforms } = solving;
+    if (platforms) {
+      const each = (parts: readonly Part[]) => parts.map((part) => ({ ...options, tags: [], ...told, ...part }));
+      const build = (parts: readonly Part[]) => engine.builder.buildEach(files, each(parts));
+      return await exportPlatforms(engine, solving, { platforms, build });
+    }
     return await exportBuild(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
   } catch (err) {
     feed.failed(messageOf(err));

@@ -24,6 +24,12 @@ export interface OwnStep {
   end(failure?: string): void;
 }
 
+/** Which of several graphs steps are told of, such as a platform's, and how many come after it. */
+interface Part {
+  readonly name: string;
+  readonly left: number;
+}
+
 /**
  * What a build has to tell, as BuildKit's clients show it. Everything stays here until the build is forgotten, so that who
  * follows late or reads slowly misses nothing and holds up nobody; the builder clips what a step may say.
@@ -31,6 +37,7 @@ export interface OwnStep {
 export class StatusFeed implements BuildObserver {
   /** Where the result goes, in the name of the last step. */
   goal = "image";
+  #part: Part = { name: "", left: 0 };
   readonly #ref: string;
   readonly #said: control.StatusResponse[] = [];
   readonly #vertices = new Map<string, Vertex>();
@@ -88,13 +95,29 @@ export class StatusFeed implements BuildObserver {
     };
   }
 
+  /** Is told of the steps of one of several graphs; the result comes after the last. */
+  partly(part: Part): BuildObserver {
+    return {
+      steps: (steps) => {
+        this.#part = part;
+        this.steps(steps);
+      },
+      started: (id) => this.started(id),
+      output: (id, text) => this.output(id, text),
+      ended: (id, how) => this.ended(id, how),
+      task: (name) => this.task(name),
+    };
+  }
+
   steps(steps: readonly ObservedStep[]): void {
     this.#pulling?.end();
+    this.#pulling = undefined;
+    const part = this.#part.name === "" ? "" : `${this.#part.name} `;
     const vertexes = steps.map(({ id, text, inputs }, at): Vertex => {
-      const digest = this.#digest(`step ${id}`);
+      const digest = this.#digest(`step ${part}${id}`);
       this.#steps.set(id, digest);
       const known = inputs.flatMap((input) => this.#steps.get(input) ?? []);
-      return { digest, name: `[${at + 1}/${steps.length}] ${text}`, inputs: known };
+      return { digest, name: `[${part}${at + 1}/${steps.length}] ${text}`, inputs: known };
     });
     for (const vertex of vertexes) this.#vertices.set(vertex.digest, vertex);
     this.#running = steps.length;
@@ -152,6 +175,7 @@ export class StatusFeed implements BuildObserver {
   }
 
   #export(): void {
+    if (this.#part.left > 0) return;
     this.#exporting = this.own(`exporting to ${this.goal}`);
     this.#exporting.status("exporting layers");
   }

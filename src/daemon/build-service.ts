@@ -9,10 +9,17 @@ import {
   type ReceiveOptions,
   receiveContext,
 } from "../builder/mod.ts";
-import { type BuildKit, type BuildKitEngine, type ReceiveRequest, type Worker, withoutFiles } from "../buildkit/mod.ts";
+import {
+  type BuildKit,
+  type BuildKitEngine,
+  type PushOptions,
+  type ReceiveRequest,
+  type Worker,
+  withoutFiles,
+} from "../buildkit/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
-import { defaultPlatform, parseReference, withDefaultTag } from "../oci/mod.ts";
+import { defaultPlatform, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { BuildStepEvent, ProgressSink } from "../wire/mod.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -104,12 +111,13 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
   return {
     builder: engine.builder,
     receive: (tar, request) => receiveContext(tar, receiveOptions(engine, config, request)),
-    archive: ({ id }, { names, ...options }) =>
-      engine.transfer.save([id], { ...options, names: names.map((name) => withDefaultTag(parseReference(name))) }),
-    push: async (image, ref, { registryAuth, session, ...options }) => {
-      const auth = authFor(ref, registryAuth) ?? (await session?.credentials(ref.domain, options.signal));
-      return engine.transfer.pushImage(image, ref, { ...options, ...(auth && { auth }) });
-    },
+    archive: (all, { names, ...options }) =>
+      engine.transfer.save(
+        all.map(({ id }) => id),
+        { ...options, names: names.map((name) => withDefaultTag(parseReference(name))) },
+      ),
+    push: async (image, ref, options) => engine.transfer.pushImage(image, ref, await withAuth(ref, options)),
+    pushIndex: async (all, ref, options) => engine.transfer.pushIndex(all, ref, await withAuth(ref, options)),
     files: (image, signal) => engine.builder.files(image, signal),
     import: (tar, signal) => engine.transfer.import(tar, { signal, changes: [], progress: () => undefined }),
     imageIds: async () =>
@@ -121,6 +129,11 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       return fetchContext(url, { ...receiveOptions(engine, config, request), ...whose });
     },
   };
+}
+
+async function withAuth(ref: Reference, { registryAuth, session, ...options }: PushOptions) {
+  const auth = authFor(ref, registryAuth) ?? (await session?.credentials(ref.domain, options.signal));
+  return { ...options, ...(auth && { auth }) };
 }
 
 /** One that got a name, or a container, meanwhile stays. */

@@ -101,6 +101,8 @@ export interface ImageTransfer {
   push(ref: Reference, options: TransferOptions): Promise<void>;
   /** One image to a name that it need not have here; without a tag the registry knows it by its digest alone. Returns its manifest there. */
   pushImage(image: Image, ref: Reference, options: PushImageOptions): Promise<Descriptor>;
+  /** Images for several platforms under one name: an index of their manifests, each of which goes there by its digest alone. */
+  pushIndex(images: readonly Image[], ref: Reference, options: PushImageOptions): Promise<Descriptor>;
   /** What a name stands for in its registry; nothing of it comes here. Throws "not-found". */
   look(ref: Reference, options: Pick<TransferOptions, "signal" | "auth">): Promise<RemoteFacts>;
   /** docker-archive and OCI layout, plain or compressed. */
@@ -124,6 +126,8 @@ export interface SaveOptions {
   readonly platform?: string;
   /** What the archive calls its images, besides the names that they are asked for by. */
   readonly names?: readonly Reference[];
+  /** The images as one, for several platforms: the names are those of an index of them. */
+  readonly asIndex?: boolean;
   /** Layers and media types as they are stored unless it is given. */
   readonly form?: ImageForm;
 }

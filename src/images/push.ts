@@ -19,6 +19,7 @@ import { announce, type Context, nameRow } from "./context.ts";
 import { Meter, shortId } from "./download.ts";
 import { formLayer, requireForm } from "./form.ts";
 import type { Image, ImageForm, PushImageOptions, TransferOptions } from "./images.ts";
+import { indexFor } from "./index-of.ts";
 import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, imageOfName, namesOfRepository, repositoriesWithBlob, setName } from "./table.ts";
 import { formManifest } from "./write-manifest.ts";
@@ -90,6 +91,24 @@ function noImage(ref: Reference): EngineError {
   const { tag: _, ...repository } = ref;
   const what = ref.tag ? `tag: ${familiarName(repository)}` : `repository: ${familiarName(repository)}`;
   return new EngineError("not-found", `An image does not exist locally with the ${what}`);
+}
+
+/** See `ImageTransfer.pushIndex`. */
+export async function pushIndex(
+  parts: PushParts,
+  images: readonly Image[],
+  { ref, options }: Omit<OnePush, "image">,
+): Promise<Descriptor> {
+  const { domain, path } = ref;
+  const listed: Descriptor[] = [];
+  for (const image of images) {
+    const { os, architecture, variant } = image.config;
+    const platform = { os, architecture, ...(variant && { variant }) };
+    listed.push({ ...(await pushImage(parts, { image, ref: { domain, path }, options })), platform });
+  }
+  const { descriptor, bytes } = indexFor(listed);
+  await parts.registry.pushManifest(ref, descriptor, bytes, options);
+  return descriptor;
 }
 
 async function pushOne(push: Push): Promise<Descriptor> {

@@ -4,7 +4,7 @@ import { nullLog } from "../log/mod.ts";
 import { type Digest, digestOf, type Index, type Manifest, mediaTypes, parseReference } from "../oci/mod.ts";
 import { createRegistryClient, type RegistryClient } from "../registry-client/mod.ts";
 import { startRegistry } from "../registry-server/testing/start.suite.ts";
-import { readTar } from "../stream/mod.ts";
+import { type Bytes, readTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
 import type { ImageForm } from "./images.ts";
 import { setUp } from "./testing/setup.ts";
@@ -37,6 +37,13 @@ function withoutReferrers(url: string) {
     },
   });
   return { host: `127.0.0.1:${server.port}`, [Symbol.dispose]: () => void server.stop(true) };
+}
+
+async function filesOf(archive: Bytes): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for await (const { header, content } of readTar(archive))
+    files.set(Buffer.from(header.name).toString(), Buffer.concat(await Array.fromAsync(content)).toString());
+  return files;
 }
 
 const short = (digest: string | undefined) => digest?.slice(7, 19);
@@ -120,12 +127,9 @@ describe("push", () => {
       expect(await push("app", form).then(() => "", String)).toContain(message);
     }
     expect((await t.images.inspect(image.id)).RepoTags).toEqual([]);
-    const archive = readTar(
+    const files = await filesOf(
       t.transfer.save([image.id], { ...t.options, form: { compression: "gzip", mediaTypes: "docker" } }),
     );
-    const files = new Map<string, string>();
-    for await (const { header, content } of archive)
-      files.set(Buffer.from(header.name).toString(), Buffer.concat(await Array.fromAsync(content)).toString());
     const [listed] = (JSON.parse(files.get("index.json") ?? "") as Index).manifests;
     expect(listed?.mediaType).toBe(mediaTypes.dockerManifest);
     const saved = JSON.parse(files.get(`blobs/${listed?.digest.replace(":", "/")}`) ?? "") as Manifest;
@@ -191,6 +195,30 @@ describe("push", () => {
     expect(await t.images.attest(other, [attestation("c")]).then(() => "", String)).toContain("No such image");
   });
 
+  test("images for several platforms go as an index, to a registry and to an archive", async () => {
+    await using r = await startRegistry();
+    using t = await engine();
+    const images = [await t.make({ layers: ["one"] }), await t.make({ layers: ["two"] })];
+    const ref = parseReference(`${r.host}/app:1`);
+    const pushed = await t.transfer.pushIndex(images, ref, t.options);
+    expect(await t.client.resolve(ref, t.options)).toMatchObject(pushed);
+    const index = JSON.parse(Buffer.from(await r.content.read(pushed.digest)).toString()) as Index;
+    expect(index.manifests.map(({ platform }) => platform)).toEqual(
+      images.map(() => ({ architecture: "amd64", os: "linux" })),
+    );
+    for (const { digest } of index.manifests) expect((await r.content.read(digest)).length).toBeGreaterThan(0);
+    const ids = images.map(({ id }) => id);
+    const archive = t.transfer.save(ids, { ...t.options, asIndex: true, names: [parseReference("x:1")] });
+    const files = await filesOf(archive);
+    expect([...files.keys()].filter((name) => !name.startsWith("blobs/"))).toEqual(["index.json", "oci-layout"]);
+    const { manifests } = JSON.parse(files.get("index.json") ?? "") as Index;
+    expect(manifests).toMatchObject([
+      { mediaType: mediaTypes.index, annotations: { "io.containerd.image.name": "docker.io/library/x:1" } },
+    ]);
+    const inner = JSON.parse(files.get(`blobs/${manifests[0]?.digest.replace(":", "/")}`) ?? "") as Index;
+    expect(inner.manifests).toHaveLength(2);
+    for (const { digest } of inner.manifests) expect(files.has(`blobs/${digest.replace(":", "/")}`)).toBe(true);
+  });
   test("what is not here", async () => {
     using t = await engine();
     expect(t.transfer.push(parseReference("nope:1"), t.options)).rejects.toThrow(

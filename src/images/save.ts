@@ -3,6 +3,7 @@ import { EngineError } from "../errors/mod.ts";
 import {
   type Descriptor,
   type Digest,
+  decodeIndex,
   decodeManifest,
   familiar,
   type ImageConfig,
@@ -17,6 +18,7 @@ import { announce, type Context } from "./context.ts";
 import { requireRow, tryReference } from "./find.ts";
 import { type FormParts, formLayer, requireForm } from "./form.ts";
 import type { ImageForm, SaveOptions } from "./images.ts";
+import { indexFor } from "./index-of.ts";
 import { requirePlatform } from "./platform.ts";
 import { type ImageRow, imageById, type LayerRow, layersOf, namesOfRepository } from "./table.ts";
 import { formManifest } from "./write-manifest.ts";
@@ -34,7 +36,7 @@ interface Saved {
  */
 export function saveImages(parts: FormParts, refs: readonly string[], options: SaveOptions): Bytes {
   const { context } = parts;
-  const { form, signal } = options;
+  const { form, signal, asIndex = false } = options;
   if (form) requireForm(form);
   const images = context.db.read((q) => chosen(q, refs));
   for (const { names } of images) names.push(...(options.names ?? []));
@@ -45,24 +47,31 @@ export function saveImages(parts: FormParts, refs: readonly string[], options: S
       announce(context, tx, { action: "save", id: row.id, name: row.id, labels: config?.Labels });
     }
   });
-  return writeTar(form ? formedEntries(parts, images, { form, signal }) : entries(context, images, signal));
+  return writeTar(
+    form ? formedEntries(parts, images, { form, signal, asIndex }) : entries(context, images, { signal, asIndex }),
+  );
+}
+
+interface Writing {
+  readonly signal: AbortSignal;
+  readonly asIndex: boolean;
 }
 
 /** What is made for the archive alone stays as long as somebody reads it. */
 async function* formedEntries(
   parts: FormParts,
   images: readonly Saved[],
-  { form, signal }: { readonly form: ImageForm; readonly signal: AbortSignal },
+  { form, ...writing }: Writing & { readonly form: ImageForm },
 ): AsyncGenerator<TarEntry> {
   const read = Promise.withResolvers<void>();
   const formed = Promise.withResolvers<Saved[]>();
   const held = parts.context.leases.hold(async () => {
-    formed.resolve(await Promise.all(images.map((image) => formSaved(parts, image, { form, signal }))));
+    formed.resolve(await Promise.all(images.map((image) => formSaved(parts, image, { form, signal: writing.signal }))));
     await read.promise;
   });
   held.catch(formed.reject);
   try {
-    yield* entries(parts.context, await formed.promise, signal);
+    yield* entries(parts.context, await formed.promise, writing);
   } finally {
     read.resolve();
     await held;
@@ -112,7 +121,11 @@ function chosen(q: Query, refs: readonly string[]): Saved[] {
   return [...images.values()];
 }
 
-async function* entries(context: Context, images: readonly Saved[], signal: AbortSignal): AsyncGenerator<TarEntry> {
+async function* entries(
+  context: Context,
+  images: readonly Saved[],
+  { signal, asIndex }: Writing,
+): AsyncGenerator<TarEntry> {
   const { content } = context;
   const blobs = blobsOf(images);
   for (const digest of blobs) {
@@ -125,15 +138,37 @@ async function* entries(context: Context, images: readonly Saved[], signal: Abor
   for (const [digest, bytes] of written(attested)) {
     if (!blobs.includes(digest)) yield entry(pathOf(digest), { size: bytes.length, bytes: fromBuffer(bytes) });
   }
-  const files: [string, unknown][] = [
-    ["index.json", indexOf(images, attested)],
-    ["manifest.json", images.map(dockerItem)],
-    ["oci-layout", { imageLayoutVersion: "1.0.0" }],
-  ];
-  for (const [name, value] of files) {
-    const bytes = Buffer.from(JSON.stringify(value));
+  for (const [name, bytes] of asIndex ? indexFiles(images, attested) : imageFiles(images, attested)) {
     yield entry(name, { size: bytes.length, bytes: fromBuffer(bytes) });
   }
+}
+
+type File = readonly [name: string, bytes: Uint8Array];
+
+const layoutFile = jsonFile("oci-layout", { imageLayoutVersion: "1.0.0" });
+
+function imageFiles(images: readonly Saved[], attested: Attested): File[] {
+  const index = jsonFile("index.json", indexOf(images, attested));
+  return [index, jsonFile("manifest.json", images.map(dockerItem)), layoutFile];
+}
+
+/** docker's `manifest.json` has no place for it. */
+function indexFiles(images: readonly Saved[], attested: Attested): File[] {
+  const { descriptor, bytes } = indexFor(
+    images.flatMap(({ row }) => {
+      const said = attested.get(row.id);
+      return said ? decodeIndex(said.bytes).manifests : [manifestOf(row)];
+    }),
+  );
+  const names = images[0]?.names ?? [];
+  const named = names.map((name) => ({ ...descriptor, annotations: annotationsOf(name) }));
+  const manifests = names.length === 0 ? [descriptor] : named;
+  const index = jsonFile("index.json", { schemaVersion: 2, mediaType: mediaTypes.index, manifests });
+  return [[pathOf(descriptor.digest), bytes], index, layoutFile];
+}
+
+function jsonFile(name: string, value: unknown): File {
+  return [name, Buffer.from(JSON.stringify(value))];
 }
 
 /** By image, for those that something is said about. */

@@ -11,7 +11,7 @@ import { loadImages } from "./load.ts";
 import { contextOf } from "./open.ts";
 import { pullImage } from "./pull.ts";
 import { lookAt } from "./pull-manifest.ts";
-import { pushImage, pushImages } from "./push.ts";
+import { pushImage, pushImages, pushIndex } from "./push.ts";
 import { saveImages } from "./save.ts";
 
 /** Docker's defaults for `max-concurrent-downloads` and `max-concurrent-uploads`. */
@@ -38,6 +38,8 @@ export function createTransfer(options: { readonly images: Images; readonly regi
     push: (ref, push) => pushImages({ context, registry, uploads, compressing }, ref, push),
     pushImage: (image, ref, push) =>
       pushImage({ context, registry, uploads, compressing }, { image, ref, options: push }),
+    pushIndex: (images, ref, push) =>
+      pushIndex({ context, registry, uploads, compressing }, images, { ref, options: push }),
     look: (ref, look) =>
       lookAt({ registry, ref: withDefaultTag(ref), options: { ...look, progress: () => undefined } }),
     load: (tar, load) => loadImages(context, tar, load),

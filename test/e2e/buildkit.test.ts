@@ -256,3 +256,37 @@ test("the Control API over /grpc builds what a session sends", async () => {
   const logs = (await status).flatMap((one) => one.logs).map(({ msg }) => Buffer.from(msg).toString());
   expect(logs.join("")).toBe("by gRPC");
 });
+
+test("several platforms: one index of images whose steps need nothing that runs; else the emulator is named", async () => {
+  const socket = engine.host.replace("unix://", "");
+  const files = {
+    Dockerfile: { content: "FROM scratch AS plain\nARG TARGETARCH\nCOPY $TARGETARCH /bin/sh\nFROM plain\nRUN true\n" },
+    amd64: { content: "no program", mode: 0o755 },
+    arm64: { content: "another", mode: 0o755 },
+  };
+  const diffCopy = sender({ context: files, dockerfile: files });
+  await using session = await openSession(socket, {
+    methods: ["/moby.filesync.v1.FileSync/DiffCopy"],
+    routes: (router) => router.service(filesync.FileSync, { diffCopy }),
+  });
+  await using registry = await startRegistry();
+  using caller = callOver(await hijacked(socket, "/grpc"));
+  const before = await engine.ok("images", "-aq");
+  const solve = (ref: string, target: string) =>
+    caller.client(control.Control).solve({
+      ...{ ref, session: session.id, frontend: "dockerfile.v0" },
+      frontendAttrs: { platform: "linux/amd64,linux/arm64", target },
+      exporters: [{ type: "image", attrs: { name: `${registry.host}/multi:1`, push: "true" } }],
+    });
+  const { exporterResponse } = await solve("multi", "plain");
+  const accept = { headers: { Accept: "application/vnd.oci.image.index.v1+json" } };
+  const pushed = await fetch(`http://${registry.host}/v2/multi/manifests/1`, accept);
+  expect(pushed.headers.get("docker-content-digest")).toBe(exporterResponse["containerimage.digest"] ?? null);
+  const { manifests } = (await pushed.json()) as { manifests: { platform: { architecture: string } }[] };
+  expect(manifests.map(({ platform }) => platform.architecture)).toEqual(["amd64", "arm64"]);
+  expect(await engine.ok("images", "-aq")).toBe(before);
+  const told = await solve("runs", "").then(() => "", String);
+  expect(told).toMatch(
+    /exec format error: this host runs programs for linux\/\w+, and others where binfmt_misc has an emulator/,
+  );
+});

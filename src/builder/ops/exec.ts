@@ -1,5 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { EngineError, messageOf } from "../../errors/mod.ts";
+import { formatPlatform } from "../../oci/mod.ts";
 import { resolveUser } from "../../rootfs/mod.ts";
 import { ociSpec } from "../../runtime/mod.ts";
 import { rootOf } from "../../userns/mod.ts";
@@ -71,9 +73,11 @@ async function execute(planned: Planned, { op, root, late }: Execution) {
   const staged = users ? await build.context.userns.stage(all, users) : all;
   const spec = ociSpec(specInput(build, { op, root, user, mounts: staged, ...given, network: network.namespace }));
   const bundle = { id: `build-${root.id}`, directory, spec, terminal: false, stdin: "none" } as const;
-  const code = await runtime.runOnce(bundle, { ...lineOutput(build, vertex), signal: build.signal });
+  const output = lineOutput(build, vertex);
+  const running = runtime.runOnce(bundle, { ...output, signal: build.signal });
+  const code = await running.catch((err) => Promise.reject(foreign(build, messageOf(err)) ?? err));
   build.signal.throwIfAborted();
-  if (code !== 0) throw failure({ op, code });
+  if (code !== 0) throw failure(planned, { op, code, said: output.said() });
   return stubs;
 }
 
@@ -81,15 +85,27 @@ async function execute(planned: Planned, { op, root, late }: Execution) {
 const mostOutput = 2 * 1024 * 1024;
 const clipped = "\n[output clipped, log limit 2MiB reached]\n";
 
+/** What to do about a program that the kernel cannot read, which mostly is one for another machine; undefined for what is no such complaint. */
+function foreign({ context }: Build, told: string): EngineError | undefined {
+  if (!/exec format error/i.test(told)) return undefined;
+  const host = formatPlatform(context.config.platform);
+  const why = `this host runs programs for ${host}, and others where binfmt_misc has an emulator for them (Debian: qemu-user-static)`;
+  return new EngineError("invalid", `${told}: ${why}`);
+}
+
 /** Whole characters only: a UTF-8 sequence may be cut between two pieces. */
 function lineOutput(build: Build, vertex: Vertex) {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   let left = mostOutput;
+  let last = "";
   return {
+    /** The last words on stderr. */
+    said: () => last,
     onOutput: (stream: "stdout" | "stderr", bytes: Uint8Array) => {
       if (left < 0) return;
       const text = decoders[stream].decode(bytes.subarray(0, left), { stream: true });
       left -= bytes.length;
+      if (stream === "stderr") last = text.slice(-200);
       if (text !== "") build.output.write(vertex, text);
       if (left < 0) build.output.write(vertex, clipped);
     },
@@ -97,8 +113,11 @@ function lineOutput(build: Build, vertex: Vertex) {
 }
 
 /** The classic builder's words; the code goes to the client as well, which exits with it. */
-function failure({ op, code }: { op: ExecOp; code: number }): StepFailure {
-  return new StepFailure(`The command '${op.args.join(" ")}' returned a non-zero code: ${code}`, code);
+function failure({ build }: Planned, { op, code, said }: { op: ExecOp; code: number; said: string }): StepFailure {
+  const message = `The command '${op.args.join(" ")}' returned a non-zero code: ${code}`;
+  // crun says it in the step's place, which is gone by then.
+  const why = /exec container process `[^`]*`: Exec format error/.test(said) && foreign(build, "exec format error");
+  return new StepFailure(why ? `${message} (${why.message})` : message, code);
 }
 
 async function scriptMount(op: ExecOp, root: BuildRoot): Promise<StepNetwork["mounts"]> {

@@ -60,7 +60,12 @@ interface Seen {
 /** An engine whose steps do what the test says, and which tells what it was asked for. */
 function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKitEngine {
   let received: string[] = [];
-  const builder: Partial<Builder> = {
+  const builder: Pick<Builder, "build" | "buildEach" | "usage"> = {
+    buildEach: async (context, each) => {
+      const images: Image[] = [];
+      for (const options of each) images.push(await builder.build(context, options));
+      return images;
+    },
     build: async (context, options) => {
       built.push({ names: received, dockerfileText: context.dockerfileText, options });
       options.observer?.steps([
@@ -71,12 +76,13 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
       options.observer?.started(1);
       await act()(options);
       options.observer?.ended(1, { kind: "done" });
-      return { id, config: { os: "linux", architecture: "amd64" } } as Partial<Image> as Image;
+      const architecture = options.platform?.split("/")[1] ?? "amd64";
+      return { id, config: { os: "linux", architecture } } as Partial<Image> as Image;
     },
     usage: async () => [],
   };
   return {
-    builder: builder as Builder,
+    builder: builder as Partial<Builder> as Builder,
     receive: async (tar, { dockerfile, apart }) => {
       received = [];
       for await (const { header, content } of readTar(tar)) {
@@ -89,8 +95,14 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
       received = [url];
       return { directory: "/none", dockerfile };
     },
-    archive: (image, { names, form }) =>
-      fromBuffer(Buffer.from(`${image.id} ${names}${form ? ` ${form.compression}` : ""}`)),
+    archive: (images, { names, form, asIndex }) => {
+      const ids = images.map((one) => (asIndex ? one.config.architecture : one.id)).join("+");
+      return fromBuffer(Buffer.from(`${ids} ${names}${form ? ` ${form.compression}` : ""}`));
+    },
+    pushIndex: async (images, ref) => {
+      pushed.push(`${images.map(({ config }) => config.architecture).join("+")} ${canonical(ref)}`);
+      return { mediaType: mediaTypes.index, digest: digestOf("i"), size: 2 };
+    },
     push: async (image, ref, { session, signal }) => {
       const auth = await session?.credentials(ref.domain, signal);
       pushed.push(`${image.id.slice(0, 10)} ${canonical(ref)} ${auth?.password}`);
