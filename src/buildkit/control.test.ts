@@ -339,10 +339,6 @@ test("the Control API refuses by name what it does not do, and says failures as 
       "output with registry.insecure",
     ],
     [
-      { exporter: "image", exporterAttrs: { push: "1", name: "a", "force-compression": "1" } },
-      "output with force-compression",
-    ],
-    [
       { exporter: "image", exporterAttrs: { push: "1", name: "a", compression: "estargz" } },
       "output with compression=estargz",
     ],

@@ -125,14 +125,15 @@ class Attributes {
 
   /** undefined when nothing is said about it. */
   form(usual: ImageForm["compression"]): ImageForm | undefined {
-    if (this.flag("force-compression", false)) throw refused("output with force-compression is");
+    const force = this.flag("force-compression", false);
     if (!this.flag("rewrite-timestamp", true)) throw refused("output with rewrite-timestamp=false is");
     const hasTypes = this.#left.get("oci-mediatypes") !== undefined;
     const isOci = this.flag("oci-mediatypes", true);
     const [compression, level] = [this.#take("compression"), this.#take("compression-level")];
-    if (compression === "" && level === "" && !hasTypes) return undefined;
+    if (compression === "" && level === "" && !hasTypes && !force) return undefined;
     return {
       compression: compression === "" ? usual : compressionOf(compression),
+      ...(force && { force }),
       ...(level !== "" && { level: Number(level) }),
       ...(hasTypes && { mediaTypes: isOci ? "oci" : "docker" }),
     };

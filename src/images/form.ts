@@ -1,7 +1,7 @@
 import type { KeyedLock } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type Descriptor, mediaTypes } from "../oci/mod.ts";
-import { compress } from "../stream/mod.ts";
+import { type Bytes, compress, decompress } from "../stream/mod.ts";
 import { compressLayer, isPlain } from "./compress-layer.ts";
 import type { Context } from "./context.ts";
 import type { ImageForm } from "./images.ts";
@@ -28,8 +28,28 @@ export async function formLayer(
   layer: Descriptor,
   { form, signal }: { readonly form: ImageForm; readonly signal: AbortSignal },
 ): Promise<Descriptor> {
-  const packed = isPlain(layer) ? await packLayer(parts, layer, { form, signal }) : layer;
-  return typed(packed, form);
+  if (isPlain(layer)) return typed(await packLayer(parts, layer, { form, signal }), form);
+  if (!form.force || compressionOf(layer) === form.compression) return typed(layer, form);
+  const { content } = parts.context;
+  const plain = await kept(parts, decompress(content.open(layer.digest)), signal);
+  return typed(await packLayer(parts, { ...plain, mediaType: mediaTypes.layer }, { form, signal }), form);
+}
+
+function compressionOf({ mediaType }: Descriptor): ImageForm["compression"] {
+  return mediaType === mediaTypes.layerZstd ? "zstd" : "gzip";
+}
+
+async function kept(
+  { context }: FormParts,
+  bytes: Bytes,
+  signal: AbortSignal,
+): Promise<Pick<Descriptor, "digest" | "size">> {
+  await using ingest = await context.content.ingest();
+  for await (const piece of bytes) {
+    signal.throwIfAborted();
+    await ingest.write(piece);
+  }
+  return await ingest.commit();
 }
 
 async function packLayer(
@@ -40,14 +60,10 @@ async function packLayer(
   const { compression, level } = form;
   if (compression === "uncompressed") return layer;
   if (compression === "gzip" && level === undefined) return compressLayer(parts, layer, signal);
-  await using ingest = await parts.context.content.ingest();
   const options = level === undefined ? {} : { level };
-  for await (const piece of compress(parts.context.content.open(layer.digest), compression, options)) {
-    signal.throwIfAborted();
-    await ingest.write(piece);
-  }
+  const packed = compress(parts.context.content.open(layer.digest), compression, options);
   const mediaType = compression === "zstd" ? mediaTypes.layerZstd : mediaTypes.layerGzip;
-  return { mediaType, ...(await ingest.commit()) };
+  return { mediaType, ...(await kept(parts, packed, signal)) };
 }
 
 const dockerTypes: Readonly<Record<string, string>> = {

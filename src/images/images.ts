@@ -134,8 +134,10 @@ export interface SaveOptions {
 
 /** How an image is written down for others. Its config, and so its id, is the same in every form. */
 export interface ImageForm {
-  /** Of the layers that are stored as plain tar, which those are that were built here; others stay as they are. */
+  /** Of the layers that are stored as plain tar, which those are that were built here. */
   readonly compression: "gzip" | "zstd" | "uncompressed";
+  /** Of all layers, also those of the base. */
+  readonly force?: boolean;
   /** 0 to 9 for gzip, 0 to 22 for zstd. */
   readonly level?: number;
   /** As they are stored unless it is given. */

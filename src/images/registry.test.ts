@@ -120,13 +120,23 @@ describe("push", () => {
     expect(await layerOf({ compression: "uncompressed", mediaTypes: "oci" })).toEqual([manifest, config, layer]);
     const docker = [mediaTypes.dockerManifest, mediaTypes.dockerConfig, mediaTypes.dockerLayerGzip];
     expect(await layerOf({ compression: "gzip", mediaTypes: "docker" })).toEqual(docker);
+    expect((await t.images.inspect(image.id)).RepoTags).toEqual([]);
+    const pulled = await t.transfer.pull(parseReference(`${r.host}/app:1`), t.options);
+    const again = async (form: ImageForm) => {
+      const ref = parseReference(`${r.host}/again`);
+      const { digest } = await t.transfer.pushImage(pulled, ref, { ...t.options, form });
+      return (JSON.parse(Buffer.from(await r.content.read(digest)).toString()) as Manifest).layers[0];
+    };
+    expect((await again({ compression: "zstd" }))?.mediaType).toBe(mediaTypes.layerGzip);
+    expect((await again({ compression: "zstd", force: true }))?.mediaType).toBe(layerZstd);
+    const bare = await again({ compression: "uncompressed", force: true });
+    expect(bare).toMatchObject({ mediaType: layer, digest: image.config.rootfs.diff_ids[0] });
     for (const [form, message] of [
       [{ compression: "zstd", mediaTypes: "docker" }, "docker's media types have none for zstd"],
       [{ compression: "gzip", level: 10 }, "compression-level 10 is not between 0 and 9"],
     ] as const) {
       expect(await push("app", form).then(() => "", String)).toContain(message);
     }
-    expect((await t.images.inspect(image.id)).RepoTags).toEqual([]);
     const files = await filesOf(
       t.transfer.save([image.id], { ...t.options, form: { compression: "gzip", mediaTypes: "docker" } }),
     );
