@@ -12,6 +12,7 @@ import { type Bytes, readTar, type TarEntry, writeTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
 import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
+import { writeLayout } from "./layouts.ts";
 import { type BuildKitEngine, type PushOptions, type Solving, within } from "./solve.ts";
 import type { OwnStep } from "./status.ts";
 
@@ -152,17 +153,40 @@ function layerProgress(step: OwnStep): (message: ProgressMessage) => void {
 
 async function exportArchive(
   { engine, solving, image, step, index }: Exporting,
-  { names, form }: ArchiveExporter,
+  exporter: ArchiveExporter,
+): Promise<Exported["response"]> {
+  const { names, form } = exporter;
+  const bytes = engine.archive([image], { names, signal: solving.signal, ...(form && { form }) });
+  const response = await sendArchive({ solving, exporter, step, index }, bytes);
+  return { ...configDigest(image), "containerimage.digest": image.id, ...response };
+}
+
+export interface ArchiveSending {
+  readonly solving: Solving;
+  readonly exporter: ArchiveExporter;
+  readonly step: OwnStep;
+  readonly index: number;
+}
+
+/** As one file, or into the client's content store, which BuildKit's clients call `export` and make an index for themselves. */
+export async function sendArchive(
+  { solving, exporter, step, index }: ArchiveSending,
+  bytes: Bytes,
 ): Promise<Exported["response"]> {
   const { signal } = solving;
-  const bytes = engine.archive([image], { names, signal, ...(form && { form }) });
-  await sendFile(requireSession(solving), bytes, { signal, index });
-  step.status("sending tarball");
-  return {
-    ...configDigest(image),
-    "containerimage.digest": image.id,
-    ...(names.length > 0 && { "image.name": names.join(",") }),
-  };
+  const { names, isDirectory } = exporter;
+  const session = requireSession(solving);
+  const named = names.length > 0 ? { "image.name": names.join(",") } : {};
+  if (!isDirectory) {
+    await sendFile(session, bytes, { signal, index });
+    step.status("sending tarball");
+    return named;
+  }
+  const store = session.store("export");
+  if (!store) throw new EngineError("invalid", "the client takes no files: name where the output goes");
+  const listed = await writeLayout(store, bytes, signal);
+  step.status("sending layout");
+  return { ...described(listed), ...named };
 }
 
 async function exportFiles(

@@ -26,6 +26,8 @@ export interface ImagePush {
 export interface ArchiveExporter {
   readonly kind: "archive";
   readonly names: readonly string[];
+  /** Its files in a content store of the client's. */
+  readonly isDirectory: boolean;
   /** For `docker load`, which knows no index. */
   readonly isDocker: boolean;
   readonly form?: ImageForm;
@@ -92,9 +94,9 @@ function imageExporter(given: Attributes, type: string): ImageExporter {
 }
 
 function archiveExporter(given: Attributes, isDocker: boolean): ArchiveExporter {
-  if (!given.flag("tar", true)) throw refused("output of an image as a directory (tar=false) is");
+  const isDirectory = !given.flag("tar", true);
   const form = given.form("uncompressed");
-  return given.rest({ kind: "archive", names: given.names(), isDocker, ...(form && { form }) });
+  return given.rest({ kind: "archive", names: given.names(), isDocker, isDirectory, ...(form && { form }) });
 }
 
 /** The attributes of one output, of which every one must be read. */

@@ -1,9 +1,11 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
+import { type Digest, isDigest } from "../oci/mod.ts";
 import { readIgnoreFile } from "../patterns/mod.ts";
 import { writeTar } from "../stream/mod.ts";
 import { textsOf } from "./definition.ts";
 import { syncFiles } from "./file-sync.ts";
+import { layoutArchive } from "./layouts.ts";
 import type { Session } from "./session.ts";
 import { type BuildKitEngine, type Solving, within } from "./solve.ts";
 import type { StatusFeed } from "./status.ts";
@@ -13,17 +15,21 @@ export type NamedContext =
   | { readonly kind: "image"; readonly ref: string }
   /** What the client calls the directory. */
   | { readonly kind: "local"; readonly directory: string }
+  /** One of the client's content stores, and what of it. */
+  | { readonly kind: "layout"; readonly store: string; readonly digest: Digest }
   /** A git repository, or a file. */
   | { readonly kind: "url"; readonly url: string };
 
-/** `docker-image://REF`, `local:NAME`, or a URL (BuildKit frontend/dockerui/namedcontext.go). Throws "not-implemented" for other kinds, "invalid" for a URL with a password. */
+/** `docker-image://REF`, `local:NAME`, `oci-layout://STORE@DIGEST`, or a URL (BuildKit frontend/dockerui/namedcontext.go). Throws "not-implemented" for other kinds, "invalid" for a URL with a password. */
 export function parseContext(name: string, value: string): NamedContext {
   if (value.startsWith("docker-image://")) return { kind: "image", ref: value.slice("docker-image://".length) };
   if (value.startsWith("local:")) return { kind: "local", directory: value.slice("local:".length) };
   if (/^(?:https?:\/\/|git:\/\/|ssh:\/\/|git@)/.test(value)) return urlContext(name, value);
+  const [, store, digest = ""] = /^oci-layout:\/\/([^:@]+)(?::[^@]*)?@(.*)$/.exec(value) ?? [];
+  if (store !== undefined && isDigest(digest)) return { kind: "layout", store, digest };
   throw new EngineError(
     "not-implemented",
-    `the named context ${name}=${value} is not implemented by Berth: directories, images, git repositories and URLs are`,
+    `the named context ${name}=${value} is not implemented by Berth: directories, images, layouts by digest, git repositories and URLs are`,
   );
 }
 
@@ -62,6 +68,8 @@ export async function openContexts(engine: BuildKitEngine, request: ContextsRequ
         return [name, context.ref] as const;
       case "local":
         return [name, await directoryImage(engine, request, { name, directory: context.directory })] as const;
+      case "layout":
+        return [name, await layoutImage(engine, request, { ...context, name })] as const;
       case "url":
         return [name, await urlImage(engine, request, { name, url: context.url })] as const;
       default:
@@ -83,6 +91,19 @@ async function directoryImage(
     const ignore = (await textsOf({ session, signal }, { directory, wanted: [ignoreFile] })).get(ignoreFile) ?? "";
     const files = writeTar(syncFiles(session, { directory, excludes: readIgnoreFile(ignore), signal }));
     return passing({ engine, undo }, () => engine.import(files, signal));
+  });
+}
+
+function layoutImage(
+  engine: BuildKitEngine,
+  { session, feed, signal, undo, options }: ContextsRequest,
+  { name, store: id, digest }: { name: string; store: string; digest: Digest },
+): Promise<string> {
+  const store = session?.store(`oci:${id}`); // as BuildKit's clients call it
+  if (!store) throw new EngineError("invalid", `the named context ${name}: the client has no content store ${id}`);
+  return within(feed.own(`[context ${name}] load from client`), async () => {
+    const archive = await layoutArchive(store, { digest, platform: options.platform, signal });
+    return passing({ engine, undo }, () => engine.load(archive, signal));
   });
 }
 

@@ -3,7 +3,16 @@ import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { matchesPlatform, parsePlatform } from "../oci/mod.ts";
 import { type Bytes, type TarEntry, writeTar } from "../stream/mod.ts";
-import { below, described, type Exported, goalOf, pushTo, requireSession, requireTarget } from "./export.ts";
+import {
+  below,
+  described,
+  type Exported,
+  goalOf,
+  pushTo,
+  requireSession,
+  requireTarget,
+  sendArchive,
+} from "./export.ts";
 import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
 import { type BuildKitEngine, type Solving, within } from "./solve.ts";
@@ -115,13 +124,11 @@ async function exportIndex(
 
 async function exportArchive(
   { engine, solving, images, step, index }: Exporting,
-  { names, form }: ArchiveExporter,
+  exporter: ArchiveExporter,
 ): Promise<Exported["response"]> {
-  const { signal } = solving;
-  const bytes = engine.archive(images, { names, signal, asIndex: true, ...(form && { form }) });
-  await sendFile(requireSession(solving), bytes, { signal, index });
-  step.status("sending tarball");
-  return names.length > 0 ? { "image.name": names.join(",") } : {};
+  const { names, form } = exporter;
+  const bytes = engine.archive(images, { names, signal: solving.signal, asIndex: true, ...(form && { form }) });
+  return sendArchive({ solving, exporter, step, index }, bytes);
 }
 
 async function exportFiles(

@@ -30,6 +30,8 @@ export interface BuildKitEngine {
   files(image: Image, signal: AbortSignal): Bytes;
   /** Files as an image without a name. */
   import(tar: Bytes, signal: AbortSignal): Promise<Image>;
+  /** The one image of an archive, without a name. */
+  load(archive: Bytes, signal: AbortSignal): Promise<Image>;
   imageIds(): Promise<ReadonlySet<string>>;
   /** Removes an image that has no name. */
   discard(image: Image): Promise<void>;

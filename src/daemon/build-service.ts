@@ -17,7 +17,7 @@ import {
   type Worker,
   withoutFiles,
 } from "../buildkit/mod.ts";
-import { isKind } from "../errors/mod.ts";
+import { EngineError, isKind } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { defaultPlatform, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { commit, version } from "../version/mod.ts";
@@ -120,6 +120,11 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
     pushIndex: async (all, ref, options) => engine.transfer.pushIndex(all, ref, await withAuth(ref, options)),
     files: (image, signal) => engine.builder.files(image, signal),
     import: (tar, signal) => engine.transfer.import(tar, { signal, changes: [], progress: () => undefined }),
+    load: async (archive, signal) => {
+      const [image] = await engine.transfer.load(archive, { signal, progress: () => undefined, quiet: true });
+      if (!image) throw new EngineError("invalid", "the archive has no image");
+      return image;
+    },
     imageIds: async () =>
       new Set((await images.list({ filter: new Map(), all: true, sharedSize: false })).map(({ Id }) => Id)),
     discard: (image) => discard(engine, image),
