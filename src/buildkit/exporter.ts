@@ -51,7 +51,16 @@ const kinds: Readonly<Record<string, Exporter["kind"]>> = {
 };
 
 /** What images here are or have anyway, and what only the client needs to know. */
-const harmless = ["unpack", "load", "buildinfo", "buildinfo-attrs", "dangling-name-prefix", "danglingname", "dest"];
+const harmless = [
+  "unpack",
+  "load",
+  "buildinfo",
+  "buildinfo-attrs",
+  "dangling-name-prefix",
+  "danglingname",
+  "dest",
+  "prefer-image-digest",
+];
 
 /** Throws "not-implemented" for types and attributes that are not there, "invalid" for values. None is an image without a name. */
 export function exportersOf(outputs: readonly BuildOutput[]): readonly Exporter[] {

@@ -152,7 +152,10 @@ async function discard({ images }: Engine, { id }: Image): Promise<void> {
   }
 }
 
-/** The label tells buildx what `host-gateway` is (moby `builder/builder-next/worker/label`). */
+/**
+ * One label tells buildx what `host-gateway` is (moby `builder/builder-next/worker/label`); by the other it knows that the driver
+ * `docker` writes archives of images too, which it otherwise refuses by itself (BuildKit `worker/label`).
+ */
 function workerOf({ networks }: Engine): Worker {
   const gateway = networks.hostAddress("bridge");
   return {
