@@ -10,6 +10,7 @@ import { attest } from "./attest/attest.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import { exportCaches } from "./cache-transfer/export.ts";
 import { requireCaches } from "./cache-transfer/options.ts";
+import { warningsOf } from "./check.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
 import type { Lines } from "./dockerfile/error.ts";
@@ -62,6 +63,7 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
   const source = await files.source();
   const started = Date.now();
   const { graph, findings, images } = await planBuild(context, { source, ignore: files.ignore, options });
+  if (findings.length > 0) options.observer?.warned?.(warningsOf(findings), source);
   const sink = options.quiet || options.steps ? () => undefined : options.progress;
   const quote = (lines: Lines) => quoteLines(source, lines);
   const output = new StepOutput(graph.steps, { sink, quote, ...(options.observer && { observer: options.observer }) });

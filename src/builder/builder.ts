@@ -4,9 +4,11 @@ import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
 import type { Material } from "./attest/provenance.ts";
+import type { Source } from "./dockerfile/quote.ts";
 import type { PackedContext } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
 import type { BuildObserver } from "./observer.ts";
+import type { Outline, Target } from "./outline.ts";
 import type { BuildSession } from "./session.ts";
 
 /**
@@ -23,6 +25,8 @@ export interface Builder {
   buildEach(context: BuildContext, each: readonly BuildOptions[]): Promise<Image[]>;
   /** What BuildKit's build checks say about the Dockerfile; nothing is built or pulled. The context's files are deleted. */
   check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
+  /** The same, with the Dockerfile itself and what can be chosen in it. */
+  describe(context: BuildContext, options: CheckOptions): Promise<Description>;
   /** Contexts of which the contents are kept, for clients that send only what changed. */
   readonly contexts: Pick<KeptContexts, "compare" | "complete">;
   /** All files of an image as an archive, for outputs that are no image. The image must stay until it is read. */
@@ -55,6 +59,16 @@ export interface BuildContext {
   readonly ignore?: readonly string[];
   /** Where it is from, unless a client sent it. */
   readonly origin?: Material;
+}
+
+/** What is known of a Dockerfile before anything of it is built. */
+export interface Description {
+  readonly source: Source;
+  readonly check: CheckResult;
+  /** Throws "invalid" for what is no Dockerfile. */
+  targets(): readonly Target[];
+  /** Throws "invalid", also for a target that is not there. */
+  outline(): Outline;
 }
 
 export type CheckOptions = Pick<BuildOptions, "args" | "target" | "platform" | "contexts">;

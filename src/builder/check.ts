@@ -1,29 +1,44 @@
 import { isKind, messageOf } from "../errors/mod.ts";
 import type { CheckResult } from "../wire/mod.ts";
-import type { BuildContext, CheckOptions } from "./builder.ts";
+import type { BuildContext, CheckOptions, Description } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
+import { parseDockerfile } from "./dockerfile/dockerfile.ts";
 import { type Lines, linesOf } from "./dockerfile/error.ts";
 import { quoteLines, type Source } from "./dockerfile/quote.ts";
 import { type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
 import { toGraph } from "./graph/to-graph.ts";
 import { details, type Finding } from "./lint/findings.ts";
 import { lint } from "./lint/lint.ts";
-import { givenOptions } from "./plan.ts";
+import { outlineOf, targetsOf } from "./outline.ts";
+import { givenOptions, type PlanInput } from "./plan.ts";
 import { imageHere } from "./resolve.ts";
 
-/** See `Builder.check`. */
-export async function check(context: BuilderContext, files: BuildContext, options: CheckOptions): Promise<CheckResult> {
+/** See `Builder.describe`. */
+export async function describe(
+  context: BuilderContext,
+  files: BuildContext,
+  options: CheckOptions,
+): Promise<Description> {
   await using undo = new AsyncDisposableStack();
   const contextFiles = undo.use(new ContextFiles(context.host.workers, files));
   const source = await contextFiles.source();
+  return {
+    source,
+    check: checked(context, { source, options, ignore: files.ignore ?? [] }),
+    targets: () => targetsOf(parseDockerfile(source.text)),
+    outline: () => outlineOf(givenOptions(context, { source, options })),
+  };
+}
+
+function checked(context: BuilderContext, { source, options, ignore }: PlanInput<CheckOptions>): CheckResult {
   const here = (name: string, platform?: string) => imageHere(context, { name, ...(platform && { platform }) });
   const found: Finding[] = [];
   try {
     const given = givenOptions(context, { source, options });
     const { stages, problem } = tryGraph(given, here);
     const image = (name: string, platform?: string) => here(name, platform)?.config;
-    found.push(...lint({ ...given, ignore: files.ignore ?? [], image, ...(given.target && stages && { stages }) }));
+    found.push(...lint({ ...given, ignore, image, ...(given.target && stages && { stages }) }));
     if (problem) throw problem;
   } catch (err) {
     if (!isKind(err, "invalid")) throw err;
@@ -71,17 +86,21 @@ function resultOf(
 ): CheckResult {
   const place = problem?.lines && { StartLine: problem.lines.line, EndLine: problem.lines.endLine };
   return {
-    Warnings: findings.map(({ rule, message, lines }) => ({
-      Rule: rule.name,
-      Description: rule.description,
-      ...(rule.url !== undefined && { URL: rule.url }),
-      Detail: message,
-      StartLine: lines.line,
-      EndLine: lines.endLine,
-    })),
+    Warnings: warningsOf(findings),
     ...(problem && { Error: { Message: problem.message, ...place } }),
     Text: textOf(findings, { source, ...(problem && { problem }) }),
   };
+}
+
+export function warningsOf(findings: readonly Finding[]): CheckResult["Warnings"] {
+  return findings.map(({ rule, message, lines }) => ({
+    Rule: rule.name,
+    Description: rule.description,
+    ...(rule.url !== undefined && { URL: rule.url }),
+    Detail: message,
+    StartLine: lines.line,
+    EndLine: lines.endLine,
+  }));
 }
 
 /** In the words of `docker build --check`. */

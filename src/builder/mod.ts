@@ -3,6 +3,7 @@ export type { BuilderConfig, BuilderOptions, Fetched, FetchUrl } from "./context
 export { builderJobs } from "./jobs/all.ts";
 export type { BuildObserver, BuildTask, ObservedStep, StepEnd } from "./observer.ts";
 export { openBuilder } from "./open.ts";
+export type { Outline, OutlineArg, Target } from "./outline.ts";
 export { fetchContext, type ReceiveOptions, receiveContext } from "./receive.ts";
 export { authFor } from "./resolve.ts";
 export type { BuildSession, ClientStore } from "./session.ts";

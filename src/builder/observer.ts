@@ -1,3 +1,5 @@
+import type { CheckResult } from "../wire/mod.ts";
+import type { Source } from "./dockerfile/quote.ts";
 import type { Step } from "./graph/graph.ts";
 
 /** Hears what happens to the steps of a build as it happens; for clients that show them all at once. */
@@ -8,6 +10,8 @@ export interface BuildObserver {
   /** What the step's process says. */
   output(id: number, text: string): void;
   ended(id: number, how: StepEnd): void;
+  /** What the checks say about the Dockerfile, if anything; for clients that tell it apart from the output. */
+  warned?(warnings: CheckResult["Warnings"], source: Source): void;
   /** Work that is no step's, and has begun. */
   task(name: string): BuildTask;
 }

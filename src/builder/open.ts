@@ -8,7 +8,7 @@ import { CacheBudget } from "./budget.ts";
 import { buildEach } from "./build.ts";
 import type { Builder } from "./builder.ts";
 import { BuildCache } from "./cache.ts";
-import { check } from "./check.ts";
+import { describe } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { StepMemory } from "./explain/memory.ts";
 import { imageFiles } from "./image-files.ts";
@@ -45,7 +45,8 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     contexts,
     build: async (files, buildOptions) => only(await builds(files, [buildOptions])),
     buildEach: builds,
-    check: (files, checkOptions) => check(context, files, checkOptions),
+    check: async (files, checkOptions) => (await describe(context, files, checkOptions)).check,
+    describe: (files, checkOptions) => describe(context, files, checkOptions),
     files: (image, signal) => imageFiles(context, image, signal),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),

@@ -45,11 +45,12 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
   const session = await door.sessions.get(request.session, signal);
   refuse(request);
   const exporters = exportersOf(outputsOf(request));
-  const job: Job = { feed: new StatusFeed(request.ref), results: [], chosen: Promise.withResolvers() };
+  const feed = new StatusFeed(request.ref);
+  const job: Job = { session, feed, answered: false, results: [], chosen: Promise.withResolvers() };
   door.jobs.add(request.ref, job);
   try {
     const asked = await askedFor(job, request, signal);
-    if (!asked) return nothingBuilt(request);
+    if (!asked) return nothingBuilt(request, job);
     const { options, ...frontend } = readAttributes(asked.attributes);
     const { inlineCache, ...caches } = requestCaches(request, options.cacheImports);
     const published: Record<string, string> = {};
@@ -86,9 +87,9 @@ async function askedFor(
   return Promise.race([chosen.promise, gone]);
 }
 
-/** buildx and compose open a build of nothing to read the gateway's capabilities. */
-function nothingBuilt({ exporter, exporters }: control.SolveRequest) {
-  if (exporter === "" && exporters.length === 0) return { exporterResponse: {} };
+/** buildx and compose open a build of nothing to read the gateway's capabilities; buildx 0.13 names an output for answers too. */
+function nothingBuilt({ exporter, exporters }: control.SolveRequest, { answered }: Job) {
+  if (answered || (exporter === "" && exporters.length === 0)) return { exporterResponse: {} };
   throw new EngineError("not-implemented", "an image without a Dockerfile is not implemented by Berth");
 }
 

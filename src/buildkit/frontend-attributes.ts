@@ -14,7 +14,7 @@ export type FrontendOptions = Omit<Solving["options"], "registryAuth">;
 
 /** Attributes that change nothing here: what the client can do, where its sources come from, who asks. */
 const told = ["frontend.caps", "cmdline", "source"];
-const toldPrefixes = ["vcs:", "local-sessionid:", "build-arg:BUILDKIT_INLINE_BUILDINFO_ATTRS"];
+const toldPrefixes = ["vcs:", "local-sessionid:", "sharedkey:localdir:", "build-arg:BUILDKIT_INLINE_BUILDINFO_ATTRS"];
 
 /** Those that are read below. */
 const known = [

@@ -6,7 +6,9 @@ import type { Door } from "./buildkit.ts";
 import { optionOf } from "./cache-options.ts";
 import { grpcErrors } from "./errors.ts";
 import { requireDockerfile } from "./frontend.ts";
+import { readAttributes } from "./frontend-attributes.ts";
 import type { Job } from "./jobs.ts";
+import { subrequest } from "./subrequests.ts";
 
 /** What clients may lean on (BuildKit frontend/gateway/pb/caps.go). Of LLB they may lean on nothing. */
 const capabilities = ["solve.base", "solve.inlinereturn", "return", "proto.refarray", "frontend.caps"];
@@ -16,7 +18,8 @@ const solverCapabilities = ["exporter.image.attestations"];
 
 /**
  * moby.buildkit.v1.frontend.LLBBridge for builds that their client steers: buildx asks for a frontend's result, gets a number,
- * and returns that number as what it wants built. Nothing runs before that, so what fails, fails in the build itself.
+ * and returns that number as what it wants built. Nothing runs before that, so what fails, fails in the build itself; a
+ * question about the Dockerfile is answered at once, and nothing is built.
  */
 export function gatewayService(door: Door) {
   return (router: ConnectRouter): ConnectRouter =>
@@ -29,7 +32,7 @@ export function gatewayService(door: Door) {
           workers: [door.engine.worker()],
         }),
         solve: async (request: gateway.SolveRequest, context: HandlerContext) =>
-          ask(await jobOf(door, context), request),
+          ask(door, { job: await jobOf(door, context), request, signal: context.signal }),
         return: async (request: gateway.ReturnRequest, context: HandlerContext) =>
           choose(await jobOf(door, context), request),
         inputs: () => ({}),
@@ -42,7 +45,13 @@ function jobOf({ jobs }: Door, { requestHeader, signal }: HandlerContext): Promi
   return jobs.get(requestHeader.get("buildkit-controlapi-buildid") ?? "", signal);
 }
 
-function ask({ results }: Job, request: gateway.SolveRequest) {
+interface Asking {
+  readonly job: Job;
+  readonly request: gateway.SolveRequest;
+  readonly signal: AbortSignal;
+}
+
+async function ask({ engine }: Door, { job, request, signal }: Asking) {
   if ((request.definition?.def.length ?? 0) > 0 || Object.keys(request.frontendInputs).length > 0) {
     throw new EngineError("not-implemented", "LLB definitions are not implemented by Berth: it builds Dockerfiles");
   }
@@ -50,7 +59,13 @@ function ask({ results }: Job, request: gateway.SolveRequest) {
     throw new EngineError("not-implemented", "evaluating a part of a build is not implemented by Berth");
   for (const option of request.cacheImports) cacheKind("cache-from", optionOf(option)); // the attributes have them again
   const asked = requireDockerfile({ frontend: request.frontend, attributes: request.frontendOpt });
-  const id = String(results.push(asked));
+  const { requestid, ...attributes } = asked.attributes;
+  if (requestid !== undefined) {
+    const metadata = await subrequest(engine, { ...job, ...readAttributes(attributes), requestid, signal });
+    job.answered = true;
+    return { result: { metadata } };
+  }
+  const id = String(job.results.push(asked));
   return { result: { result: { case: "ref" as const, value: { id } } } };
 }
 

@@ -1,6 +1,7 @@
 import { EngineError } from "../errors/mod.ts";
 import type { Attributes } from "./frontend-attributes.ts";
 import { Rendezvous } from "./rendezvous.ts";
+import type { Session } from "./session.ts";
 import type { StatusFeed } from "./status.ts";
 
 /** Milliseconds for which a build that is over can still be followed. */
@@ -15,6 +16,10 @@ export interface Asked {
 /** One build of the Control API, by the reference that its client chose. */
 export interface Job {
   readonly feed: StatusFeed;
+  /** Of the client that builds. */
+  readonly session: Session;
+  /** Whether a question about the Dockerfile was answered: then the client need build nothing. */
+  answered: boolean;
   /** What clients that steer their builds themselves have asked for so far, by the number of the result. */
   readonly results: Asked[];
   /** Which of them the build is, or why it is none. undefined: the client only wanted to know whom it talks to. */

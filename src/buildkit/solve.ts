@@ -110,7 +110,22 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
   }
 }
 
-function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildContext> {
+/** What it takes to find the files of a build. */
+export type Locating = Pick<Solving, "session" | "source" | "filename" | "feed" | "signal"> & {
+  readonly options: Pick<Solving["options"], "args">;
+};
+
+/** A context to look into only: of the client's directories no more than the Dockerfile and what is ignored. */
+export async function definitionContext(engine: BuildKitEngine, locating: Locating): Promise<BuildContext> {
+  const { session, source: directories, filename, feed, signal } = locating;
+  if (directories.kind !== "session") return contextOf(engine, locating);
+  if (!session) throw new EngineError("invalid", "the Dockerfile is the client's, but the build names no session");
+  const { text, ignored } = await readDefinition({ session, directories, filename, feed, signal });
+  const apart = { dockerfileText: text, ignore: ignored };
+  return engine.receive(writeTar([]), { dockerfile: filename, apart, signal });
+}
+
+function contextOf(engine: BuildKitEngine, solving: Locating): Promise<BuildContext> {
   const { source, filename: dockerfile, feed, options, session, signal } = solving;
   switch (source.kind) {
     case "session":
@@ -132,7 +147,7 @@ function contextOf(engine: BuildKitEngine, solving: Solving): Promise<BuildConte
 /** The host of contexts that a client reads from its standard input. */
 const sessionUrl = "http://buildkit-session/";
 
-function sessionUpload(engine: BuildKitEngine, solving: Solving, url: URL): Promise<BuildContext> {
+function sessionUpload(engine: BuildKitEngine, solving: Locating, url: URL): Promise<BuildContext> {
   const { session, filename: dockerfile, feed, signal } = solving;
   if (!session) throw new EngineError("invalid", "the context is the client's, but the build names no session");
   const receive = () => engine.receive(session.uploaded(url, signal), { dockerfile, signal });
@@ -145,7 +160,7 @@ function withoutSecrets(url: string): string {
 }
 
 interface FromSession {
-  readonly solving: Solving;
+  readonly solving: Locating;
   readonly source: Source & { kind: "session" };
 }
 

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { BuildObserver, BuildTask, ObservedStep, StepEnd } from "../builder/mod.ts";
 import { type Digest, digestOf } from "../oci/mod.ts";
 import { control } from "../proto/mod.ts";
-import type { ProgressMessage } from "../wire/mod.ts";
+import type { CheckResult, ProgressMessage } from "../wire/mod.ts";
 
 interface Vertex {
   readonly digest: Digest;
@@ -164,6 +164,20 @@ export class StatusFeed implements BuildObserver {
     const begun = this.#exporting ?? this.own(`exporting to ${goal}`);
     this.#exporting = undefined;
     return begun;
+  }
+
+  /** In BuildKit's words (`dockerfile2llb`, `LinterWarnFunc`), of the step that read the Dockerfile. */
+  warned(warnings: CheckResult["Warnings"], { name: filename, text }: { name: string; text: string }): void {
+    const read = [...this.#vertices.values()].find(({ name }) => name.startsWith("[internal] load"));
+    if (!read) return;
+    const info = { filename, data: Buffer.from(text), language: "Dockerfile" };
+    const told = warnings.map(({ Rule, Detail, Description, URL: url = "", StartLine, EndLine }) => ({
+      ...{ vertex: read.digest, level: 1n, url, info },
+      short: Buffer.from(`${Rule}: ${Detail} (line ${StartLine})`),
+      detail: [Buffer.from(Description)],
+      ranges: [{ start: { line: StartLine }, end: { line: EndLine } }],
+    }));
+    this.#say({ warnings: told });
   }
 
   /** Ends what is still under way. */

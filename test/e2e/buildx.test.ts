@@ -164,6 +164,36 @@ COPY --from=lib /part /part
     expect((await buildx(["broken"], { cwd })).stderr).toContain("unknown instruction: RUNN");
   });
 
+  test("answers what is asked about a Dockerfile, and builds nothing", async () => {
+    const text =
+      "FROM busybox AS base\n# WHO is greeted\nARG WHO=you\nRUN --mount=type=secret,id=tok true\nFROM base as last\n";
+    const cwd = context({ Dockerfile: text });
+    const ask = async (what: string, ...argv: string[]) => {
+      const options = { cwd, env: { BUILDX_EXPERIMENTAL: "1" } };
+      return docker.run(["buildx", "build", `--print=${what}`, ...argv, "."], options);
+    };
+    const before = await engine.ok("images", "-aq");
+    expect((await ask("targets")).stdout).toMatch(/^TARGET +DESCRIPTION\nbase *\nlast \(default\) *\n$/);
+    const outlined = JSON.parse((await ask("outline,format=json", "--build-arg", "WHO=me")).stdout);
+    const place = (line: number) => ({ ranges: [{ start: { line }, end: { line } }] });
+    expect(outlined).toEqual({
+      name: "last",
+      args: [{ name: "WHO", value: "me", description: "is greeted", location: place(3) }],
+      secrets: [{ name: "tok", location: place(4) }],
+      sources: [Buffer.from(text).toString("base64")],
+    });
+    expect((await ask("lint")).stdout).toContain("WARNING: FromAsCasing - https://");
+    expect((await ask("subrequests.describe")).stdout).toContain("targets");
+    const unknown = await ask("nothing");
+    expect([unknown.code, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining("unsupported request frontend.nothing"),
+    ]);
+    expect((await ask("outline", "--target", "nope")).stderr).toContain('target stage "nope" could not be found');
+    expect(await engine.ok("images", "-aq")).toBe(before);
+    expect((await buildx(["."], { cwd })).stderr).toContain("1 warning found");
+  });
+
   test("^C ends the build and what it runs", async () => {
     const cwd = context({ Dockerfile: "FROM busybox\nRUN echo begun; exec sleep 47110815\n" });
     const child = docker.start(["buildx", "build", "--progress=plain", "."], { cwd });
