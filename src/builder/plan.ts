@@ -52,7 +52,7 @@ export function givenOptions(
   {
     source,
     options,
-  }: Pick<PlanInput<CheckOptions & { readonly labels?: GraphOptions["labels"] }>, "source" | "options">,
+  }: Pick<PlanInput<CheckOptions & Partial<Pick<GraphOptions, "labels" | "uncachedStages">>>, "source" | "options">,
 ): Omit<GraphOptions, "images"> {
   const { platform: buildPlatform } = config;
   return {
@@ -60,6 +60,7 @@ export function givenOptions(
     args: options.args,
     labels: options.labels ?? {},
     ...(options.contexts && { contexts: options.contexts }),
+    ...(options.uncachedStages && { uncachedStages: options.uncachedStages }),
     ...(options.target !== undefined && { target: options.target }),
     buildPlatform,
     targetPlatform: options.platform ? parsePlatform(options.platform, buildPlatform) : buildPlatform,

@@ -18,7 +18,8 @@ export async function resolveImage(
   needed: NeededImage,
   { options, signal }: ResolveOptions,
 ): Promise<ResolvedImage> {
-  const here = options.pull ? undefined : imageHere(context, needed);
+  const isId = /^sha256:[0-9a-f]{64}$/.test(needed.name); // a named context's files, which no registry has
+  const here = options.pull && !isId ? undefined : imageHere(context, needed);
   if (here) return here;
   const ref = referenceOf(needed);
   const auth = await credentialsFor(ref, { options, signal });

@@ -168,7 +168,8 @@ export class Solver {
   async #result(vertex: Vertex, { plan, base, portable }: Planning): Promise<Solved> {
     const { context, options, output } = this.#build;
     const key = cacheKey([plan.key, base?.snapshot ?? null]);
-    const found = options.noCache
+    const uncached = options.noCache || vertex.uncached;
+    const found = uncached
       ? undefined
       : (this.#lookup(key) ??
         (await this.#imported(vertex, { key, keys: await this.#keysOf(vertex, portable), step: plan })));
@@ -178,7 +179,10 @@ export class Solver {
     }
     const standsOn = vertex.base?.op.kind === "image" ? "image" : "step";
     const step: RememberedStep = { text: this.#texts.get(vertex) ?? plan.description, plan, base, standsOn };
-    if (options.explain) output.why(vertex, `Not cached: ${(await this.#why(step)).join("; ")}`);
+    if (options.explain) {
+      const why = uncached ? ["the cache was not to be used"] : await this.#why(step);
+      output.why(vertex, `Not cached: ${why.join("; ")}`);
+    }
     const run = async (signal: AbortSignal): Promise<Solved> => {
       const snapshot = await plan.run(base, signal);
       const created = Date.now();
@@ -192,7 +196,7 @@ export class Solver {
       context.memory.record(step);
       return { ...(snapshot !== undefined && { snapshot }), created, cached: false };
     };
-    if (!plan.shared || options.noCache) return run(this.#signal);
+    if (!plan.shared || uncached) return run(this.#signal);
     return context.flight.share(key, (signal) => this.#tracked(run(signal)), this.#signal);
   }
 
@@ -213,9 +217,7 @@ export class Solver {
   }
 
   async #why(step: RememberedStep): Promise<string[]> {
-    const { context, options } = this.#build;
-    if (options.noCache) return ["the cache was not to be used"];
-    const why = await context.memory.why(step);
+    const why = await this.#build.context.memory.why(step);
     return this.#allowed ? [...why, "only what images of --cache-from have may be used"] : why;
   }
 

@@ -344,7 +344,6 @@ test("the Control API refuses by name what it does not do, and says failures as 
     ],
     [{ exporter: "oci", exporterAttrs: { "rewrite-timestamp": "0" } }, "output with rewrite-timestamp=false"],
     [{ frontend: "custom" }, "the frontend custom"],
-    [{ entitlements: ["security.insecure"] }, "the entitlement security.insecure"],
     [{ cache: { exports: [{ type: "s3" }] } }, "cache-to type=s3"],
     [{ cache: { imports: [{ type: "gha" }] } }, "cache-from type=gha"],
     [{ frontendAttrs: { "attest:sbom": "generator=x" } }, "generator of the attestation sbom"],

@@ -100,7 +100,11 @@ function refuse(request: control.SolveRequest): void {
   if (Object.keys(request.frontendInputs).length > 0) throw refused("inputs as LLB definitions");
   if (request.sourcePolicy) throw refused("a source policy");
   const entitlement = request.entitlements.find((one) => one !== "network.host");
-  if (entitlement !== undefined) throw refused(`the entitlement ${entitlement}`);
+  if (entitlement !== undefined)
+    throw new EngineError(
+      "forbidden",
+      `granting entitlement ${entitlement} is not allowed by build daemon configuration`,
+    );
 }
 
 async function* status({ jobs }: Door, { ref }: control.StatusRequest, signal: AbortSignal) {

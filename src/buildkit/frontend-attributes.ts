@@ -37,7 +37,8 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
     options: {
       quiet: false,
       ...{ squash: false, keepFailed: false, steps: false, explain: false },
-      noCache: noCache(attributes["no-cache"]),
+      noCache: attributes["no-cache"] === "",
+      uncachedStages: listOf(get("no-cache")),
       pull: get("image-resolve-mode") === "pull",
       args: below(attributes, "build-arg:"),
       cacheImports: parseImports(get("cache-imports"), get("cache-from")),
@@ -45,12 +46,7 @@ export function readAttributes(attributes: Attributes): FrontendBuild {
       inlineCache: attributes["build-arg:BUILDKIT_INLINE_CACHE"] === "1",
       attest: { ...decodeAttestationsByType(below(attributes, "attest:")), vcs: vcsOf(below(attributes, "vcs:")) },
       labels: below(attributes, "label:"),
-      extraHosts:
-        get("add-hosts") === ""
-          ? []
-          : get("add-hosts")
-              .split(",")
-              .map((one) => one.replace("=", ":")),
+      extraHosts: listOf(get("add-hosts")).map((one) => one.replace("=", ":")),
       ...(get("target") !== "" && { target: get("target") }),
       ...(platforms.length === 1 && { platform: get("platform") }),
       networkMode: networkMode(get("force-network-mode")),
@@ -96,11 +92,8 @@ function sourceOf(attributes: Attributes): Source {
   return { kind: "session", context: "context", dockerfile: attributes["dockerfilekey"] ?? "dockerfile" };
 }
 
-/** Empty for all steps; otherwise the stages that are not to come from the cache. */
-function noCache(value: string | undefined): boolean {
-  if (value === undefined) return false;
-  if (value === "") return true;
-  throw new EngineError("not-implemented", `build with --no-cache-filter=${value} is not implemented by Berth yet`);
+function listOf(text: string): string[] {
+  return text.split(",").filter((one) => one !== "");
 }
 
 /** Each once. */

@@ -164,6 +164,27 @@ COPY --from=lib /part /part
     expect((await buildx(["broken"], { cwd })).stderr).toContain("unknown instruction: RUNN");
   });
 
+  test("--no-cache-filter runs the steps of the stages that it names; --allow as dockerd's builder has it; --pull", async () => {
+    const dockerfile =
+      "FROM busybox AS one\nRUN cat /proc/sys/kernel/random/uuid > /one\nFROM busybox AS Two\nRUN cat /proc/sys/kernel/random/uuid > /two\nFROM lib\nCOPY --from=one /one /\nCOPY --from=two /two /\n";
+    const cwd = context({ Dockerfile: dockerfile, "lib/part": "a part" });
+    const made = async (...argv: string[]) => {
+      const lib = ["--build-context", "lib=lib"];
+      const { code, stderr } = await buildx([...lib, "-t", "bx:filter", ...argv, "."], { cwd });
+      expect([argv, code, code === 0 ? "" : stderr]).toEqual([argv, 0, ""]);
+      await ok(["buildx", "build", ...lib, "-t", "bx:filter", "-o", "out", "."], { cwd });
+      return [text(`${cwd}/out/one`), text(`${cwd}/out/two`)];
+    };
+    const first = await made("--add-host", "there:10.1.2.3", "--allow", "network.host", "--network", "host");
+    const second = await made("--no-cache-filter", "TWO");
+    expect([second[0] === first[0], second[1] === first[1]]).toEqual([true, false]);
+    const insecure = await buildx(["--allow", "security.insecure", "."], { cwd });
+    const refused = "granting entitlement security.insecure is not allowed by build daemon configuration";
+    expect([insecure.code, insecure.stderr]).toEqual([1, expect.stringContaining(refused)]);
+    const pulled = context({ Dockerfile: "FROM lib\n", "lib/part": "a part" });
+    expect((await buildx(["--pull", "--build-context", "lib=lib", "."], { cwd: pulled })).code).toBe(0);
+  });
+
   test("answers what is asked about a Dockerfile, and builds nothing", async () => {
     const text =
       "FROM busybox AS base\n# WHO is greeted\nARG WHO=you\nRUN --mount=type=secret,id=tok true\nFROM base as last\n";

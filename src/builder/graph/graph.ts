@@ -62,6 +62,8 @@ export interface GraphOptions {
   readonly args: Readonly<Record<string, string | null>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly target?: string;
+  /** Names of stages that run whatever the cache has, in any case. */
+  readonly uncachedStages?: readonly string[];
   /** The platform to build for, and the one to build on. */
   readonly targetPlatform: Platform;
   readonly buildPlatform: Platform;

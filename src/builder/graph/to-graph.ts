@@ -181,9 +181,18 @@ class Evaluation {
     return {
       options: this.#options,
       globals: this.#globals,
-      vertex: (op, { base, inputs }) => ({ id: this.#vertices++, op, ...(base && { base }), inputs }),
+      vertex: (op, { base, inputs }) => ({
+        ...{ id: this.#vertices++, op, ...(base && { base }), inputs },
+        ...(this.#isUncached(index) && { uncached: true }),
+      }),
       from: (name, place) => this.#from(name, { place, index }),
     };
+  }
+
+  #isUncached(index: number): boolean {
+    const { file, uncachedStages = [] } = this.#options;
+    const name = file.stages[index]?.from.name;
+    return name !== undefined && uncachedStages.some((one) => one.toLowerCase() === name);
   }
 
   #from(name: string, { place, index }: { place: Place; index: number }): Vertex | undefined {

@@ -10,6 +10,8 @@ export interface Vertex {
   readonly base?: Vertex;
   /** Other vertices whose results the operation reads. */
   readonly inputs: readonly Vertex[];
+  /** Its stage was named as one that nothing of the cache is for. */
+  readonly uncached?: boolean;
 }
 
 export type Op = ImageOp | ExecOp | CopyOp | WorkdirOp;
