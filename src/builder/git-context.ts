@@ -14,6 +14,8 @@ export interface GitContextOptions {
   readonly directory: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
+  /** The Dockerfile itself, where it is not the context's. */
+  readonly dockerfileText?: string;
   /** Of the client whose build it is. */
   readonly session?: BuildSession;
   readonly signal: AbortSignal;
@@ -21,7 +23,7 @@ export interface GitContextOptions {
 
 /** A repository, or a directory in it, as a build context. Throws "invalid" for what is not there. */
 export async function gitContext(git: GitRef, options: GitContextOptions): Promise<BuildContext> {
-  const { workers, processes, directory, dockerfile, session, signal } = options;
+  const { workers, processes, directory, dockerfile, dockerfileText, session, signal } = options;
   const { remote, subdir, keepGitDir = false } = git;
   const checkout = `${directory}.git`;
   await using undo = new AsyncDisposableStack();
@@ -34,6 +36,7 @@ export async function gitContext(git: GitRef, options: GitContextOptions): Promi
     directory,
     dockerfile,
     ...(subdir !== undefined && { subdir }),
+    ...(dockerfileText !== undefined && { dockerfileText }),
   };
   const tidied = await workers.run(takeCheckoutJob, taken, { signal });
   return { directory, dockerfile, origin: gitMaterial(git, commit), ...tidied };

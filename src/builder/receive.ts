@@ -23,6 +23,8 @@ export interface ReceiveOptions {
   readonly dockerfile?: string;
   /** The Dockerfile itself, of a client that has sent it apart, and the ignore patterns, which it has applied. */
   readonly apart?: Tidied;
+  /** The Dockerfile alone, of a client that has it beside a context which it has not seen. */
+  readonly dockerfileText?: string;
   readonly signal: AbortSignal;
 }
 
@@ -62,7 +64,10 @@ export async function fetchContext(url: string, options: FetchOptions): Promise<
       `failed to GET ${url} with status ${response.status} ${response.statusText}`.trim(),
     );
   }
-  const context = (await taken(response.bytes, { place, options })) ?? (await dockerfileAlone(place));
+  const received = await taken(response.bytes, { place, options });
+  if (!received && options.dockerfileText !== undefined)
+    throw new EngineError("invalid", "the build context is not a tar archive");
+  const context = received ?? (await dockerfileAlone(place));
   return place.keep({ ...context, origin: { uri: withoutCredentials(url) } });
 }
 
@@ -102,8 +107,9 @@ interface Taking {
 async function taken(bytes: Bytes, { place, options }: Taking): Promise<BuildContext | undefined> {
   const dockerfile = dockerfileOf(options);
   const { archive, index, directory } = place;
-  const { workers, apart, signal } = options;
-  const input = { archive, index, directory, dockerfile, ...(apart && { apart }) };
+  const { workers, apart, dockerfileText, signal } = options;
+  const own = { ...(apart && { apart }), ...(dockerfileText !== undefined && { dockerfileText }) };
+  const input = { archive, index, directory, dockerfile, ...own };
   const found = await feedJob(workers, receiveJob, { input, bytes, signal });
   switch (found.kind) {
     case "none":

@@ -243,17 +243,19 @@ test("caches to read and to write are the builder's business, each once; what it
   await expect(broken).rejects.toMatchObject({ rawMessage: expect.stringContaining("invalid cache-imports") });
 });
 
-test("a context from the client's standard input comes through the session", async () => {
+test("a context from the client's standard input comes through the session; the Dockerfile may be beside one from elsewhere", async () => {
   const asked: (string | null)[] = [];
   await using session = await openSession(door.path, {
     methods,
-    routes: (router) =>
+    routes: (router) => {
+      client({ beside: { Dockerfile: { content: "FROM beside\n" } } })(router);
       router.service(upload.Upload, {
         async *pull(_, { requestHeader }) {
           asked.push(requestHeader.get("urlpath"));
           for await (const data of writeTar([])) yield { data };
         },
-      }),
+      });
+    },
   });
   using caller = await controlled();
   door.act = async () => undefined;
@@ -261,8 +263,11 @@ test("a context from the client's standard input comes through the session", asy
   const context = "http://buildkit-session/abc";
   await service.solve(solving("u1", session.id, { frontendAttrs: { context } }));
   expect([asked, door.built.at(-1)?.names]).toEqual([["/abc"], []]);
-  const beside = service.solve(solving("u2", session.id, { frontendAttrs: { context, dockerfilekey: "dockerfile" } }));
-  await expect(beside).rejects.toMatchObject({ code: Code.Unimplemented });
+  for (const [index, one] of [context, "https://example.test/x.git"].entries()) {
+    const frontendAttrs = { context: one, dockerfilekey: "beside" };
+    await service.solve(solving(`u2${index}`, session.id, { frontendAttrs }));
+    expect(door.built.at(-1)?.dockerfileText).toBe("FROM beside\n");
+  }
 });
 
 test("a build of nothing only says whom its client talks to", async () => {

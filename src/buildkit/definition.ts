@@ -9,8 +9,8 @@ import type { StatusFeed } from "./status.ts";
 
 export interface DefinitionRequest {
   readonly session: Session;
-  /** The client's names for the two directories. */
-  readonly directories: { readonly context: string; readonly dockerfile: string };
+  /** The client's names for the two directories; without `context` that is elsewhere. */
+  readonly directories: { readonly context?: string; readonly dockerfile: string };
   /** Path of the Dockerfile in its directory. */
   readonly filename: string;
   readonly feed: StatusFeed;
@@ -51,6 +51,7 @@ export async function readDefinition(request: DefinitionRequest): Promise<Defini
 async function contextIgnore(request: DefinitionRequest): Promise<string> {
   const wanted = [".dockerignore"];
   const { context: directory } = request.directories;
+  if (directory === undefined) return "";
   return (await step(request, { name: "load .dockerignore", directory, wanted })).get(".dockerignore") ?? "";
 }
 

@@ -82,14 +82,9 @@ function below(attributes: Attributes, prefix: string): Record<string, string> {
 function sourceOf(attributes: Attributes): Source {
   const url = attributes[attributes["contextkey"] ?? "context"] ?? "";
   const isRemote = /^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(url);
-  if (isRemote && attributes["dockerfilekey"] !== undefined) {
-    throw new EngineError(
-      "not-implemented",
-      "a Dockerfile beside a context from elsewhere is not implemented by Berth yet",
-    );
-  }
-  if (isRemote) return { kind: "remote", url };
-  return { kind: "session", context: "context", dockerfile: attributes["dockerfilekey"] ?? "dockerfile" };
+  const beside = attributes["dockerfilekey"];
+  if (isRemote) return { kind: "remote", url, ...(beside !== undefined && { beside }) };
+  return { kind: "session", context: "context", dockerfile: beside ?? "dockerfile" };
 }
 
 function listOf(text: string): string[] {

@@ -58,6 +58,7 @@ export interface Worker {
 export interface ReceiveRequest {
   readonly dockerfile: string;
   readonly apart?: NonNullable<ReceiveOptions["apart"]>;
+  readonly dockerfileText?: string;
   readonly signal: AbortSignal;
 }
 
@@ -65,7 +66,8 @@ export interface ReceiveRequest {
 export type Source =
   | { readonly kind: "session"; readonly context: string; readonly dockerfile: string }
   | { readonly kind: "upload"; readonly bytes: Bytes }
-  | { readonly kind: "remote"; readonly url: string };
+  /** `beside`: the client's directory that has the Dockerfile, when the context has not. */
+  | { readonly kind: "remote"; readonly url: string; readonly beside?: string };
 
 export interface Solving {
   readonly session: Session | undefined;
@@ -126,7 +128,7 @@ export async function definitionContext(engine: BuildKitEngine, locating: Locati
 }
 
 function contextOf(engine: BuildKitEngine, solving: Locating): Promise<BuildContext> {
-  const { source, filename: dockerfile, feed, options, session, signal } = solving;
+  const { source, filename: dockerfile, feed, signal } = solving;
   switch (source.kind) {
     case "session":
       return sessionContext(engine, { solving, source });
@@ -135,22 +137,44 @@ function contextOf(engine: BuildKitEngine, solving: Locating): Promise<BuildCont
         engine.receive(source.bytes, { dockerfile, signal }),
       );
     case "remote":
-      if (source.url.startsWith(sessionUrl)) return sessionUpload(engine, solving, new URL(source.url));
-      return within(feed.own(`[internal] load build context from ${withoutSecrets(source.url)}`), () =>
-        engine.fetch(source.url, { dockerfile, args: options.args, signal, ...(session && { session }) }),
-      );
+      return remoteContext(engine, { solving, source });
     default:
       return source satisfies never;
   }
 }
 
+interface FromRemote {
+  readonly solving: Locating;
+  readonly source: Source & { kind: "remote" };
+}
+
+async function remoteContext(engine: BuildKitEngine, { solving, source }: FromRemote): Promise<BuildContext> {
+  const { filename: dockerfile, feed, options, session, signal } = solving;
+  const { url, beside } = source;
+  if (!session && beside !== undefined)
+    throw new EngineError("invalid", "the Dockerfile is the client's, but the build names no session");
+  const request = { directories: { dockerfile: beside ?? "" }, filename: dockerfile, feed, signal };
+  const definition = session && beside !== undefined ? await readDefinition({ ...request, session }) : undefined;
+  const asked = { dockerfile, signal, ...(definition && { dockerfileText: definition.text }) };
+  if (url.startsWith(sessionUrl)) return sessionUpload(engine, { solving, asked, url: new URL(url) });
+  return within(feed.own(`[internal] load build context from ${withoutSecrets(url)}`), () =>
+    engine.fetch(url, { ...asked, args: options.args, ...(session && { session }) }),
+  );
+}
+
 /** The host of contexts that a client reads from its standard input. */
 const sessionUrl = "http://buildkit-session/";
 
-function sessionUpload(engine: BuildKitEngine, solving: Locating, url: URL): Promise<BuildContext> {
-  const { session, filename: dockerfile, feed, signal } = solving;
+interface Uploading {
+  readonly solving: Locating;
+  readonly asked: ReceiveRequest;
+  readonly url: URL;
+}
+
+function sessionUpload(engine: BuildKitEngine, { solving, asked, url }: Uploading): Promise<BuildContext> {
+  const { session, feed, signal } = solving;
   if (!session) throw new EngineError("invalid", "the context is the client's, but the build names no session");
-  const receive = () => engine.receive(session.uploaded(url, signal), { dockerfile, signal });
+  const receive = () => engine.receive(session.uploaded(url, signal), asked);
   return within(feed.own("[internal] load remote build context"), receive);
 }
 

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname } from "node:path";
+import { serveGit } from "../../src/builder/testing/git-server.ts";
+import { createHost } from "../../src/host/mod.ts";
 import { type CliResult, type Engine, expectOk, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { kernelObjects } from "../support/leaks.ts";
@@ -162,6 +164,36 @@ COPY --from=lib /part /part
     expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("returned a non-zero code: 3")]);
     expect(failed.stderr).toContain("before");
     expect((await buildx(["broken"], { cwd })).stderr).toContain("unknown instruction: RUNN");
+  });
+
+  test("a Dockerfile of the client's beside a context from elsewhere", async () => {
+    const cwd = context({
+      "elsewhere/Dockerfile": "FROM none\n",
+      "elsewhere/part": "a part",
+      "elsewhere/left.log": "left",
+      "elsewhere/.dockerignore": "*.log\n",
+      "own/Dockerfile": "FROM scratch\nCOPY . /\n",
+    });
+    const tar = Bun.spawnSync(["tar", "-c", "-C", "elsewhere", "."], { cwd }).stdout;
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(new Uint8Array(tar)) });
+    await using repositories = await serveGit(createHost({ workers: { size: 1 } }).processes);
+    repositories.repository("app.git", {
+      Dockerfile: "FROM none\n",
+      part: "a part",
+      ".dockerignore": "*.log\n",
+      "left.log": "",
+    });
+    // An archive's maker has left out what is ignored; a repository has everything.
+    for (const [remote, expected] of [
+      [`http://127.0.0.1:${server.port}/context.tar`, ["Dockerfile", "left.log", "part"]],
+      [`${repositories.url}/app.git`, ["Dockerfile", "part"]],
+    ] as const) {
+      const made = await buildx(["-f", `${cwd}/own/Dockerfile`, "-o", "out", remote], { cwd });
+      expect([remote, made.code, made.code === 0 ? "" : made.stderr]).toEqual([remote, 0, ""]);
+      const files = readdirSync(`${cwd}/out`).filter((name) => !name.startsWith("."));
+      expect([remote, files.sort()]).toEqual([remote, [...expected]]);
+      rmSync(`${cwd}/out`, { recursive: true });
+    }
   });
 
   test("--no-cache-filter runs the steps of the stages that it names; --allow as dockerd's builder has it; --pull", async () => {

@@ -26,6 +26,8 @@ export interface ReceiveInput {
   readonly dockerfile: string;
   /** What came apart from the archive, whose files are then taken as they are. */
   readonly apart?: Tidied;
+  /** The Dockerfile, where it is not the context's; what is ignored is still looked for in the archive. */
+  readonly dockerfileText?: string;
 }
 
 /** "none": the bytes were no archive, and lie where it would; likewise what takes a program to decompress. */
@@ -152,14 +154,18 @@ interface Received {
   readonly context: JobContext;
 }
 
-function tidied(root: string, { input: { dockerfile, apart }, context }: Received): Tidied {
-  return apart ?? tidy(root, { dockerfile, context });
+function tidied(root: string, { input, context }: Received): Tidied {
+  return input.apart ?? tidy(root, { ...input, context });
 }
 
-/** Takes out what is ignored, and reads the Dockerfile. */
-export function tidy(root: string, { dockerfile, context }: { dockerfile: string; context: JobContext }): Tidied {
-  const dockerfileText = readDockerfile(root, dockerfile);
-  const own = readText(root, `${dockerfile}.dockerignore`);
+export interface Tidying extends Pick<ReceiveInput, "dockerfile" | "dockerfileText"> {
+  readonly context: JobContext;
+}
+
+/** Takes out what is ignored, and reads the Dockerfile unless it came apart. */
+export function tidy(root: string, { dockerfile, dockerfileText: given, context }: Tidying): Tidied {
+  const dockerfileText = given ?? readDockerfile(root, dockerfile);
+  const own = given === undefined ? readText(root, `${dockerfile}.dockerignore`) : undefined;
   if (own !== undefined) prune(root, { ignored: ignoreMatcher(readIgnoreFile(own)), context });
   const general = readIgnoreFile(readText(root, ".dockerignore") ?? "");
   const ignored = ignoreMatcher(general);

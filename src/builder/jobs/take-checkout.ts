@@ -20,6 +20,8 @@ export interface TakeCheckoutInput {
   readonly directory: string;
   /** Path of the Dockerfile in the context. */
   readonly dockerfile: string;
+  /** The Dockerfile itself, where it is not the context's. */
+  readonly dockerfileText?: string;
 }
 
 /**
@@ -29,13 +31,13 @@ export interface TakeCheckoutInput {
 export const takeCheckoutJob: Job<TakeCheckoutInput, Tidied> = {
   name: "builder.takeCheckout",
   run(input, context) {
-    const { checkout, directory, dockerfile, keepGitDir } = input;
+    const { checkout, directory, keepGitDir } = input;
     if (!keepGitDir) prune(raw(checkout), { ignored: ignoreMatcher(["**/.git"]), context });
     const from = contextIn(input);
     ownByRoot(from, context);
     renameSync(rawBytes(from), directory);
     const root = raw(directory);
-    const tidied = tidy(root, { dockerfile, context });
+    const tidied = tidy(root, { ...input, context });
     prune(root, { ignored: ignoreMatcher(tidied.ignore), context });
     return tidied;
   },

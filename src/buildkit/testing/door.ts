@@ -83,17 +83,17 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
   };
   return {
     builder: builder as Partial<Builder> as Builder,
-    receive: async (tar, { dockerfile, apart }) => {
+    receive: async (tar, { dockerfile, apart, dockerfileText }) => {
       received = [];
       for await (const { header, content } of readTar(tar)) {
         const bytes = Buffer.concat(await Array.fromAsync(content));
         received.push(`${Buffer.from(header.name)}=${bytes}`);
       }
-      return { directory: "/none", dockerfile, ...apart };
+      return { directory: "/none", dockerfile, ...apart, ...(dockerfileText !== undefined && { dockerfileText }) };
     },
-    fetch: async (url, { dockerfile }) => {
+    fetch: async (url, { dockerfile, dockerfileText }) => {
       received = [url];
-      return { directory: "/none", dockerfile };
+      return { directory: "/none", dockerfile, ...(dockerfileText !== undefined && { dockerfileText }) };
     },
     archive: (images, { names, form, asIndex }) => {
       const ids = images.map((one) => (asIndex ? one.config.architecture : one.id)).join("+");
