@@ -43,12 +43,13 @@ async function* noHistory(request: control.BuildHistoryRequest, { signal }: Hand
 
 async function solveRequest(door: Door, request: control.SolveRequest, signal: AbortSignal) {
   const session = await door.sessions.get(request.session, signal);
-  refuse(request);
-  const exporters = exportersOf(outputsOf(request));
   const feed = new StatusFeed(request.ref);
   const job: Job = { session, feed, answered: false, results: [], chosen: Promise.withResolvers() };
+  // Before anything is refused: who follows the build waits for it, and only then hears why it is none.
   door.jobs.add(request.ref, job);
   try {
+    refuse(request);
+    const exporters = exportersOf(outputsOf(request));
     const asked = await askedFor(job, request, signal);
     if (!asked) return nothingBuilt(request, job);
     const { options, ...frontend } = readAttributes(asked.attributes);
