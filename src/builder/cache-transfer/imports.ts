@@ -32,7 +32,9 @@ export class CacheImports {
   /** Starts reading what the caches hold, but no layer. */
   constructor(build: Build) {
     this.#build = build;
-    this.#sources = build.options.noCache ? [] : openSources(build);
+    // A cache may know a step by what is to be done, whatever stages that are to run anew would come to.
+    const isLimited = (build.options.uncachedStages?.length ?? 0) > 0;
+    this.#sources = build.options.noCache || isLimited ? [] : openSources(build);
   }
 
   /** Whether there are caches to look into. */
