@@ -8,6 +8,7 @@ import { chainIds, familiar, parseReference, type Reference, withDefaultTag } fr
 import { requireExtraHosts } from "../rootfs/mod.ts";
 import { attest } from "./attest/attest.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
+import type { CacheContents } from "./cache-transfer/collect.ts";
 import { exportCaches } from "./cache-transfer/export.ts";
 import { requireCaches } from "./cache-transfer/options.ts";
 import { warningsOf } from "./check.ts";
@@ -36,27 +37,29 @@ export async function buildEach(
   await using contextFiles = new ContextFiles(context.host.workers, files);
   return await context.leases.hold(async () => {
     const images: Image[] = [];
-    for (const options of each) images.push(await build(context, contextFiles, options));
+    const contents: CacheContents[] = [];
+    for (const options of each) images.push(await build(context, { files: contextFiles, options, contents }));
     return images;
   });
 }
 
-async function build(context: BuilderContext, files: ContextFiles, options: BuildOptions): Promise<Image> {
+async function build(context: BuilderContext, request: Omit<Request, "directory">): Promise<Image> {
   const directory = join(context.config.directory, "work", `b${randomBytes(12).toString("hex")}`);
   await using undo = new AsyncDisposableStack();
   // Most builds leave nothing in it, and then no worker need look.
   undo.defer(() => rmdir(directory).catch(() => context.host.workers.run(removeTree, { path: directory })));
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  return await inLease(context, { files, options, directory });
+  return await inLease(context, { ...request, directory });
 }
 
 interface Request {
   readonly files: ContextFiles;
   readonly options: BuildOptions;
+  readonly contents: CacheContents[];
   readonly directory: string;
 }
 
-async function inLease(context: BuilderContext, { files, options, directory }: Request): Promise<Image> {
+async function inLease(context: BuilderContext, { files, options, contents, directory }: Request): Promise<Image> {
   const tags = options.tags.map(tagOf);
   requireCaches(options);
   requireExtraHosts(options.extraHosts);
@@ -79,7 +82,7 @@ async function inLease(context: BuilderContext, { files, options, directory }: R
     context.events.publish({ type: "image", action: "create", id, attributes: { ...run.Labels, name: id } });
     for (const tag of tags) context.images.tag(image, tag);
   };
-  const image = await solveAndExport(running, { graph, made });
+  const image = await solveAndExport(running, { graph, made, contents });
   announce(image, { options, graph, tags, findings });
   return image;
 }
@@ -88,9 +91,11 @@ interface Solving {
   readonly graph: BuildGraph;
   /** Told of the image before the cache is written, which may fail. */
   readonly made: (image: Image) => Promise<void>;
+  /** Of the caches that are written. */
+  readonly contents: CacheContents[];
 }
 
-async function solveAndExport(running: Build, { graph, made }: Solving): Promise<Image> {
+async function solveAndExport(running: Build, { graph, made, contents }: Solving): Promise<Image> {
   const allowed = allowedSnapshots(running);
   const solver = new Solver(running, {
     inner: innerVertices(graph),
@@ -106,7 +111,7 @@ async function solveAndExport(running: Build, { graph, made }: Solving): Promise
     );
     const image = await exportImage(running, { result, solver });
     await made(image);
-    await exportCaches(running, { graph, solver, chains: solver.chains });
+    await exportCaches(running, { graph, solver, chains: solver.chains, contents });
     return image;
   } catch (err) {
     if (err instanceof StepFailure && err.kept) await tellKept(running, { kept: err.kept, solver });

@@ -40,9 +40,7 @@ export async function exportPlatforms(
   solving: Solving,
   { platforms, build }: Platforms,
 ): Promise<Exported> {
-  const { exporters, feed, options } = solving;
-  if (options.cacheExports.length > 0)
-    throw new EngineError("not-implemented", "cache-to with several platforms is not implemented by Berth");
+  const { exporters, feed } = solving;
   for (const exporter of exporters) {
     requireSeveral(exporter);
     requireTarget(solving, exporter);

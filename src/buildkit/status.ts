@@ -105,7 +105,7 @@ export class StatusFeed implements BuildObserver {
       started: (id) => this.started(id),
       output: (id, text) => this.output(id, text),
       ended: (id, how) => this.ended(id, how),
-      task: (name) => this.task(name),
+      task: (name) => this.task(part.name === "" ? name : `[${part.name}] ${name}`),
     };
   }
 

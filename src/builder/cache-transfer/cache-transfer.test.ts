@@ -160,6 +160,22 @@ describe("a registry's cache", () => {
     expect([ran, again.image.config.rootfs]).toEqual([[], image.config.rootfs]);
   });
 
+  test("what several builds of one request leave is one cache", async () => {
+    await engine.image("second", { tar: await archive("etc/", { name: "etc/second", text: "2" }) });
+    const contextOf = (on: TestEngine) =>
+      on.context({ Dockerfile: "ARG BASE=base\nFROM $BASE\nRUN write same 1\nRUN number other" });
+    const options = (more: Partial<BuildOptions>) =>
+      ["base", "second"].map((BASE) => buildOptions({ args: { BASE }, ...more }));
+    const to = { cacheExports: [parseCacheOption(cache("each"))] };
+    const images = await engine.builder.buildEach(contextOf(engine), options(to));
+    await engine.builder.prune(new Map(), { all: true });
+    ran = [];
+    const from = { cacheImports: [parseCacheOption(cache("each"))] };
+    const again = await engine.builder.buildEach(contextOf(engine), options(from));
+    expect([ran, again.map(({ config }) => config.rootfs)]).toEqual([[], images.map(({ config }) => config.rootfs)]);
+    expect(jsonOf(rootOf("each").digest).layers).toHaveLength(4);
+  });
+
   test("a step is not taken that stands on other layers than here", async () => {
     const dockerfile = "FROM base\nRUN number a\nRUN write b 2";
     await built(dockerfile, { on: engine, to: [cache("apart")] });

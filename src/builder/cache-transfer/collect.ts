@@ -1,5 +1,4 @@
-import type { Descriptor } from "../../oci/mod.ts";
-import { mediaTypes } from "../../oci/mod.ts";
+import { type Descriptor, type Digest, mediaTypes } from "../../oci/mod.ts";
 import type { Build } from "../context.ts";
 import type { BuildGraph } from "../graph/graph.ts";
 import type { Vertex } from "../graph/vertex.ts";
@@ -19,45 +18,42 @@ export interface Collecting {
   readonly target: CacheTarget;
 }
 
-interface Collected {
-  readonly layers: readonly ExportedLayer[];
-  /** As bytes, see `cacheConfigType`. */
-  readonly config: Uint8Array;
-}
-
-/** Records of the steps and the layers that these left, each layer after the one that it stands on. */
-export async function collectSteps(build: Build, { graph, solver, chains, target }: Collecting): Promise<Collected> {
-  const table = new LayerTable();
-  const records: object[] = [];
-  for (const vertex of target.mode === "max" ? allSteps(graph) : resultSteps(graph)) {
-    if (!solver.has(vertex)) continue;
-    const created = new Date((await solver.solve(vertex)).created).toISOString();
-    const { top } = await chains.of(vertex);
-    const result = top ? { layers: [{ layer: table.add(top), createdAt: created }] } : { created };
-    for (const digest of await solver.keys(vertex)) records.push({ digest, ...result });
-  }
-  const blobs = await Promise.all(table.layers.map((layer) => exported(build, { layer, target })));
-  const layers = table.layers.map((layer, at) => ({ blob: blobs[at]?.digest, parent: table.parent(layer) }));
-  const config = Buffer.from(JSON.stringify({ layers, records }));
-  return { layers: blobs.map((blob) => ({ blob })), config };
-}
-
-/** Layers by what they are on top of. */
-class LayerTable {
-  readonly layers: OwnLayer[] = [];
+/** What goes to one place: records of steps and the layers that these left, each layer after the one that it stands on. */
+export class CacheContents {
+  readonly #layers: (ExportedLayer & { readonly parent: number })[] = [];
   readonly #indices = new Map<Chain, number>();
+  readonly #records = new Map<Digest, object>();
 
-  add(layer: OwnLayer): number {
+  get layers(): readonly ExportedLayer[] {
+    return this.#layers;
+  }
+
+  /** As bytes, see `cacheConfigType`. */
+  get config(): Uint8Array {
+    const layers = this.#layers.map(({ blob, parent }) => ({ blob: blob.digest, parent }));
+    const records = [...this.#records].map(([digest, result]) => ({ digest, ...result }));
+    return Buffer.from(JSON.stringify({ layers, records }));
+  }
+
+  /** Adds the steps of a build. */
+  async add(build: Build, { graph, solver, chains, target }: Collecting): Promise<void> {
+    for (const vertex of target.mode === "max" ? allSteps(graph) : resultSteps(graph)) {
+      if (!solver.has(vertex)) continue;
+      const created = new Date((await solver.solve(vertex)).created).toISOString();
+      const { top } = await chains.of(vertex);
+      const layer = top && (await this.#index(build, { layer: top, target }));
+      const result = layer === undefined ? { created } : { layers: [{ layer, createdAt: created }] };
+      for (const digest of await solver.keys(vertex)) this.#records.set(digest, result);
+    }
+  }
+
+  async #index(build: Build, { layer, target }: { layer: OwnLayer; target: CacheTarget }): Promise<number> {
     const known = this.#indices.get(layer.chain);
     if (known !== undefined) return known;
-    if (layer.below) this.add(layer.below);
-    this.#indices.set(layer.chain, this.layers.length);
-    return this.layers.push(layer) - 1;
-  }
-
-  /** -1 for none. */
-  parent({ below }: OwnLayer): number {
-    return (below && this.#indices.get(below.chain)) ?? -1;
+    const parent = layer.below ? await this.#index(build, { layer: layer.below, target }) : -1;
+    const index = this.#layers.push({ blob: await exported(build, { layer, target }), parent }) - 1;
+    this.#indices.set(layer.chain, index);
+    return index;
   }
 }
 

@@ -8,7 +8,7 @@ import type { BuildTask } from "../observer.ts";
 import { credentialsFor } from "../resolve.ts";
 import type { LayerChains, SolvesVertices } from "./chains.ts";
 import { clientWriter } from "./client.ts";
-import { collectSteps, type ExportedLayer } from "./collect.ts";
+import { CacheContents, type ExportedLayer } from "./collect.ts";
 import { cacheConfigType } from "./format.ts";
 import { type CacheTarget, readTarget } from "./options.ts";
 import type { CacheWriter } from "./place.ts";
@@ -18,17 +18,23 @@ export interface Exporting {
   readonly graph: BuildGraph;
   readonly solver: SolvesVertices;
   readonly chains: LayerChains;
+  /** What earlier builds of the same request had for each place, which is written again with this one's. */
+  readonly contents: CacheContents[];
 }
 
 const uploadsAtOnce = 3;
 
 /** Writes what the build's steps left to where --cache-to says. Throws what went wrong, unless it is to be ignored. */
 export async function exportCaches(build: Build, exporting: Exporting): Promise<void> {
-  for (const target of build.options.cacheExports.map(readTarget)) {
+  for (const [index, target] of build.options.cacheExports.map(readTarget).entries()) {
+    const contents = exporting.contents[index] ?? new CacheContents();
+    exporting.contents[index] = contents;
     const where = target.place.kind === "registry" ? "registry" : "client directory";
     const task = build.output.task(`exporting cache to ${where}`);
     try {
-      await exportCache(build, { ...exporting, target, task });
+      task.status("preparing build cache for export");
+      await contents.add(build, { ...exporting, target });
+      await exportCache(build, { contents, target, task });
       task.end();
     } catch (err) {
       build.signal.throwIfAborted();
@@ -38,16 +44,15 @@ export async function exportCaches(build: Build, exporting: Exporting): Promise<
   }
 }
 
-interface OneExport extends Exporting {
+interface OneExport {
+  readonly contents: CacheContents;
   readonly target: CacheTarget;
   readonly task: BuildTask;
 }
 
-async function exportCache(build: Build, one: OneExport): Promise<void> {
-  const { target, task } = one;
-  task.status("preparing build cache for export");
+async function exportCache(build: Build, { contents, target, task }: OneExport): Promise<void> {
   const writer = await writerFor(build, target);
-  const { layers, config } = await collectSteps(build, one);
+  const { layers, config } = contents;
   const slots = new Semaphore(uploadsAtOnce);
   await together(layers.map((layer) => slots.run(() => writeLayer(build, { layer, writer, task }), build.signal)));
   const descriptor = { mediaType: cacheConfigType, digest: digestOf(config), size: config.length };
