@@ -56,6 +56,15 @@ test("a job that fails lets go of a source that goes on for ever, or says nothin
   expect(await failure(feed(silent(), 5))).toBe("enough");
 });
 
+test("senders that have said nothing hold up nobody", async () => {
+  const silence = new AbortController();
+  const silent: Bytes = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }) };
+  const waiting = Array.from({ length: 100 }, () => failure(feed(silent, -1, silence.signal)));
+  expect(await feed(pieces(5))).toEqual({ size: 5, sum: 5 });
+  silence.abort(new Error("enough of it"));
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["enough of it"]));
+});
+
 test("an abort ends a job that waits for bytes", async () => {
   const abort = new AbortController();
   const silent = async function* () {

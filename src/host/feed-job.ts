@@ -17,18 +17,22 @@ const slotSize = 256 * 1024;
 const lengths = 2;
 
 /**
- * Runs a job that reads `bytes` with {@link fed}: the opposite of `streamJob`. The bytes are read no further ahead than
- * 2 MiB, and not at all once the job has ended. Rejects with the failure of the bytes, or of the job.
+ * Runs a job that reads `bytes` with {@link fed}: the opposite of `streamJob`. The job starts with the first of them, so that
+ * senders who say nothing take no threads. They are read no further ahead than 2 MiB, and not at all once the job has ended.
+ * Rejects with the failure of the bytes, or of the job.
  */
 export async function feedJob<I, O>(
   workers: Workers,
   job: Job<I & Feed, O>,
   options: { readonly input: I; readonly bytes: Bytes; readonly signal?: AbortSignal },
 ): Promise<O> {
+  const { signal } = options;
+  const source = options.bytes[Symbol.asyncIterator]();
+  const first = await begun(source, signal);
   const ring = new Ring();
   const left = new AbortController();
   const running = workers.run(job, { ...options.input, feed: ring.shared } as I & Feed, {
-    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+    signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
     onReport: () => ring.tookOne(),
     waits: true,
   });
@@ -38,7 +42,7 @@ export async function feedJob<I, O>(
     () => ended.abort(),
   );
   try {
-    await fill(ring, { bytes: options.bytes, ended: ended.signal });
+    await fill(ring, { first, source, ended: ended.signal });
   } catch (err) {
     left.abort();
     await running.catch(() => undefined);
@@ -47,12 +51,33 @@ export async function feedJob<I, O>(
   return await running;
 }
 
-async function fill(ring: Ring, { bytes, ended }: { bytes: Bytes; ended: AbortSignal }): Promise<void> {
-  const source = bytes[Symbol.asyncIterator]();
+type Source = ReturnType<Bytes[typeof Symbol.asyncIterator]>;
+type Turn = Awaited<ReturnType<Source["next"]>>;
+
+async function begun(source: Source, signal: AbortSignal | undefined): Promise<Turn> {
   try {
-    for (;;) {
-      const { done, value } = await raceAbort(source.next(), ended);
-      if (done) break;
+    return await raceAbort(source.next(), signal);
+  } catch (err) {
+    leave(source);
+    throw err;
+  }
+}
+
+/** Not awaited: a source that waits for its sender gets to its end only when that has something to say. */
+function leave(source: Source): void {
+  source.return?.()?.catch(() => undefined);
+}
+
+interface Filling {
+  readonly first: Turn;
+  readonly source: Source;
+  readonly ended: AbortSignal;
+}
+
+async function fill(ring: Ring, { first, source, ended }: Filling): Promise<void> {
+  try {
+    for (let turn = first; !turn.done; turn = await raceAbort(source.next(), ended)) {
+      const { value } = turn;
       for (let at = 0; at < value.length; at += slotSize) {
         await raceAbort(ring.room(), ended);
         ring.put(value.subarray(at, at + slotSize));
@@ -61,8 +86,7 @@ async function fill(ring: Ring, { bytes, ended }: { bytes: Bytes; ended: AbortSi
     ring.end(1);
   } catch (err) {
     ring.end(2);
-    // Not awaited: a source that waits for its sender gets to its end only when that has something to say.
-    source.return?.()?.catch(() => undefined);
+    leave(source);
     if (!ended.aborted) throw err;
   }
 }

@@ -30,6 +30,9 @@ function defaultEntry(): string {
   return Bun.main.startsWith("/$bunfs/") ? "./worker.ts" : new URL("../worker.ts", import.meta.url).href;
 }
 
+/** Clients that stop in the middle of what they send hold a thread each. */
+const mostWaiting = 16;
+
 interface Task {
   readonly job: string;
   readonly input: unknown;
@@ -84,11 +87,11 @@ class Pool implements Workers {
     }
   }
 
-  /** Waiting jobs have threads beyond the pool's size (as many again, at least four): they need no core. */
+  /** Waiting jobs have threads beyond the pool's size: they need no core, but some memory. */
   #startable(): number {
     const waiting = [...this.#busy.values()].filter((task) => task.options.waits).length;
     const mayRun = this.#busy.size - waiting < this.#size;
-    const mayWait = waiting < Math.max(4, this.#size);
+    const mayWait = waiting < Math.max(mostWaiting, this.#size);
     return this.#queue.findIndex((task) => (task.options.waits ? mayWait : mayRun));
   }
 
