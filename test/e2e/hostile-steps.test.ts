@@ -140,7 +140,9 @@ describe("on a small disk", () => {
   });
 
   test.each(["gzip", "zstd", "xz", "bzip2"])("an archive that grows in ADD does too, with %s", async (program) => {
-    const bomb = Bun.spawnSync([program, "-c"], { stdin: tar({ name: "big", data: zeroes(100) }) }).stdout;
+    const archive = tar({ name: "big", data: zeroes(100) });
+    const bomb =
+      program === "zstd" ? Bun.zstdCompressSync(archive) : Bun.spawnSync([program, "-c"], { stdin: archive }).stdout;
     const { said } = await on(small, ["FROM busybox", "ADD bomb /x/"], [{ name: "bomb", data: bomb }]);
     expect(said).toMatch(/no space left on device/i);
   });
