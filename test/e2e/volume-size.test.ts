@@ -39,7 +39,10 @@ describe.each(["docker", "berth"] as const)("%s", (which) => {
     expect((await volumes("create", ...flags, "small")).stdout).toBe("small\n");
     const [told] = JSON.parse((await volumes("inspect", "small")).stdout);
     expect(told).toMatchObject({ Options: { size: "8m" }, Status: { Limit: 8 * MiB } });
-    expect(await write("small", 20)).toMatch(/No space left on device\n83\d\d\d\d\d$/);
+    const [why, written] = (await write("small", 20)).split("\n");
+    expect(why).toContain("No space left on device");
+    // Kernels differ in a few blocks of metadata.
+    expect([8 * MiB <= Number(written), Number(written) < 8 * MiB + 64 * 1024]).toEqual([true, true]);
     expect(await write("small", 8)).toBe(String(8 * MiB));
     const free = "rm /v/big; ls -A /v; df -k /v | tail -1 | awk '{print $4}'";
     expect(Number(await sh(free, "-v", "small:/v"))).toBeGreaterThanOrEqual(8 << 10);
