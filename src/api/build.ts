@@ -3,7 +3,9 @@ import type { HttpRequest, Reply, Route } from "../http/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import {
   type AuthConfig,
+  type BuildCall,
   type BuildQuery,
+  type CallResult,
   type CheckResult,
   decodeAuthsHeader,
   decodeBuildQuery,
@@ -27,6 +29,8 @@ export interface BuildService {
   build(request: BuildRequest): Promise<void>;
   /** Checks the Dockerfile of the same request instead. */
   check(request: Omit<BuildRequest, "progress">): Promise<CheckResult>;
+  /** Answers what is asked about it. Throws "invalid" for what is no Dockerfile, and for a target that is not there. */
+  call(call: BuildCall, request: Omit<BuildRequest, "progress">): Promise<CallResult>;
   /** Takes lines that tell of a context (docs/api.md); says which of them have contents that are not kept here. */
   compare(
     key: string,
@@ -77,6 +81,8 @@ async function runBuild(service: BuildService, request: HttpRequest): Promise<Re
   const registryAuth = decodeAuthsHeader(header(request, "x-registry-config"));
   const { body: context, signal } = request;
   if (query.check) return json(await service.check({ query, context, registryAuth, signal }));
+  const { call } = query;
+  if (call) return json(await service.call(call, { query, context, registryAuth, signal }));
   return progressReply(request, (progress) => service.build({ query, context, registryAuth, progress, signal }));
 }
 

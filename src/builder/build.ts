@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, isKind } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { chainIds, familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { requireExtraHosts } from "../rootfs/mod.ts";
-import { attest } from "./attest/attest.ts";
+import { attest, scanArguments } from "./attest/attest.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
 import type { CacheContents } from "./cache-transfer/collect.ts";
 import { exportCaches } from "./cache-transfer/export.ts";
@@ -74,10 +74,16 @@ async function inLease(context: BuilderContext, { files, options, contents, dire
   const running: Build = {
     ...{ context, files, options, output, views, directory, signal: options.signal },
     materials: [],
-    ...epochOf(options),
+    ...epochOf(options, graph),
   };
+  const known = context.images.ids();
   const made = async (image: Image) => {
-    await attest(running, { image, graph, images, source, tags, started });
+    try {
+      await attest(running, { image, graph, images, source, tags, started });
+    } catch (err) {
+      if (!known.has(image.id)) await discard(context, image);
+      throw err;
+    }
     const { id, run } = image;
     context.events.publish({ type: "image", action: "create", id, attributes: { ...run.Labels, name: id } });
     for (const tag of tags) context.images.tag(image, tag);
@@ -121,6 +127,16 @@ async function solveAndExport(running: Build, { graph, made, contents }: Solving
   }
 }
 
+/** An image that nobody was told of; one that another build has named or used meanwhile stays. */
+async function discard({ images }: BuilderContext, { id }: Image): Promise<void> {
+  if ((images.find(id)?.names.length ?? 1) > 0) return;
+  try {
+    await images.remove(id, { force: false, prune: true });
+  } catch (err) {
+    if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
+  }
+}
+
 /** Those that others stand on or read from. */
 function innerVertices({ steps }: BuildGraph): ReadonlySet<Vertex> {
   const inner = new Set<Vertex>();
@@ -146,10 +162,17 @@ function toldWithCode(err: unknown, { progress }: BuildOptions): unknown {
   return err;
 }
 
-/** Of the build argument (reproducible-builds.org, "SOURCE_DATE_EPOCH"). Throws "invalid". */
-function epochOf({ args }: BuildOptions): Pick<Build, "epoch"> {
-  const text = args[epochArgument] ?? "";
+/**
+ * Of the build argument (reproducible-builds.org, "SOURCE_DATE_EPOCH"), or of the ARG of that name in front of the first FROM, as in
+ * BuildKit from 2026 on. Throws "invalid", and "not-implemented" for the time of the context.
+ */
+function epochOf({ args }: BuildOptions, { globals }: BuildGraph): Pick<Build, "epoch"> {
+  const text = args[epochArgument] ?? globals.get(epochArgument) ?? "";
   if (text === "") return {};
+  if (text === "context") {
+    const instead = "give a number of seconds since 1970";
+    throw new EngineError("not-implemented", `${epochArgument}=context is not implemented by Berth: ${instead}`);
+  }
   if (/^\d{1,11}$/.test(text)) return { epoch: Number(text) };
   throw new EngineError(
     "invalid",
@@ -193,7 +216,10 @@ interface Finished {
 }
 
 /** Arguments that no instruction need consume. */
-const usedElsewhere: ReadonlySet<string> = new Set([epochArgument, keepGitDirArgument, "BUILDKIT_INLINE_CACHE"]);
+const usedElsewhere: ReadonlySet<string> = new Set([
+  ...[epochArgument, keepGitDirArgument, "BUILDKIT_INLINE_CACHE"],
+  ...scanArguments,
+]);
 
 /** The last lines, which clients read the image's id from. */
 function announce(image: Image, { options, graph, tags, findings }: Finished): void {

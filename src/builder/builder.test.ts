@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Image } from "../images/mod.ts";
@@ -146,6 +147,14 @@ describe("a build", () => {
     );
     const wrong = `FROM scratch\nADD --checksum=sha256:${"0".repeat(64)} http://h/plain /d`;
     expect((await failure(built(wrong))).message).toContain("digest mismatch sha256:");
+    for (const hash of ["sha256", "sha384", "sha512"]) {
+      const right = `${hash}:${createHash(hash).update("web").digest("hex")}`;
+      const added = await built(`FROM scratch\nADD --checksum=${right} http://h/plain /d/`);
+      expect(await fileOf(added, "d/plain")).toBe("web");
+      const other = `${hash}:${createHash(hash).update("other").digest("hex")}`;
+      const refused = await failure(built(`FROM scratch\nADD --checksum=${other} http://h/plain /d/`));
+      expect(refused.message).toContain(`digest mismatch ${right}: ${other}`);
+    }
   });
 
   test("stages that do not need each other run at the same time, others not at all", async () => {

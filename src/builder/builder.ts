@@ -81,10 +81,8 @@ export interface PublishedCache {
 
 /** What `POST /build` asks for, beside where the files are. */
 export interface BuildOptions
-  extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "namedContexts" | "check" | "session"> {
+  extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "namedContexts" | "check" | "call" | "session"> {
   readonly registryAuth: Readonly<Record<string, RegistryAuth>>;
-  /** Names of stages whose steps all run, whatever the cache has. */
-  readonly uncachedStages?: readonly string[];
   /** Named contexts: what FROM and --from mean by a name, as an image's reference or id, or `scratch`. */
   readonly contexts?: Readonly<Record<string, string>>;
   /** Clients without one have no secrets and no ssh agents. */

@@ -278,6 +278,15 @@ describe("SOURCE_DATE_EPOCH", () => {
     }
   });
 
+  test("may be an ARG in front of the first FROM, which a given one replaces", async () => {
+    const text = `ARG SOURCE_DATE_EPOCH=1000000000\n${dockerfile}`;
+    const created = async (args: Record<string, string>) => (await built(text, { args })).image.config.created;
+    expect(await created({})).toBe("2001-09-09T01:46:40.000Z");
+    expect(await created({ SOURCE_DATE_EPOCH: "0" })).toBe("1970-01-01T00:00:00.000Z");
+    expect(await created({ SOURCE_DATE_EPOCH: "" })).not.toStartWith("2001");
+    expect(await failure(built(text, { args: { SOURCE_DATE_EPOCH: "context" } }))).toContain("not implemented");
+  });
+
   test("must be a number", async () => {
     expect(await failure(built(dockerfile, { args: { SOURCE_DATE_EPOCH: "today" } }))).toContain("SOURCE_DATE_EPOCH");
   });

@@ -1,4 +1,5 @@
 import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
+import { requireScans } from "./attest/attest.ts";
 import type { BuildOptions, CheckOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
@@ -35,6 +36,7 @@ export async function planBuild(context: BuilderContext, input: PlanInput<BuildO
   const { source, options, ignore } = input;
   try {
     const given = givenOptions(context, { source, options });
+    requireScans(options, given.file);
     const images = new Map<string, ResolvedImage>();
     const graph = await graphOf(context, { given: { ...given, images }, images, options });
     const image = (name: string, platform?: string) =>

@@ -33,7 +33,7 @@ export async function exportBuild(
   for (const exporter of exporters) requireTarget(solving, exporter);
   feed.goal = goalOf(exporters[0]);
   const kept = exporters.flatMap((one) => (one.kind === "image" && one.stays ? [one] : []));
-  const known = kept.length > 0 ? undefined : await engine.imageIds();
+  const known = kept.length > 0 ? undefined : engine.imageIds();
   const image = await build([...new Set(kept.flatMap(tagsOf))]);
   await using undo = new AsyncDisposableStack();
   if (known && !known.has(image.id)) undo.defer(() => engine.discard(image));

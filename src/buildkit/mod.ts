@@ -1,3 +1,4 @@
 export { type BuildKit, createBuildKit } from "./buildkit.ts";
 export { withoutFiles } from "./named-contexts.ts";
 export type { BuildKitEngine, PushOptions, ReceiveRequest, Worker } from "./solve.ts";
+export { answerCall } from "./subrequests.ts";

@@ -135,7 +135,7 @@ interface Passing {
 
 /** An image that goes with the build, unless it was here before. */
 async function passing({ engine, undo }: Passing, make: () => Promise<Image>): Promise<string> {
-  const known = await engine.imageIds();
+  const known = engine.imageIds();
   const image = await make();
   if (!known.has(image.id)) undo.defer(() => engine.discard(image));
   return image.id;

@@ -46,7 +46,7 @@ export async function exportPlatforms(
     requireTarget(solving, exporter);
   }
   feed.goal = goalOf(exporters[0]);
-  const known = await engine.imageIds();
+  const known = engine.imageIds();
   const ordered = nativeLast(engine, platforms);
   const left = (platform: string) => ordered.length - ordered.indexOf(platform) - 1;
   const built = await build(

@@ -32,7 +32,7 @@ export interface BuildKitEngine {
   import(tar: Bytes, signal: AbortSignal): Promise<Image>;
   /** The one image of an archive, without a name. */
   load(archive: Bytes, signal: AbortSignal): Promise<Image>;
-  imageIds(): Promise<ReadonlySet<string>>;
+  imageIds(): ReadonlySet<string>;
   /** Removes an image that has no name. */
   discard(image: Image): Promise<void>;
   /** What builds run on, as clients ask for it. */

@@ -1,5 +1,6 @@
 import type { Description, Outline, Target } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
+import type { BuildCall } from "../wire/mod.ts";
 import type { FrontendBuild } from "./frontend-attributes.ts";
 import { type BuildKitEngine, definitionContext, type Locating } from "./solve.ts";
 
@@ -27,6 +28,11 @@ interface Told {
 
 /** Of all of them. */
 const version = "1.0.0";
+
+/** What BuildKit's frontend says to such a question, of all that is known of a Dockerfile. Throws "invalid" as {@link Description} does. */
+export function answerCall(call: BuildCall, found: Description): Pick<Told, "json" | "text"> {
+  return call === "outline" ? outline(found) : targets(found);
+}
 
 export type Subrequest = Omit<Locating, "options"> & FrontendBuild & { readonly requestid: string };
 

@@ -10,6 +10,7 @@ import {
   receiveContext,
 } from "../builder/mod.ts";
 import {
+  answerCall,
   type BuildKit,
   type BuildKitEngine,
   type PushOptions,
@@ -102,6 +103,12 @@ export function createBuildService(
       const contexts = withoutFiles(query.namedContexts);
       return builder.check(await received({ query, context, signal }), { ...query, contexts });
     },
+    async call(call, { query, context, signal }) {
+      const contexts = withoutFiles(query.namedContexts);
+      const found = await builder.describe(await received({ query, context, signal }), { ...query, contexts });
+      const { json: Json, text: Text } = answerCall(call, found);
+      return { Json, Text };
+    },
   };
 }
 
@@ -125,8 +132,7 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       if (!image) throw new EngineError("invalid", "the archive has no image");
       return image;
     },
-    imageIds: async () =>
-      new Set((await images.list({ filter: new Map(), all: true, sharedSize: false })).map(({ Id }) => Id)),
+    imageIds: () => images.ids(),
     discard: (image) => discard(engine, image),
     worker: () => workerOf(engine),
     fetch: (url, { args, session, ...request }) => {

@@ -19,6 +19,8 @@ export interface Images {
   /** By name, id, id prefix (unambiguous), or digest. Throws "not-found": `No such image: NAME`. */
   get(refOrId: string): Image;
   find(refOrId: string): Image | undefined;
+  /** Of all images that are here. */
+  ids(): ReadonlySet<Digest>;
   /** Filters: dangling, label, before, since, reference, until. */
   list(options: {
     readonly filter: Filters;

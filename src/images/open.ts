@@ -11,7 +11,7 @@ import { pruneImages } from "./prune.ts";
 import { registerImage } from "./register.ts";
 import { type RemoveOptions, removeImage } from "./remove.ts";
 import { imageRootfs } from "./rootfs.ts";
-import { type ImageRow, imageRoots, type LayerRow, layersOf } from "./table.ts";
+import { type ImageRow, imageIds, imageRoots, type LayerRow, layersOf } from "./table.ts";
 import { tagImage } from "./tag.ts";
 
 export type ImagesOptions = Omit<Context, "users">;
@@ -28,6 +28,7 @@ export function openImages(options: ImagesOptions): Images {
         const row = findRow(q, refOrId);
         return row && imageOf(q, row);
       }),
+    ids: () => context.db.read(imageIds),
     list: async (list: ListOptions) => listImages(context, list),
     inspect: async (refOrId) => inspectImage(context, refOrId),
     history: async (refOrId) => imageHistory(context, refOrId),

@@ -89,6 +89,10 @@ export interface NameRow {
   readonly image: Digest;
 }
 
+export function imageIds(q: Query): ReadonlySet<Digest> {
+  return new Set(q.all<{ id: Digest }>("SELECT id FROM images").map(({ id }) => id));
+}
+
 export function imageById(q: Query, id: string): ImageRow | undefined {
   return q.get<ImageRow>("SELECT * FROM images WHERE id = ?", [id]);
 }

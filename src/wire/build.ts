@@ -10,6 +10,8 @@ import { queryFlag, queryInteger, queryJson, queryText } from "./query.ts";
 export interface BuildQuery {
   /** Berth's own: check the Dockerfile instead of building it. */
   readonly check: boolean;
+  /** Berth's own: answer a question about the Dockerfile instead of building it. */
+  readonly call?: BuildCall;
   /** Path inside the context. */
   readonly dockerfile: string;
   readonly tags: readonly string[];
@@ -19,6 +21,8 @@ export interface BuildQuery {
   readonly context?: string;
   readonly quiet: boolean;
   readonly noCache: boolean;
+  /** Names of stages whose steps all run, whatever the cache has. */
+  readonly uncachedStages?: readonly string[];
   readonly pull: boolean;
   /** One layer for all that the build adds. */
   readonly squash: boolean;
@@ -62,6 +66,10 @@ export interface BuildQuery {
   };
 }
 
+/** What can be asked: what can be chosen in a target, and which targets there are. */
+export const buildCalls = ["outline", "targets"] as const;
+export type BuildCall = (typeof buildCalls)[number];
+
 /** Bytes of a Dockerfile or an ignore file: the daemon reads them where nothing may take long. */
 export const largestBuildText = 1024 * 1024;
 
@@ -92,7 +100,9 @@ export interface BuildOutput {
 
 /** Throws as {@link decodeBuildQuery} does, and for what Berth's own clients ask of the classic builder alone. */
 export function decodeSessionBuildQuery(query: URLSearchParams): SessionBuildQuery {
-  const own = ["check", "context", "buildcontexts", "keepfailed", "steps"].find((name) => queryText(query, name));
+  const own = ["check", "call", "context", "buildcontexts", "keepfailed", "steps"].find((name) =>
+    queryText(query, name),
+  );
   if (own !== undefined) throw refused(`version=2 and ${own}`);
   return {
     ...readBuildQuery(query),
@@ -124,6 +134,8 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
     ...optional("context", queryText(query, "context")),
     quiet: queryFlag(query, "q"),
     noCache: queryFlag(query, "nocache"),
+    ...optional("uncachedStages", queryJson(query, "nocachefilter", list(string))),
+    ...optional("call", callOf(query)),
     pull: queryFlag(query, "pull"),
     squash: queryFlag(query, "squash"),
     keepFailed: queryFlag(query, "keepfailed"),
@@ -147,6 +159,14 @@ function readBuildQuery(query: URLSearchParams): BuildQuery {
     ...optional("cgroupParent", queryText(query, "cgroupparent")),
     resources: resources(query),
   };
+}
+
+function callOf(query: URLSearchParams): BuildCall | undefined {
+  const text = queryText(query, "call");
+  const found = buildCalls.find((one) => one === text);
+  if (text !== undefined && !found)
+    throw new EngineError("invalid", `unknown call ${JSON.stringify(text)}: one of ${buildCalls.join(", ")}`);
+  return found;
 }
 
 /** With BuildKit's builders this build argument asks for it (docker build, "Specifying external cache sources"). */
@@ -182,6 +202,13 @@ function refuse(query: URLSearchParams): void {
 
 function optional<K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } {
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: T };
+}
+
+/** Answer of `POST /build?call=`, Berth's own. */
+export interface CallResult {
+  /** As BuildKit's frontend has it. */
+  readonly Json: unknown;
+  readonly Text: string;
 }
 
 /** Answer of `POST /build?check=1`, Berth's own. Lines count from 1. */

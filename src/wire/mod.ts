@@ -7,9 +7,12 @@ export {
 } from "./attest.ts";
 export { type AuthConfig, decodeAuthConfig, decodeAuthHeader, decodeAuthsHeader } from "./auth.ts";
 export {
+  type BuildCall,
   type BuildOutput,
   type BuildQuery,
   type BuildStepEvent,
+  buildCalls,
+  type CallResult,
   type CheckResult,
   decodeBuildQuery,
   decodeSessionBuildQuery,

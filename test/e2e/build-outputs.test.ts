@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import type { Index } from "../../src/oci/mod.ts";
 import { contextsIn } from "../support/contexts.ts";
 import { berth, cli, cliEnv, type Engine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 import { startRegistry } from "../support/registry.ts";
+import { until } from "../support/until.ts";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -79,6 +80,24 @@ describe("--output", () => {
       const { code, stderr } = await build(["-o", output, directory()]);
       expect([code, stderr]).toEqual([125, expect.stringContaining(told)]);
     }
+    for (const [flag, told] of [
+      ["--platform=linux/amd64,linux/arm64", "Multi-platform build is not supported"],
+      [
+        "--allow=security.insecure",
+        "granting entitlement security.insecure is not allowed by build daemon configuration",
+      ],
+      ["--allow=all", 'unknown entitlement "all"'],
+      ["--annotation=a=b", "--annotation a=b is not implemented by Berth"],
+      ["--call=walk", "one of build, check, outline, targets"],
+      ["--call=check,format=xml", "format=text or json"],
+      ["--build-context=x=oci-layout:///nowhere", "/nowhere/index.json"],
+      ["--build-context=x=oci-layout:///nowhere@sha256:0", "sha256:0 is no digest"],
+    ] as const) {
+      const { code, stderr } = await build([...flag.split(" "), directory()]);
+      expect([code === 0, stderr]).toEqual([false, expect.stringContaining(told)]);
+    }
+    const both = await build(["--no-cache", "--no-cache-filter=a", directory()]);
+    expect(both.stderr).toContain("--no-cache and --no-cache-filter cannot currently be used together");
   });
 
   test("--metadata-file and --iidfile", async () => {
@@ -178,7 +197,43 @@ test("a build that is cancelled stops its step", async () => {
   child.kill();
   await child.exited;
   const steps = `${engine.directory}/data/builds/work`;
-  for (let turn = 0; turn < 100 && Bun.spawnSync(["ls", steps]).stdout.length > 0; turn++) await Bun.sleep(50);
-  expect(Bun.spawnSync(["ls", steps]).stdout.toString()).toBe("");
-  expect(existsSync(steps)).toBe(true);
+  await until("the step's directory is gone", () => readdirSync(steps).length === 0);
+});
+
+test("--no-cache-filter runs the steps of those stages", async () => {
+  const uuid = "RUN cat /proc/sys/kernel/random/uuid";
+  const text = `FROM busybox AS a\n${uuid} > /a\nFROM busybox AS b\n${uuid} > /b\nFROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n`;
+  const directory = context({ Dockerfile: text });
+  const ids = async (...more: string[]) => {
+    expect(await build(["-q", "-t", "filtered", ...more, directory])).toMatchObject({
+      code: 0,
+    });
+    return (await engine.ok("run", "--rm", "filtered", "cat", "/a", "/b")).split("\n");
+  };
+  const [a, b] = await ids("--load", "--allow", "network.host");
+  const [sameA, otherB] = await ids("--no-cache-filter", "B,none");
+  expect([sameA === a, otherB === b]).toEqual([true, false]);
+});
+
+test("a context that is a layout in a directory", async () => {
+  const layout = `${engine.directory}/context-layout`;
+  const made = context({ Dockerfile: "FROM scratch\nCOPY f /f", f: "in a layout" });
+  expect((await build(["-q", "-o", `type=oci,tar=false,dest=${layout}`, made])).code).toBe(0);
+  const using = context({ Dockerfile: "FROM busybox\nCOPY --from=lib /f /f\n" });
+  const named = await build(["-q", "-t", "from-layout", "--build-context", `lib=oci-layout://${layout}`, using]);
+  expect(named).toMatchObject({ code: 0, stderr: "" });
+  expect(await engine.ok("run", "--rm", "from-layout", "cat", "/f")).toBe("in a layout");
+});
+
+test("berth build --call", async () => {
+  const text = "ARG WHO=you # whom\n# the tools\nFROM nowhere.invalid/x AS tools\nFROM scratch\nARG WHO\nCOPY x /x\n";
+  const directory = context({ Dockerfile: text });
+  const call = (...argv: string[]) => build([...argv, directory]);
+  expect(await call("--call=targets")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^TARGET .*\ntools\b/) });
+  const { stdout } = await call("--call=targets,format=json");
+  expect(JSON.parse(stdout).targets[0]).toMatchObject({ name: "tools" });
+  expect(await call("--call=outline")).toMatchObject({ code: 0, stdout: expect.stringMatching(/WHO +you/) });
+  expect(await call("--call=outline", "--target", "nobody")).toMatchObject({ code: 1 });
+  expect(await call("--call=check")).toMatchObject({ code: 0, stdout: expect.stringContaining("no warnings") });
+  expect(JSON.parse((await call("--call=lint,format=json")).stdout)).toMatchObject({ Warnings: [] });
 });

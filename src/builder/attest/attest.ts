@@ -1,10 +1,13 @@
+import { EngineError } from "../../errors/mod.ts";
 import { streamJob } from "../../host/mod.ts";
 import type { Attestation, Image } from "../../images/mod.ts";
 import { familiar, formatPlatform, type Reference } from "../../oci/mod.ts";
 import { collect } from "../../stream/mod.ts";
 import { version } from "../../version/mod.ts";
 import type { ProvenanceRequest } from "../../wire/mod.ts";
+import type { BuildOptions } from "../builder.ts";
 import type { Build } from "../context.ts";
+import type { Dockerfile } from "../dockerfile/dockerfile.ts";
 import type { Source } from "../dockerfile/quote.ts";
 import type { BuildGraph, ResolvedImage } from "../graph/graph.ts";
 import { observedSteps } from "../observer.ts";
@@ -31,6 +34,22 @@ export async function attest(build: Build, attesting: Attesting): Promise<void> 
   if (sbom) said.push({ predicateType: spdxPredicate, predicate: await sbomOf(build, attesting) });
   if (request) said.push(await provenanceOf(build, { ...attesting, request }));
   if (said.length > 0) await build.context.images.attest(attesting.image, said);
+}
+
+/** Ask for more than the image in an SBOM (BuildKit docs/attestations/sbom.md). */
+export const scanArguments = ["BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT"] as const;
+
+/** Throws "not-implemented" when an SBOM is to tell of stages or of the context as well. */
+export function requireScans({ attest, args }: Pick<BuildOptions, "attest" | "args">, file: Dockerfile): void {
+  if (!attest.sbom) return;
+  const all = [...file.globals, ...file.stages.flatMap(({ instructions }) => instructions)];
+  const written = all.flatMap((one) => (one.kind === "arg" ? one.args : []));
+  for (const name of scanArguments) {
+    const values =
+      args[name] === undefined ? written.flatMap((arg) => (arg.name === name ? arg.value : [])) : [args[name]];
+    if (values.every((one) => !one || /^(?:0|f|false)$/i.test(one))) continue;
+    throw new EngineError("not-implemented", `${name} is not implemented by Berth: an SBOM tells of the image alone`);
+  }
 }
 
 /** 20,000 packages with every field at its limit would be more; those with sane fields are a tenth of it. */

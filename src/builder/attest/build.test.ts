@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import type { Image } from "../../images/mod.ts";
 import { archive } from "../../layers/testing/store.ts";
 import { fromBuffer } from "../../stream/mod.ts";
@@ -75,6 +75,31 @@ describe("attestations", () => {
       creationInfo: { created: image.config.created?.replace(/\.\d+Z/, "Z") },
     });
     expect(spdx.predicate.packages[1].externalRefs[0].referenceLocator).toBe("pkg:deb/debian/p@1?distro=debian");
+  });
+
+  test("that fail leave no image, unless it was here before; what is not scanned is refused", async () => {
+    const text = "FROM base\nLABEL said=nothing";
+    const stopped = async () => {
+      using _ = spyOn(engine.images, "attest").mockRejectedValue(new Error("left"));
+      return await built(text, { attest: { sbom: true } });
+    };
+    const before = engine.images.ids();
+    expect(await stopped().then(() => "", String)).toContain("left");
+    expect(engine.images.ids()).toEqual(before);
+    const image = await built(text, {});
+    expect(await stopped().then(() => "", String)).toContain("left");
+    expect(engine.images.find(image.id)).toBeDefined();
+    const scans: [string, Partial<BuildOptions>][] = [
+      ["FROM base", { args: { BUILDKIT_SBOM_SCAN_STAGE: "base" } }],
+      ["ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM base", {}],
+    ];
+    for (const [asked, more] of scans) {
+      expect(await built(asked, { attest: { sbom: true }, ...more }).then(() => "", String)).toContain(
+        "is not implemented",
+      );
+      await built(asked, more);
+    }
+    await built("FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=false", { attest: { sbom: true } });
   });
 
   test("are kept by the image's own build only as they were last said, and not asked for not said", async () => {

@@ -102,9 +102,11 @@ function checkedChecksum(
       "checksum requires HTTP(S) or Git sources: it can't be specified for local files",
     );
   }
-  const good = source.kind === "git" ? /^[0-9a-f]{7,64}$/i : /^sha256:[0-9a-f]{64}$/;
+  const good =
+    source.kind === "git" ? /^[0-9a-f]{7,64}$/i : /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
   if (good.test(text)) return text;
-  const problem = /^sha256:/.test(text) || source.kind === "git" ? "length or digits" : "algorithm or format";
+  const problem =
+    /^sha(?:256|384|512):/.test(text) || source.kind === "git" ? "length or digits" : "algorithm or format";
   throw dockerfileError(instruction, `invalid checksum ${JSON.stringify(text)}: unsupported digest ${problem}`);
 }
 

@@ -12,6 +12,8 @@ export interface BuildGraph {
   readonly stages: ReadonlySet<number>;
   /** Names of --build-arg that nothing declares. */
   readonly unusedArgs: readonly string[];
+  /** What the ARGs in front of the first FROM come to. */
+  readonly globals: ReadonlyMap<string, string>;
 }
 
 export interface Step {

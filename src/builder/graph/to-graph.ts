@@ -73,7 +73,13 @@ class Evaluation {
     const labels = this.#labels(state);
     const steps = [...this.#stages].sort(([a], [b]) => a - b).flatMap(([, stage]) => stage.steps);
     const stages = new Set(this.#stages.keys());
-    return { steps: [...steps, ...labels], result: resultOf(state), stages, unusedArgs: unusedArgs(this.#options) };
+    return {
+      steps: [...steps, ...labels],
+      result: resultOf(state),
+      stages,
+      unusedArgs: unusedArgs(this.#options),
+      globals: this.#globals,
+    };
   }
 
   /** What is missing, with everything else that can be foreseen, so that it can be fetched at the same time. */

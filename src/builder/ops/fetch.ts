@@ -42,11 +42,12 @@ async function write(build: Build, { source, op, root }: Wanted): Promise<string
 async function download(build: Build, { url, op, root }: { url: string; op: CopyOp; root: string }): Promise<string> {
   const response = await answer(build, { url, keyword: op.keyword });
   const path = join(root, fileName(url, response));
-  const digest = await save(response, path);
-  if (op.checksum !== undefined && digest !== op.checksum) {
-    throw new EngineError("invalid", `digest mismatch ${digest}: ${op.checksum}`);
+  const wanted = op.checksum?.split(":", 1)[0] ?? materialHash;
+  const digests = await save(response, { path, algorithms: [...new Set([materialHash, wanted])] });
+  if (op.checksum !== undefined && `${wanted}:${digests[wanted]}` !== op.checksum) {
+    throw new EngineError("invalid", `digest mismatch ${wanted}:${digests[wanted]}: ${op.checksum}`);
   }
-  build.materials.push({ uri: withoutCredentials(url), digest: { sha256: digest.slice("sha256:".length) } });
+  build.materials.push({ uri: withoutCredentials(url), digest: digests });
   const modified = Date.parse(response.headers.get("last-modified") ?? "");
   if (!Number.isNaN(modified)) await utimes(path, modified / 1000, modified / 1000);
   return basename(path);
@@ -81,12 +82,22 @@ function decode(text: string): string {
   }
 }
 
-async function save(response: Fetched, path: string): Promise<`sha256:${string}`> {
-  const hash = createHash("sha256");
+/** By which provenance knows a download, whatever its checksum is made with. */
+const materialHash = "sha256";
+
+interface Saving {
+  readonly path: string;
+  /** As OpenSSL calls them. */
+  readonly algorithms: readonly string[];
+}
+
+/** Returns its digests in hexadecimal. */
+async function save(response: Fetched, { path, algorithms }: Saving): Promise<Record<string, string>> {
+  const hashes = algorithms.map((name) => [name, createHash(name)] as const);
   await using file = await open(path, "wx", 0o600);
   for await (const piece of response.bytes) {
-    hash.update(piece);
+    for (const [, hash] of hashes) hash.update(piece);
     await file.writeFile(piece);
   }
-  return `sha256:${hash.digest("hex")}`;
+  return Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest("hex")]));
 }

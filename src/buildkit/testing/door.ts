@@ -117,7 +117,7 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
       const names = await Array.fromAsync(readTar(archive), ({ header }) => Buffer.from(header.name).toString());
       return { id: `sha256:${names.length}` } as Partial<Image> as Image;
     },
-    imageIds: async () => new Set(),
+    imageIds: () => new Set(),
     discard: async (image) => void discarded.push(image.id),
     worker: () => ({
       id: "w",

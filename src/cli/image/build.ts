@@ -2,7 +2,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Client, ClientRequest } from "../../client/mod.ts";
 import { EngineError, messageOf } from "../../errors/mod.ts";
-import type { CheckResult } from "../../wire/mod.ts";
+import type { CallResult, CheckResult } from "../../wire/mod.ts";
 import { command } from "../command.ts";
 import { type CliIo, print, tell } from "../io.ts";
 import { allAuthHeader } from "../session/auth.ts";
@@ -10,6 +10,7 @@ import { codeOf } from "../session/progress.ts";
 import { attestTexts, requireAttestable } from "./attestations.ts";
 import { type BuildFlags, buildFlags, buildQuery, namesOf, outputsOf } from "./build-flags.ts";
 import type { BuildSession, SessionFlags } from "./build-session.ts";
+import type { CallFlag } from "./build-values.ts";
 import type { Caches } from "./caches.ts";
 import type { SentContext } from "./context.ts";
 import { type Failed, shellIn, withoutFailed } from "./failed-shell.ts";
@@ -22,7 +23,12 @@ export const build = command({
   name: "build",
   summary: "Build an image from a Dockerfile",
   usage: "[OPTIONS] PATH | URL | -",
-  examples: ["berth build -t app:1.0 .", "berth build --target builder --build-arg VERSION=2 -f docker/Dockerfile ."],
+  examples: [
+    "berth build -t app:1.0 .",
+    "berth build --target builder --build-arg VERSION=2 -f docker/Dockerfile .",
+    "berth build --call=targets .",
+    "berth build --no-cache-filter tests -t app .",
+  ],
   flags: buildFlags,
   args: { min: 1, max: 1 },
   async run({ flags, args: [source = ""], client }, io) {
@@ -41,8 +47,13 @@ export const build = command({
     const named = namedContexts(flags["build-context"], io.cwd);
     const caches = await cachesFor(flags, io);
     const { secret, ssh } = flags;
-    const offered = { secret, ssh, directories: named.directories, caches: caches?.directories ?? new Map() };
-    await using session = flags.check ? undefined : await sessionOf(offered, { client, io });
+    const offered = {
+      secret,
+      ssh,
+      directories: named.directories,
+      caches: new Map([...(caches?.directories ?? []), ...named.layouts]),
+    };
+    await using session = callOf(flags) ? undefined : await sessionOf(offered, { client, io });
     const buildcontexts = flags["build-context"].length > 0 ? JSON.stringify(named.values) : undefined;
     const own = { context: context?.id, steps, session: session?.id, buildcontexts };
     const request: ClientRequest = {
@@ -53,7 +64,8 @@ export const build = command({
       contentType: "application/x-tar",
       headers: allAuthHeader(io),
     };
-    if (flags.check) return await showCheck(client, { io, request });
+    const call = callOf(flags);
+    if (call) return await showCall(client, { io, request, call });
     const lines = client.lines(request);
     try {
       const heard = withoutFailed(caches?.indexed(lines) ?? lines, (what) => {
@@ -100,12 +112,28 @@ function isRemote(source: string, { io, file }: { io: CliIo; file: string }): bo
   return true;
 }
 
-/** Prints what the checks say; 1 when that is anything. */
-async function showCheck(client: Client, { io, request }: { io: CliIo; request: ClientRequest }): Promise<number> {
-  const query = { ...request.query, check: true };
-  const { Warnings, Error: problem, Text } = await client.json<CheckResult>({ ...request, query });
-  await print(io, Text);
-  return Warnings.length > 0 || problem ? 1 : 0;
+function callOf({ check, call }: BuildFlags): CallFlag | undefined {
+  return call ?? (check ? { call: "check", isJson: false } : undefined);
+}
+
+interface Asking {
+  readonly io: CliIo;
+  readonly request: ClientRequest;
+  readonly call: CallFlag;
+}
+
+/** Prints the answer; 1 when it is of checks that say anything. */
+async function showCall(client: Client, { io, request, call: { call, isJson } }: Asking): Promise<number> {
+  const printed = (answer: { readonly Text: string }, json: unknown) =>
+    print(io, isJson ? `${JSON.stringify(json, undefined, 2)}\n` : answer.Text);
+  if (call !== "check") {
+    const answer = await client.json<CallResult>({ ...request, query: { ...request.query, call } });
+    await printed(answer, answer.Json);
+    return 0;
+  }
+  const answer = await client.json<CheckResult>({ ...request, query: { ...request.query, check: true } });
+  await printed(answer, answer);
+  return answer.Warnings.length > 0 || answer.Error ? 1 : 0;
 }
 
 /** The keys of docker buildx. */

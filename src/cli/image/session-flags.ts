@@ -1,6 +1,8 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { EngineError } from "../../errors/mod.ts";
+import { isDigest } from "../../oci/mod.ts";
+import { CacheDirectory } from "./cache-directory.ts";
 
 /** `--secret`: where the value is; neither for an environment variable or a file of the id's name, whichever there is. */
 export interface SecretFlag {
@@ -67,9 +69,17 @@ export function parseContextFlag(text: string): ContextFlag {
 /** Those that are directories here, and what each name is to the daemon. Throws "invalid" for a path that is no directory. */
 export function namedContexts(flags: readonly ContextFlag[], cwd: string) {
   const directories = new Map<string, string>();
+  const layouts = new Map<string, CacheDirectory>();
   const values: Record<string, string> = {};
   for (const { name, value } of flags) {
     values[name] = value;
+    const layout = layoutAt(value);
+    if (layout) {
+      const directory = new CacheDirectory(resolve(cwd, layout.path));
+      layouts.set(`oci:${name}`, directory);
+      values[name] = `oci-layout://${name}@${layout.digest ?? directory.find(layout.tag)}`;
+      continue;
+    }
     if (/^(?:[a-z-]+:\/\/|git@|github\.com\/)/.test(value)) continue;
     const path = resolve(cwd, value);
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
@@ -77,7 +87,16 @@ export function namedContexts(flags: readonly ContextFlag[], cwd: string) {
     directories.set(name, path);
     values[name] = `local:${name}`;
   }
-  return { directories, values };
+  return { directories, layouts, values };
+}
+
+/** `oci-layout://DIR[:TAG][@DIGEST]` (docker buildx build, `--build-context`). Throws "invalid" for a digest that is none. */
+function layoutAt(value: string) {
+  const [, path, tag = "latest", digest] = /^oci-layout:\/\/([^@]+?)(?::([\w][\w.-]*))?(?:@(.*))?$/.exec(value) ?? [];
+  if (path === undefined) return undefined;
+  if (digest === undefined) return { path, tag };
+  if (isDigest(digest)) return { path, tag, digest };
+  throw new EngineError("invalid", `invalid --build-context ${value}: ${digest} is no digest`);
 }
 
 function bad(text: string, why: string): EngineError {
