@@ -32,6 +32,9 @@ export function plainHeaders(headers: Headers): Record<string, string | string[]
   );
 }
 
+/** Bytes of a DATA frame (RFC 9113, 4.2). A longer write may get stuck in Bun when it does not fit the other side's window. */
+const frameSize = 16 * 1024;
+
 /**
  * Writes and ends. Resolves with what the body failed with; a stream that has closed meanwhile takes no more, which its other
  * half tells.
@@ -40,7 +43,10 @@ export async function pump(body: Bytes | undefined, stream: Writable): Promise<u
   const over = new AbortController();
   stream.once("close", () => over.abort());
   try {
-    for await (const piece of body ?? []) await writeTo(stream, piece, over.signal);
+    for await (const piece of body ?? []) {
+      for (let at = 0; at < piece.length; at += frameSize)
+        await writeTo(stream, piece.subarray(at, at + frameSize), over.signal);
+    }
     stream.end();
   } catch (err) {
     stream.destroy();
