@@ -1,7 +1,7 @@
 import type { BuildSession } from "../builder/mod.ts";
-import type { HttpRequest, Reply } from "../http/mod.ts";
+import type { HijackedSocket, HttpRequest, Reply } from "../http/mod.ts";
 import { Builds } from "./builds.ts";
-import { grpcReply } from "./grpc-route.ts";
+import { grpcReply, serveGrpc } from "./grpc-route.ts";
 import { Jobs } from "./jobs.ts";
 import { type ContextsRequest, openContexts, parseContexts } from "./named-contexts.ts";
 import { sessionBuild } from "./session-build.ts";
@@ -25,6 +25,8 @@ export interface BuildKit {
   cancel(request: HttpRequest): Reply;
   /** `POST /grpc`. */
   grpc(): Reply;
+  /** The same on a connection that began with HTTP/2's preface. */
+  http2(socket: HijackedSocket): Promise<void>;
   /** What the session of this id offers to a classic build. Throws "unavailable" when it is not opened in time. */
   sessionOf(id: string, signal: AbortSignal): Promise<BuildSession>;
   /** What the builder shall mean by the names of a classic build's contexts. Throws as {@link parseContext} does. */
@@ -45,6 +47,7 @@ export function createBuildKit(engine: BuildKitEngine): BuildKit {
     build: (request) => sessionBuild(door, request),
     cancel: ({ query }) => door.builds.cancel(query.get("id") ?? ""),
     grpc: () => grpcReply(door),
+    http2: (socket) => serveGrpc(door, socket),
     sessionOf: (id, signal) => door.sessions.get(id, signal),
     openContexts: async (values, { sessionId, ...request }) => {
       const contexts = parseContexts(values);

@@ -41,7 +41,8 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Daemo
   for (const listen of config.hosts) {
     const socket = { mode: 0o660, gid: socketGroup(config.group) };
     const common = { routes, onError: apiErrors(log), onMissing: apiMissing, headers: apiHeaders(version) };
-    servers.push(undo.use(await serve({ listen, ...common, versioned: { newest: apiVersion }, socket })));
+    const { http2 } = buildKit;
+    servers.push(undo.use(await serve({ listen, ...common, http2, versioned: { newest: apiVersion }, socket })));
     if (listen.startsWith("tcp:"))
       log.warn("Listening without TLS: whoever reaches this address is root here", { listen });
   }

@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "
 import type { Duplex } from "node:stream";
 import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { Input } from "../http/mod.ts";
+import { fromBuffer } from "../stream/mod.ts";
 import { headersOf, plainHeaders, pump, window } from "./http2.ts";
 
 export interface AcceptOptions {
@@ -38,7 +39,7 @@ async function answer(stream: ServerHttp2Stream, { headers, handlers }: Call): P
   stream.once("close", () => over.abort());
   stream.on("error", () => undefined);
   const path = String(headers[":path"]);
-  const handler = handlers.get(path) ?? unimplemented;
+  const handler = isGrpc(headers) ? (handlers.get(path) ?? unimplemented) : unsupported;
   try {
     const response = await handler({
       httpVersion: "2.0",
@@ -60,6 +61,17 @@ async function send(stream: ServerHttp2Stream, response: UniversalServerResponse
   stream.respond({ ":status": status, ...plainHeaders(header) }, { waitForTrailers: true });
   stream.once("wantTrailers", () => stream.sendTrailers(plainHeaders(trailer)));
   await pump(body, stream);
+}
+
+function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return String(headers["content-type"]).startsWith("application/grpc");
+}
+
+/** gRPC over HTTP/2, "Requests": what is none gets status 415. */
+async function unsupported(): Promise<UniversalServerResponse> {
+  const header = new Headers({ "content-type": "text/plain" });
+  const body = fromBuffer(Buffer.from("Only gRPC is answered over HTTP/2 here; ask with HTTP/1.1\n"));
+  return { status: 415, header, body };
 }
 
 /** A method that is not here: gRPC's status 12 (UNIMPLEMENTED), which clients take as an older daemon. */

@@ -21,7 +21,7 @@ export interface Channel {
 }
 
 /** Aborts `abort` when the stream closes before `done()` says that all was well. */
-function watch(stream: Writable, done: () => boolean): AbortController {
+export function watch(stream: Writable, done: () => boolean): AbortController {
   const abort = new AbortController();
   const gone = () => {
     if (!done()) abort.abort(new EngineError("canceled", "The client went away"));

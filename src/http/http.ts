@@ -87,6 +87,8 @@ export interface ServeOptions {
   readonly versioned?: { readonly newest: string };
   /** Called for a path that no route has. */
   readonly onMissing?: (request: { readonly method: string; readonly path: string }) => Reply;
+  /** Has the connections that begin with HTTP/2's preface (without TLS, by prior knowledge), which `input` begins with. Without it they get a 400. */
+  readonly http2?: (socket: HijackedSocket) => Promise<void>;
   /** Mode and group of a unix socket. */
   readonly socket?: { readonly mode: number; readonly gid?: number };
 }

@@ -1,11 +1,12 @@
 import { createServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { after } from "../async/mod.ts";
-import { type Channel, connectionChannel, responseChannel } from "./channel.ts";
+import { type Channel, connectionChannel, responseChannel, watch, writeTo } from "./channel.ts";
 import { takeOver, takesOver } from "./hijack.ts";
-import type { Reply, ServeOptions, Server } from "./http.ts";
+import type { HijackedSocket, Reply, ServeOptions, Server } from "./http.ts";
 import { Input } from "./input.ts";
 import { listen, parseListen } from "./listen.ts";
+import { takeHttp2 } from "./preface.ts";
 import { sendReply } from "./reply.ts";
 import { requestOf, type Target, targetOf } from "./request.ts";
 import { createRouter, type Router } from "./router.ts";
@@ -26,7 +27,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   // No limit on how long a body may take (a 20 GB load) or a connection may idle (Go clients keep theirs); only heads are bounded.
   const server = createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 0 });
   server.timeout = 0;
+  const used = new WeakSet<Duplex>();
   server.on("request", (message, response) => {
+    used.add(message.socket);
     const body = new Input(message);
     const parts = { message, socket: message.socket, body, input: body, channel: responseChannel(message, response) };
     void service.answer(parts);
@@ -41,7 +44,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
       channel,
     });
   });
-  server.on("clientError", (_err, socket) => refuse(socket));
+  server.on("clientError", (err, socket) => {
+    const begun = options.http2 && !used.has(socket) ? takeHttp2(err, socket) : undefined;
+    if (options.http2 && begun) void service.handOver(socket, begun, options.http2);
+    else refuse(socket);
+  });
   const bound = await listen(server, address, options.socket ?? { mode: 0o660 });
   return { address: bound, [Symbol.asyncDispose]: () => close(server, service) };
 }
@@ -61,7 +68,7 @@ interface Exchange {
 class Service {
   readonly #options: ServeOptions;
   readonly #router: Router;
-  readonly #running = new Map<Exchange, { streaming: boolean; readonly done: Promise<void> }>();
+  readonly #running = new Map<Pick<Channel, "destroy">, { streaming: boolean; readonly done: Promise<void> }>();
 
   constructor(options: ServeOptions) {
     this.#options = options;
@@ -69,10 +76,23 @@ class Service {
   }
 
   answer(exchange: Exchange): Promise<void> {
+    return this.#track(exchange.channel, false, () => this.#run(exchange));
+  }
+
+  /** Gives away a connection of which no request came, with what came instead. */
+  handOver(socket: Duplex, begun: Uint8Array, run: (socket: HijackedSocket) => Promise<void>): Promise<void> {
+    const { signal } = watch(socket, () => false);
+    const input = new Input(socket).preceded(begun);
+    const write = (bytes: Uint8Array) => writeTo(socket, bytes, signal);
+    const destroy = () => void socket.destroy();
+    return this.#track({ destroy }, true, () => run({ input, write, signal, raw: socket }).then(destroy, destroy));
+  }
+
+  #track(channel: Pick<Channel, "destroy">, streaming: boolean, run: () => Promise<void>): Promise<void> {
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    this.#running.set(exchange, { streaming: false, done });
-    return this.#run(exchange).finally(() => {
-      this.#running.delete(exchange);
+    this.#running.set(channel, { streaming, done });
+    return run().finally(() => {
+      this.#running.delete(channel);
       resolve();
     });
   }
@@ -80,12 +100,12 @@ class Service {
   /** Ends what would never end by itself at once, the rest after the grace. */
   async stop(): Promise<void> {
     const running = [...this.#running];
-    for (const [{ channel }, state] of running) if (state.streaming) channel.destroy();
+    for (const [channel, state] of running) if (state.streaming) channel.destroy();
     const enough = new AbortController();
     await Promise.race([Promise.all(running.map(([, { done }]) => done)), after(grace, enough.signal)]).finally(() =>
       enough.abort(),
     );
-    for (const { channel } of this.#running.keys()) channel.destroy();
+    for (const channel of this.#running.keys()) channel.destroy();
   }
 
   async #run(exchange: Exchange): Promise<void> {
@@ -134,7 +154,7 @@ class Service {
   #send(exchange: Exchange, reply: Reply): Promise<void> {
     const { message, socket, input, channel } = exchange;
     const headers = this.#options.headers ?? {};
-    const state = this.#running.get(exchange);
+    const state = this.#running.get(channel);
     if (state) state.streaming = takesOver(reply) || reply.kind === "stream";
     if (!takesOver(reply)) return sendReply(channel, reply, headers);
     return takeOver(reply, { request: message, socket, input, signal: channel.signal, headers });

@@ -286,6 +286,21 @@ target "two" {
   expect(await ok(["buildx", "du"], { cwd })).toMatch(/Total:\s+0B/);
 });
 
+test("docker buildx with the driver remote, on the socket itself", async () => {
+  const cwd = context({ Dockerfile: staged, "a.txt": "a" });
+  await ok(["buildx", "create", "--name", "direct", "--driver", "remote", engine.host], { cwd });
+  expect(await ok(["buildx", "inspect", "direct"], { cwd })).toMatch(/Status: +running/);
+  const to = ["buildx", "build", "--builder", "direct", "--progress=plain"];
+  await ok([...to, "--load", "-t", "bxdirect", "."], { cwd });
+  expect(await read("bxdirect", "/app/a.txt")).toBe("a");
+  await ok([...to, "-o", "out", "."], { cwd });
+  expect(text(`${cwd}/out/who`)).toBe("made for nobody\n");
+  const failed = await docker.run([...to, "-f", "none", "."], { cwd });
+  expect(failed.code).not.toBe(0);
+  expect(failed.stderr).toContain("none");
+  await ok(["buildx", "rm", "direct"], { cwd });
+});
+
 test("docker compose builds a project's images and runs them", async () => {
   const port = await freePort();
   const cwd = context({

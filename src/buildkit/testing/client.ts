@@ -1,5 +1,5 @@
 import { request } from "node:http";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Connection, ConnectRouter } from "../../grpc/mod.ts";
 import { serveOver } from "../../grpc/mod.ts";
 
@@ -19,11 +19,20 @@ export function hijacked(socketPath: string, path: string, headers: Headers = {}
   asked.on("upgrade", (response, socket: Socket, head: Buffer) => {
     if (response.headers.upgrade !== "h2c") reject(new Error(`upgrade to ${response.headers.upgrade}`));
     if (head.length > 0) socket.unshift(head);
-    socket.on("error", () => undefined);
-    resolve({ input: socket, write: (bytes) => written(socket, bytes), close: () => void socket.destroy() });
+    resolve(connectionOf(socket));
   });
   asked.end();
   return promise;
+}
+
+/** The unix socket as it is, for HTTP/2 from the first byte on, as BuildKit's own clients take it. */
+export function direct(socketPath: string): Connection {
+  return connectionOf(connect(socketPath));
+}
+
+function connectionOf(socket: Socket): Connection {
+  socket.on("error", () => undefined);
+  return { input: socket, write: (bytes) => written(socket, bytes), close: () => void socket.destroy() };
 }
 
 function written(socket: Socket, bytes: Uint8Array): Promise<void> {

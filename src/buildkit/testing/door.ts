@@ -147,6 +147,7 @@ export async function openDoor() {
     ],
     onError: (err) => ({ kind: "text", status: 500, type: "text/plain", body: messageOf(err) }),
     versioned: { newest: "1.51" },
+    http2: (socket) => buildKit.http2(socket),
   });
   const close = async () => {
     await server[Symbol.asyncDispose]();
