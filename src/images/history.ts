@@ -11,15 +11,20 @@ export function imageHistory({ db }: Context, refOrId: string): ImageHistoryItem
   return db.read((q) => {
     const row = requireRow(q, refOrId);
     const items = itemsOf(q, row).reverse();
-    let at: ImageRow | undefined = row;
-    for (const [index, item] of items.entries()) {
-      if (!at) break;
+    for (let at: ImageRow | undefined = row; at; at = at.parent ? imageById(q, at.parent) : undefined) {
+      const index = items.length - steps(at);
+      const item = items[index];
+      if (!item) continue;
       const { RepoTags } = repoNames(namesOf(q, at.id));
       items[index] = { ...item, Id: at.id, Tags: RepoTags.length > 0 ? RepoTags : null };
-      at = at.parent ? imageById(q, at.parent) : undefined;
     }
     return items;
   });
+}
+
+/** An image may be several steps away from its parent: its own last one is as far from the oldest as its history is long. */
+function steps({ config }: ImageRow): number {
+  return ((JSON.parse(config) as ImageConfig).history ?? []).length;
 }
 
 function itemsOf(q: Query, row: ImageRow): ImageHistoryItem[] {

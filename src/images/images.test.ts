@@ -124,6 +124,8 @@ test("history: newest first, ids of parents", async () => {
     [image.id, "step 1", ["a:latest"], 100],
     [step.id, "step 0", null, 100],
   ]);
+  const far = await t.make({ layers: ["1", "2", "3"], parent: step.id });
+  expect((await t.images.history(far.id)).map(({ Id }) => Id)).toEqual([far.id, "<missing>", step.id]);
 });
 
 describe("tag", () => {

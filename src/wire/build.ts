@@ -198,6 +198,9 @@ function refused(what: string): EngineError {
 function refuse(query: URLSearchParams): void {
   const security = queryJson(query, "securityopt", list(string)) ?? [];
   if (security.length > 0) throw refused(`securityopt ${security.join(", ")}`);
+  const isolation = queryText(query, "isolation") ?? "default";
+  if (isolation.toLowerCase() !== "default")
+    throw new EngineError("invalid", `Unsupported isolation: ${JSON.stringify(isolation)}`);
 }
 
 function optional<K extends string, T>(name: K, value: T | undefined): { [P in K]?: T } {

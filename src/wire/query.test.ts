@@ -236,6 +236,8 @@ describe("build query", () => {
     const refused = (text: string) => kindOfThrown(() => decodeBuildQuery(q(text)), "not-implemented");
     expect(refused('securityopt=["a"]')).toContain("securityopt a");
     expect(refused("outputs=x")).toContain("outputs");
+    expect(kindOfThrown(() => decodeBuildQuery(q("isolation=hyperv")), "invalid")).toContain("isolation");
+    expect(() => [decodeBuildQuery(q("isolation=default")), decodeBuildQuery(q("isolation="))]).not.toThrow();
     expect(refused('cachefrom=["type=gha"]')).toContain("cache-from type=gha");
     expect(refused('cacheto=["type=s3,bucket=x"]')).toContain("cache-to type=s3");
     expect(kindOfThrown(() => decodeBuildQuery(q("buildargs={")), "invalid")).toContain("invalid value for buildargs");
