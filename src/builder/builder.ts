@@ -92,5 +92,7 @@ export interface BuildOptions
   readonly progress: ProgressSink;
   /** Told besides `progress`. */
   readonly observer?: BuildObserver;
+  /** What a RUN that ended with another status than 0 is reported as; default: the classic builder's words. */
+  readonly runFailure?: (command: string, code: number) => string;
   readonly signal: AbortSignal;
 }

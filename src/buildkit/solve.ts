@@ -76,7 +76,7 @@ export interface Solving {
   readonly filename: string;
   readonly options: Omit<
     BuildOptions,
-    "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "signal"
+    "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "runFailure" | "signal"
   >;
   /** What the result is for together; undefined for the one of the options. */
   readonly platforms?: readonly string[];
@@ -96,7 +96,8 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
     const files = await contextOf(engine, solving);
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
     const attest = attestedBy(solving.exporters, options.attest);
-    const told = { attest, cacheFrom: [], contexts, observer: feed, progress, signal, ...(session && { session }) };
+    const hears = { observer: feed, progress, runFailure, signal };
+    const told = { attest, cacheFrom: [], contexts, ...hears, ...(session && { session }) };
     const { platforms } = solving;
     if (platforms) {
       const each = (parts: readonly Part[]) => parts.map((part) => ({ ...options, tags: [], ...told, ...part }));
@@ -110,6 +111,11 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
   } finally {
     feed.close();
   }
+}
+
+/** In BuildKit's words, which its clients' users match on (`solver/llbsolver/ops/exec.go` and `errdefs/exit.go`). */
+function runFailure(command: string, code: number): string {
+  return `process ${JSON.stringify(command)} did not complete successfully: exit code: ${code}`;
 }
 
 /** What it takes to find the files of a build. */

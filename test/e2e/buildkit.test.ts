@@ -179,7 +179,7 @@ describe("docker with DOCKER_BUILDKIT=1", () => {
   test("a step that fails is told with what it said", async () => {
     const directory = context({ Dockerfile: "FROM busybox\nRUN echo before; exit 3\n" });
     const { code, stderr } = await build(["."], { cwd: directory });
-    expect([code, stderr]).toEqual([1, expect.stringContaining("returned a non-zero code: 3")]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("did not complete successfully: exit code: 3")]);
     expect(stderr).toContain("before");
     const broken = context({ Dockerfile: "FROM busybox\nRUNN x\n" });
     expect((await build(["."], { cwd: broken })).stderr).toContain("unknown instruction: RUNN");

@@ -161,7 +161,8 @@ COPY --from=lib /part /part
       "broken/Dockerfile": "FROM busybox\nRUNN x\n",
     });
     const failed = await buildx(["."], { cwd });
-    expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("returned a non-zero code: 3")]);
+    const words = 'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3';
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining(`failed to solve: ${words}`)]);
     expect(failed.stderr).toContain("before");
     expect((await buildx(["broken"], { cwd })).stderr).toContain("unknown instruction: RUNN");
   });

@@ -112,9 +112,11 @@ function lineOutput(build: Build, vertex: Vertex) {
   };
 }
 
-/** The classic builder's words; the code goes to the client as well, which exits with it. */
+/** The classic builder's words unless the client has its own; the code goes to the client as well, which exits with it. */
 function failure({ build }: Planned, { op, code, said }: { op: ExecOp; code: number; said: string }): StepFailure {
-  const message = `The command '${op.args.join(" ")}' returned a non-zero code: ${code}`;
+  const command = op.args.join(" ");
+  const message =
+    build.options.runFailure?.(command, code) ?? `The command '${command}' returned a non-zero code: ${code}`;
   // crun says it in the step's place, which is gone by then.
   const why = /exec container process `[^`]*`: Exec format error/.test(said) && foreign(build, "exec format error");
   return new StepFailure(why ? `${message} (${why.message})` : message, code);
