@@ -68,6 +68,15 @@ test("a directory comes in its order: files small and large, links, modes and ow
   expect(total).toBe(20_300_017);
 });
 
+test("a name that is not UTF-8 stays as it is", async () => {
+  const name = Buffer.from([0x6e, 0xe9]);
+  const session = sessionWith(sender({ context: { odd: { content: "x", rawPath: name } } }));
+  const request = { directory: "context", signal: new AbortController().signal };
+  const names: Uint8Array[] = [];
+  for await (const { header } of syncFiles(session, request)) names.push(header.name);
+  expect(names.map((one) => Buffer.from(one).toString("hex"))).toEqual([name.toString("hex")]);
+});
+
 test("thousands of small files", async () => {
   const files = Object.fromEntries(Array.from({ length: 3000 }, (_, at) => [`f${at}`, { content: `content ${at}` }]));
   const found = await synced(sender({ context: files }));
@@ -86,7 +95,8 @@ test("what is asked for is said in the call's metadata", async () => {
 
 test("a client that breaks the protocol ends the transfer, whatever it does", async () => {
   const packet = (init: Parameters<typeof create<typeof fsutil.PacketSchema>>[1]) => create(fsutil.PacketSchema, init);
-  const stat = (path: string, size: bigint) => packet({ type: 0, stat: { path, mode: 0o644, size } });
+  const stat = (path: string, size: bigint) =>
+    packet({ type: 0, stat: { path: Buffer.from(path), mode: 0o644, size } });
   const cases: [string, () => AsyncGenerator<fsutil.Packet>][] = [
     [
       "ended the transfer of its files early",

@@ -1,7 +1,7 @@
 import { Queue } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { metadata } from "../grpc/mod.ts";
-import { filesync, type fsutil, headerOf } from "../proto/mod.ts";
+import { filesync, type fsutil, headerOf, shownPath } from "../proto/mod.ts";
 import type { Bytes, TarEntry } from "../stream/mod.ts";
 import { type Session, told } from "./session.ts";
 
@@ -182,7 +182,7 @@ class Transfer {
     if (data.length === 0) entry.complete = true;
     entry.received += BigInt(data.length);
     if (entry.received > entry.stat.size) {
-      throw new EngineError("invalid", `${JSON.stringify(entry.stat.path)} has grown while it was sent`);
+      throw new EngineError("invalid", `${shownPath(entry.stat)} has grown while it was sent`);
     }
     entry.pieces.push(data);
     this.#total += data.length;

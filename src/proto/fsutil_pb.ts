@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fsutil.proto.
  */
 export const file_fsutil: GenFile = /*@__PURE__*/
-  fileDesc("Cgxmc3V0aWwucHJvdG8SDGZzdXRpbC50eXBlcyJSCgZQYWNrZXQSDAoEdHlwZRgBIAEoBRIgCgRzdGF0GAIgASgLMhIuZnN1dGlsLnR5cGVzLlN0YXQSCgoCaWQYAyABKA0SDAoEZGF0YRgEIAEoDCLxAQoEU3RhdBIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKA0SCwoDdWlkGAMgASgNEgsKA2dpZBgEIAEoDRIMCgRzaXplGAUgASgDEhAKCG1vZF90aW1lGAYgASgDEhAKCGxpbmtuYW1lGAcgASgJEhAKCGRldm1ham9yGAggASgDEhAKCGRldm1pbm9yGAkgASgDEi4KBnhhdHRycxgKIAMoCzIeLmZzdXRpbC50eXBlcy5TdGF0LlhhdHRyc0VudHJ5Gi0KC1hhdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFiBnByb3RvMw");
+  fileDesc("Cgxmc3V0aWwucHJvdG8SDGZzdXRpbC50eXBlcyJSCgZQYWNrZXQSDAoEdHlwZRgBIAEoBRIgCgRzdGF0GAIgASgLMhIuZnN1dGlsLnR5cGVzLlN0YXQSCgoCaWQYAyABKA0SDAoEZGF0YRgEIAEoDCLxAQoEU3RhdBIMCgRwYXRoGAEgASgMEgwKBG1vZGUYAiABKA0SCwoDdWlkGAMgASgNEgsKA2dpZBgEIAEoDRIMCgRzaXplGAUgASgDEhAKCG1vZF90aW1lGAYgASgDEhAKCGxpbmtuYW1lGAcgASgMEhAKCGRldm1ham9yGAggASgDEhAKCGRldm1pbm9yGAkgASgDEi4KBnhhdHRycxgKIAMoCzIeLmZzdXRpbC50eXBlcy5TdGF0LlhhdHRyc0VudHJ5Gi0KC1hhdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFiBnByb3RvMw");
 
 /**
  * @generated from message fsutil.types.Packet
@@ -57,9 +57,11 @@ export const PacketSchema: GenMessage<Packet> = /*@__PURE__*/
  */
 export type Stat = Message<"fsutil.types.Stat"> & {
   /**
-   * @generated from field: string path = 1;
+   * A string there, which Go sends whatever it holds: names of files need not be UTF-8.
+   *
+   * @generated from field: bytes path = 1;
    */
-  path: string;
+  path: Uint8Array;
 
   /**
    * Go's os.FileMode.
@@ -91,9 +93,11 @@ export type Stat = Message<"fsutil.types.Stat"> & {
   modTime: bigint;
 
   /**
-   * @generated from field: string linkname = 7;
+   * The same.
+   *
+   * @generated from field: bytes linkname = 7;
    */
-  linkname: string;
+  linkname: Uint8Array;
 
   /**
    * @generated from field: int64 devmajor = 8;

@@ -4,7 +4,7 @@ export * as control from "./control_pb.ts";
 export * as filesync from "./filesync_pb.ts";
 export * as fsutil from "./fsutil_pb.ts";
 export * as gateway from "./gateway_pb.ts";
-export { headerOf, statOf } from "./go-stat.ts";
+export { headerOf, shownPath, statOf } from "./go-stat.ts";
 export * as secrets from "./secrets_pb.ts";
 export * as ssh from "./ssh_pb.ts";
 export * as upload from "./upload_pb.ts";

@@ -18,8 +18,8 @@ export function receiver() {
     let listed = false;
     for await (const { type, id, stat, data } of packets) {
       if (type === 0 && stat) {
-        const file = { mode: stat.mode, linkname: stat.linkname, size: 0 };
-        files.set(stat.path, file);
+        const file = { mode: stat.mode, linkname: Buffer.from(stat.linkname).toString(), size: 0 };
+        files.set(Buffer.from(stat.path).toString(), file);
         byId.push(file);
         if ((file.mode & 0x8f28_0000) === 0 && file.linkname === "") {
           open++;

@@ -7,6 +7,8 @@ export interface SentFile {
   readonly mode?: number;
   readonly content?: string | Uint8Array;
   readonly linkname?: string;
+  /** Its name where that is not UTF-8. */
+  readonly rawPath?: Uint8Array;
   readonly size?: bigint;
 }
 
@@ -31,9 +33,10 @@ export function sender(directories: Readonly<Record<string, SentFiles>>, seen: H
   };
 }
 
-function listed(path: string, { mode = 0o644, content = "", linkname = "", size }: SentFile): fsutil.Packet {
+function listed(path: string, { mode = 0o644, content = "", linkname = "", size, rawPath }: SentFile): fsutil.Packet {
   const length = BigInt(Buffer.from(content).length);
-  const stat = { path, mode, linkname, size: size ?? length, modTime: 1_700_000_000_123_456_789n };
+  const names = { path: rawPath ?? Buffer.from(path), linkname: Buffer.from(linkname) };
+  const stat = { ...names, mode, size: size ?? length, modTime: 1_700_000_000_123_456_789n };
   return create(fsutil.PacketSchema, { type: 0, stat });
 }
 
