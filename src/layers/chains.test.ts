@@ -44,7 +44,7 @@ describe("chains", () => {
     const middle = await archive("hidden/.wh..wh..opq", ".wh.gone", "unrelated");
     const top = await archive("tmp/x", "gone/x", "hidden/sub/x", "link/x", "new/x");
     const at = await unpacked(bottom, middle, top);
-    expect(stat(at)).toMatchObject({ mode: 0o40555n, mtimeNs: mtime });
+    expect(stat(at)).toMatchObject({ mode: 0o40755n, mtimeNs: mtime });
     expect(stat(join(at, "tmp"))).toMatchObject({ mode: 0o41777n, uid: 1n, gid: 2n, mtimeNs: mtime });
     expect(readXattr(join(at, "tmp"), "user.kept")).toEqual(Buffer.from("v"));
     for (const name of ["gone", "hidden/sub", "link", "new"])

@@ -72,8 +72,11 @@ describe("what is written", () => {
   });
 
   test("the root's own attributes", async () => {
-    const at = await unpacked(await archive({ name: "./", mode: 0o711, uid: 4, mtime: 5_000_000_000n }, "f"));
+    const own = { name: "./", mode: 0o711, uid: 4, mtime: 5_000_000_000n };
+    const at = await unpacked(await archive("below"), await archive(own, "f"));
     expect(stat(at)).toMatchObject({ mode: 0o40711n, uid: 4n, mtimeNs: 5_000_000_000n });
+    // Not of the lowest.
+    expect(stat(await unpacked(await archive(own, "g")))).toMatchObject({ mode: 0o40755n, uid: 0n });
   });
 
   test("extended attributes, except overlayfs' own; what cannot be kept is warned of", async () => {

@@ -1,4 +1,4 @@
-import { rename } from "node:fs/promises";
+import { chmod, chown, rename } from "node:fs/promises";
 import { KeyedLock } from "../async/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import { chainIds, type Digest } from "../oci/mod.ts";
@@ -167,8 +167,11 @@ export class Unpacking {
     { staged, below, signal }: { staged: Staged; below: string | undefined; signal: AbortSignal },
     undo: AsyncDisposableStack,
   ): Promise<string> {
-    if (below === undefined) return staged.key;
     const { snapshots } = this.#options;
+    if (below === undefined) {
+      await plainRoot(snapshots.directory(staged.key));
+      return staged.key;
+    }
     await this.#inherit({ staged, below, signal });
     const key = await this.#prepare(undo, below);
     await rename(snapshots.directory(staged.key), snapshots.directory(key));
@@ -183,6 +186,12 @@ export class Unpacking {
     const input = { target: snapshots.directory(staged.key), lowers, implied, opaqueRoot };
     await workers.run(inheritAttributes, input, { signal });
   }
+}
+
+/** The root of an image that was packed from a private directory would be closed to all its users; dockerd takes no root from a layer. */
+async function plainRoot(directory: string): Promise<void> {
+  await chown(directory, 0, 0);
+  await chmod(directory, 0o755);
 }
 
 function nameOf(chainId: Digest): string {
