@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError, isKind } from "../errors/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import { removeTree } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { chainIds, familiar, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
@@ -76,12 +76,13 @@ async function inLease(context: BuilderContext, { files, options, contents, dire
     materials: [],
     ...epochOf(options, graph),
   };
-  const known = context.images.ids();
+  const { sbom, provenance } = options.attest;
+  const known = sbom || provenance ? context.images.ids() : undefined;
   const made = async (image: Image) => {
     try {
       await attest(running, { image, graph, images, source, tags, started });
     } catch (err) {
-      if (!known.has(image.id)) await discard(context, image);
+      if (known?.has(image.id) === false) await context.images.discard(image);
       throw err;
     }
     const { id, run } = image;
@@ -124,16 +125,6 @@ async function solveAndExport(running: Build, { graph, made, contents }: Solving
     throw toldWithCode(err, running.options);
   } finally {
     await solver.settled();
-  }
-}
-
-/** An image that nobody was told of; one that another build has named or used meanwhile stays. */
-async function discard({ images }: BuilderContext, { id }: Image): Promise<void> {
-  if ((images.find(id)?.names.length ?? 1) > 0) return;
-  try {
-    await images.remove(id, { force: false, prune: true });
-  } catch (err) {
-    if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
   }
 }
 

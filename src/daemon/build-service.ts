@@ -18,8 +18,7 @@ import {
   type Worker,
   withoutFiles,
 } from "../buildkit/mod.ts";
-import { EngineError, isKind } from "../errors/mod.ts";
-import type { Image } from "../images/mod.ts";
+import { EngineError } from "../errors/mod.ts";
 import { defaultPlatform, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { BuildStepEvent, ProgressSink } from "../wire/mod.ts";
@@ -133,7 +132,7 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       return image;
     },
     imageIds: () => images.ids(),
-    discard: (image) => discard(engine, image),
+    discard: (image) => images.discard(image),
     worker: () => workerOf(engine),
     fetch: (url, { args, session, ...request }) => {
       const whose = { fetchUrl, args, ...(session && { session }) };
@@ -145,17 +144,6 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
 async function withAuth(ref: Reference, { registryAuth, session, ...options }: PushOptions) {
   const auth = authFor(ref, registryAuth) ?? (await session?.credentials(ref.domain, options.signal));
   return { ...options, ...(auth && { auth }) };
-}
-
-/** One that got a name, or a container, meanwhile stays. */
-async function discard({ images }: Engine, { id }: Image): Promise<void> {
-  const found = images.find(id);
-  if (!found || found.names.length > 0) return;
-  try {
-    await images.remove(id, { force: false, prune: true });
-  } catch (err) {
-    if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
-  }
 }
 
 /**

@@ -39,6 +39,8 @@ export interface Images {
   layers(image: Image): readonly Descriptor[];
   /** Registers an image from parts that are in the content store (build, commit, import). `layers` bottom first; blobs must exist, chains be recorded. Publishes no event itself. */
   register(request: NewImage): Promise<Image>;
+  /** Takes an image away that nobody was told of; one that got a name, or a container, meanwhile stays. */
+  discard(image: Pick<Image, "id">): Promise<void>;
   /** Keeps what is said about an image as long as the image, each in place of what was said with the same type before. Throws "not-found". */
   attest(image: Image, attestations: readonly Attestation[]): Promise<void>;
   /** What is said about an image, by type. Throws "not-found". */

@@ -9,7 +9,7 @@ import { inspectImage } from "./inspect.ts";
 import { type ListOptions, listImages } from "./list.ts";
 import { pruneImages } from "./prune.ts";
 import { registerImage } from "./register.ts";
-import { type RemoveOptions, removeImage } from "./remove.ts";
+import { discardImage, type RemoveOptions, removeImage } from "./remove.ts";
 import { imageRootfs } from "./rootfs.ts";
 import { type ImageRow, imageIds, imageRoots, type LayerRow, layersOf } from "./table.ts";
 import { tagImage } from "./tag.ts";
@@ -34,6 +34,7 @@ export function openImages(options: ImagesOptions): Images {
     history: async (refOrId) => imageHistory(context, refOrId),
     tag: (image: Image, name: Reference) => tagImage(context, image, name),
     remove: (refOrId, remove: RemoveOptions) => removeImage(context, refOrId, remove),
+    discard: ({ id }) => discardImage(context, id),
     prune: (filter) => pruneImages(context, filter),
     rootfs: (image) => imageRootfs(context, image),
     layers: (image) => context.db.read((q) => layersOf(q, image.id)).map(descriptorOf),

@@ -1,5 +1,5 @@
 import type { Tx } from "../db/mod.ts";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, isKind } from "../errors/mod.ts";
 import {
   canonical,
   type Digest,
@@ -10,7 +10,7 @@ import {
   withDefaultTag,
 } from "../oci/mod.ts";
 import type { ImageDeleteItem } from "../wire/mod.ts";
-import { announce, type Context } from "./context.ts";
+import { announce, type Context, tagsOf } from "./context.ts";
 import { isIdPrefix, requireRow } from "./find.ts";
 import {
   childrenOf,
@@ -46,6 +46,16 @@ export async function removeImage(
   options: RemoveOptions,
 ): Promise<ImageDeleteItem[]> {
   return (await removeRows(context, refOrId, options)).items;
+}
+
+/** See `Images.discard`. */
+export async function discardImage(context: Context, id: Digest): Promise<void> {
+  if (context.db.read((q) => tagsOf(namesOf(q, id))).length > 0) return;
+  try {
+    await removeImage(context, id, { force: false, prune: true });
+  } catch (err) {
+    if (!isKind(err, "conflict") && !isKind(err, "not-found")) throw err;
+  }
 }
 
 /** {@link removeImage}, with the bytes that it freed. */
