@@ -3,7 +3,7 @@ import { EngineError } from "../errors/mod.ts";
 import { type Caller, Code, ConnectError } from "../grpc/mod.ts";
 import type { Descriptor, Digest } from "../oci/mod.ts";
 import { content } from "../proto/mod.ts";
-import type { Bytes } from "../stream/mod.ts";
+import { type Bytes, inPieces } from "../stream/mod.ts";
 
 export const contentService = "/containerd.services.content.v1.Content";
 
@@ -58,8 +58,7 @@ async function* requests({ digest, size }: Descriptor, bytes: Bytes) {
   const common = { ref: `berth-${digest}`, total: BigInt(size), expected: digest };
   let offset = 0n;
   for await (const piece of bytes) {
-    for (let at = 0; at < piece.length; at += pieceSize) {
-      const data = piece.subarray(at, at + pieceSize);
+    for (const data of inPieces(piece, pieceSize)) {
       yield { ...common, action: actions.write, offset, data };
       offset += BigInt(data.length);
     }

@@ -2,7 +2,7 @@ import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
 import { filesync, fsutil, statOf } from "../proto/mod.ts";
-import { type Bytes, readTar, type TarEntry } from "../stream/mod.ts";
+import { type Bytes, inPieces, readTar, type TarEntry } from "../stream/mod.ts";
 import { type Session, told } from "./session.ts";
 
 const method = "/moby.filesync.v1.FileSend/DiffCopy";
@@ -36,7 +36,7 @@ export async function sendFile(session: Session, bytes: Bytes, sending: Sending)
 
 async function* messages(bytes: Bytes) {
   for await (const piece of bytes) {
-    for (let at = 0; at < piece.length; at += pieceSize) yield { data: piece.subarray(at, at + pieceSize) };
+    for (const data of inPieces(piece, pieceSize)) yield { data };
   }
 }
 
@@ -178,9 +178,7 @@ function* contents(id: number, bytes: Uint8Array): Generator<fsutil.Packet> {
 }
 
 function* pieces(id: number, bytes: Uint8Array): Generator<fsutil.Packet> {
-  for (let at = 0; at < bytes.length; at += pieceSize) {
-    yield create(fsutil.PacketSchema, { type: 2, id, data: bytes.subarray(at, at + pieceSize) });
-  }
+  for (const data of inPieces(bytes, pieceSize)) yield create(fsutil.PacketSchema, { type: 2, id, data });
 }
 
 async function bytesOf(content: Bytes): Promise<Uint8Array> {

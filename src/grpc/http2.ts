@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Writable } from "node:stream";
 import { writeTo } from "../http/mod.ts";
-import type { Bytes } from "../stream/mod.ts";
+import { type Bytes, inPieces } from "../stream/mod.ts";
 
 /** Bytes of one stream that may be on their way: files in 32 KiB pieces should not wait for each other. */
 export const window = 1024 * 1024;
@@ -44,8 +44,7 @@ export async function pump(body: Bytes | undefined, stream: Writable): Promise<u
   stream.once("close", () => over.abort());
   try {
     for await (const piece of body ?? []) {
-      for (let at = 0; at < piece.length; at += frameSize)
-        await writeTo(stream, piece.subarray(at, at + frameSize), over.signal);
+      for (const part of inPieces(piece, frameSize)) await writeTo(stream, part, over.signal);
     }
     stream.end();
   } catch (err) {

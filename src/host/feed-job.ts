@@ -1,6 +1,6 @@
 import { raceAbort } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
-import type { Bytes } from "../stream/mod.ts";
+import { type Bytes, inPieces } from "../stream/mod.ts";
 import type { Job, JobContext, Workers } from "./host.ts";
 
 /** What a job's input holds when the main thread streams bytes to it. */
@@ -78,9 +78,9 @@ async function fill(ring: Ring, { first, source, ended }: Filling): Promise<void
   try {
     for (let turn = first; !turn.done; turn = await raceAbort(source.next(), ended)) {
       const { value } = turn;
-      for (let at = 0; at < value.length; at += slotSize) {
+      for (const piece of inPieces(value, slotSize)) {
         await raceAbort(ring.room(), ended);
-        ring.put(value.subarray(at, at + slotSize));
+        ring.put(piece);
       }
     }
     ring.end(1);

@@ -9,6 +9,11 @@ export async function* fromBuffer(bytes: Uint8Array | string): AsyncGenerator<Ui
   if (piece.length > 0) yield piece;
 }
 
+/** The same bytes, at most `size` of them at once. */
+export function* inPieces(bytes: Uint8Array, size: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
 /** Everything in one buffer. Throws "invalid" beyond `limit` bytes, having read no more than the piece that went over it. */
 export async function collect(bytes: Bytes, limit: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];

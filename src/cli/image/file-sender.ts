@@ -5,6 +5,7 @@ import { EngineError } from "../../errors/mod.ts";
 import { Code, ConnectError, type HandlerContext } from "../../grpc/mod.ts";
 import { readIgnoreFile } from "../../patterns/mod.ts";
 import { fsutil, statOf } from "../../proto/mod.ts";
+import { inPieces } from "../../stream/mod.ts";
 import { entryOf, type Found, headerOf, walkContext } from "./walk.ts";
 
 type Packets = AsyncIterable<fsutil.Packet>;
@@ -61,9 +62,7 @@ function ignored(root: string): string[] {
 
 async function* contents(root: string, { id, found }: { id: number; found: Found }): AsyncGenerator<fsutil.Packet> {
   for await (const bytes of entryOf(root, found)?.content ?? []) {
-    for (let at = 0; at < bytes.length; at += pieceSize) {
-      yield create(fsutil.PacketSchema, { type: packet.data, id, data: bytes.subarray(at, at + pieceSize) });
-    }
+    for (const data of inPieces(bytes, pieceSize)) yield create(fsutil.PacketSchema, { type: packet.data, id, data });
   }
   yield create(fsutil.PacketSchema, { type: packet.data, id });
 }

@@ -1,5 +1,6 @@
 import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
+import { inPieces } from "../../stream/mod.ts";
 import { lastLines } from "./last-lines.ts";
 import { decodeIndex, type Frame, indexLength, trailerSize } from "./packed-index.ts";
 import { blockSize, recordsOf, timeOf } from "./record.ts";
@@ -26,7 +27,7 @@ export class PackedText implements SegmentText {
       if (frame.start + frame.plain <= from) continue;
       if (frame.start >= to) return;
       const text = (await this.#text(frame)).subarray(Math.max(0, from - frame.start), to - frame.start);
-      for (let at = 0; at < text.length; at += blockSize) yield text.subarray(at, at + blockSize);
+      yield* inPieces(text, blockSize);
     }
   }
 
