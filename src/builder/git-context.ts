@@ -1,7 +1,6 @@
 import { type Processes, removeTree, type Workers } from "../host/mod.ts";
-import { gitMaterial } from "./attest/materials.ts";
+import { gitMaterial, withoutCredentials } from "./attest/materials.ts";
 import type { BuildContext } from "./builder.ts";
-import { withoutUser } from "./git/access.ts";
 import { checkoutGit } from "./git/checkout.ts";
 import type { GitRef } from "./git/ref.ts";
 import { takeCheckoutJob } from "./jobs/take-checkout.ts";
@@ -31,7 +30,7 @@ export async function gitContext(git: GitRef, options: GitContextOptions): Promi
   const commit = await checkoutGit({ processes, git, directory: checkout, signal, ...(session && { session }) });
   const taken = {
     checkout,
-    remote: withoutUser(remote),
+    remote: withoutCredentials(remote),
     keepGitDir,
     directory,
     dockerfile,

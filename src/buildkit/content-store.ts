@@ -2,24 +2,18 @@ import type { ClientStore } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type Caller, Code, ConnectError } from "../grpc/mod.ts";
 import type { Descriptor, Digest } from "../oci/mod.ts";
-import { content } from "../proto/mod.ts";
+import { content, contentStoreHeader, writeAction } from "../proto/mod.ts";
 import { type Bytes, inPieces } from "../stream/mod.ts";
 
 export const contentService = "/containerd.services.content.v1.Content";
 
-/** Which of the client's stores a call is about (BuildKit session/content, `GRPCHeaderID`). */
-const storeHeader = "buildkit-attachable-store-id";
-
 /** Bytes in one message; Go's clients take 4 MiB. */
 const pieceSize = 1024 * 1024;
-
-/** Of WriteContentRequest. */
-const actions = { write: 1, commit: 2 } as const;
 
 /** One of the client's content stores, such as a directory in OCI's layout. */
 export function contentStore(caller: Caller, id: string): ClientStore {
   const client = caller.client(content.Content);
-  const headers = { [storeHeader]: id };
+  const headers = { [contentStoreHeader]: id };
   return {
     async size(digest, signal) {
       try {
@@ -59,11 +53,11 @@ async function* requests({ digest, size }: Descriptor, bytes: Bytes) {
   let offset = 0n;
   for await (const piece of bytes) {
     for (const data of inPieces(piece, pieceSize)) {
-      yield { ...common, action: actions.write, offset, data };
+      yield { ...common, action: writeAction.write, offset, data };
       offset += BigInt(data.length);
     }
   }
-  yield { ...common, action: actions.commit, offset };
+  yield { ...common, action: writeAction.commit, offset };
 }
 
 /** What the client answered, and about what. */

@@ -1,7 +1,7 @@
 import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { EngineError } from "../errors/mod.ts";
-import { filesync, fsutil, statOf } from "../proto/mod.ts";
+import { filesync, fsutil, packetType, statOf } from "../proto/mod.ts";
 import { type Bytes, inPieces, readTar, type TarEntry } from "../stream/mod.ts";
 import { type Session, told } from "./session.ts";
 
@@ -93,9 +93,9 @@ class Requests {
   async follow(answers: AsyncIterable<fsutil.Packet>): Promise<void> {
     try {
       for await (const { type, id, data } of answers) {
-        if (type === 1) this.#asked.push(id);
-        else if (type === 4) throw new EngineError("invalid", Buffer.from(data).toString("utf8"));
-        else if (type === 3) this.#over = true;
+        if (type === packetType.request) this.#asked.push(id);
+        else if (type === packetType.error) throw new EngineError("invalid", Buffer.from(data).toString("utf8"));
+        else if (type === packetType.finish) this.#over = true;
         this.#wake();
       }
     } finally {
@@ -132,7 +132,7 @@ async function* sending(entries: AsyncIterable<TarEntry>, requests: Requests): A
   for await (const { header, content } of entries) {
     const stat = statOf(header);
     if (!stat) continue;
-    yield create(fsutil.PacketSchema, { type: 0, stat });
+    yield create(fsutil.PacketSchema, { type: packetType.stat, stat });
     if (header.type === "file" && header.size > small) yield* large({ id, content, requests, answer });
     else if (header.type === "file") held.set(id, await bytesOf(content));
     size += held.get(id)?.length ?? 0;
@@ -140,9 +140,9 @@ async function* sending(entries: AsyncIterable<TarEntry>, requests: Requests): A
     for (let asked = requests.take(); asked !== undefined; asked = requests.take()) yield* answer(asked);
     while (size > mostHeld && !requests.over) yield* one(requests, answer);
   }
-  yield create(fsutil.PacketSchema, { type: 0 });
+  yield create(fsutil.PacketSchema, { type: packetType.stat });
   while (!requests.over) yield* one(requests, answer);
-  yield create(fsutil.PacketSchema, { type: 3 });
+  yield create(fsutil.PacketSchema, { type: packetType.finish });
 }
 
 type Answer = (asked: number) => Iterable<fsutil.Packet>;
@@ -169,16 +169,16 @@ async function* large({ id, content, requests, answer }: Large): AsyncGenerator<
     if (asked !== undefined) yield* answer(asked);
   }
   for await (const piece of content) yield* pieces(id, piece);
-  yield create(fsutil.PacketSchema, { type: 2, id });
+  yield create(fsutil.PacketSchema, { type: packetType.data, id });
 }
 
 function* contents(id: number, bytes: Uint8Array): Generator<fsutil.Packet> {
   yield* pieces(id, bytes);
-  yield create(fsutil.PacketSchema, { type: 2, id });
+  yield create(fsutil.PacketSchema, { type: packetType.data, id });
 }
 
 function* pieces(id: number, bytes: Uint8Array): Generator<fsutil.Packet> {
-  for (const data of inPieces(bytes, pieceSize)) yield create(fsutil.PacketSchema, { type: 2, id, data });
+  for (const data of inPieces(bytes, pieceSize)) yield create(fsutil.PacketSchema, { type: packetType.data, id, data });
 }
 
 async function bytesOf(content: Bytes): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { Queue } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { metadata } from "../grpc/mod.ts";
-import { filesync, type fsutil, headerOf, shownPath } from "../proto/mod.ts";
+import { filesync, type fsutil, headerOf, packetType, shownPath } from "../proto/mod.ts";
 import type { Bytes, TarEntry } from "../stream/mod.ts";
 import { type Session, told } from "./session.ts";
 
@@ -56,9 +56,6 @@ function headersOf({ directory, excludes = [], followPaths = [] }: SyncRequest):
 
 type Asked = { readonly type: number; readonly id?: number };
 
-/** fsutil's `PacketType`. */
-const packet = { stat: 0, request: 1, data: 2, finish: 3, error: 4 } as const;
-
 /** Bytes of files that are asked for ahead of their turn; one that is larger is asked for alone and passed on as it comes. */
 const ahead = 8 * 1024 * 1024;
 /** Bytes of names and attributes that are listed and not yet passed on: a hostile client must not fill the daemon's memory. */
@@ -107,7 +104,7 @@ class Transfer {
       this.#names -= sizeOf(entry.stat);
       this.#listed[at] = undefined;
     }
-    this.#options.asked.push({ type: packet.finish });
+    this.#options.asked.push({ type: packetType.finish });
     await this.#finished();
   }
 
@@ -142,7 +139,7 @@ class Transfer {
       if (!next?.full) continue;
       if (this.#open > 0n && this.#open + next.stat.size > ahead) return;
       this.#open += next.stat.size;
-      this.#options.asked.push({ type: packet.request, id: next.id });
+      this.#options.asked.push({ type: packetType.request, id: next.id });
     }
   }
 
@@ -150,11 +147,11 @@ class Transfer {
     const { value, done } = await this.#answers.next();
     if (done) throw new EngineError("invalid", "the client ended the transfer of its files early");
     switch (value.type) {
-      case packet.stat:
+      case packetType.stat:
         return value.stat ? this.#list(value.stat) : this.#listedAll();
-      case packet.data:
+      case packetType.data:
         return this.#data(value);
-      case packet.error:
+      case packetType.error:
         throw new EngineError("invalid", `error from sender: ${Buffer.from(value.data).toString("utf8")}`);
       default:
         throw new EngineError("invalid", `the client sent a packet of kind ${value.type} in the middle of its files`);
@@ -191,7 +188,7 @@ class Transfer {
 
   async #finished(): Promise<void> {
     for (let turn = await this.#answers.next(); !turn.done; turn = await this.#answers.next()) {
-      if (turn.value.type === packet.finish) this.#options.asked.close();
+      if (turn.value.type === packetType.finish) this.#options.asked.close();
     }
   }
 }

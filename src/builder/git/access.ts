@@ -26,11 +26,6 @@ export async function gitAccess({ remote, session, signal }: AccessRequest): Pro
   return { remote: bare, settings: header === undefined ? {} : { [`http.${scopeOf(bare)}.extraHeader`]: header } };
 }
 
-/** For messages. */
-export function withoutUser(remote: string): string {
-  return remote.replace(/^(https?:\/\/)[^/@]*@/i, "$1");
-}
-
 /** True for a repository that ssh brings. */
 export function isSsh(remote: string): boolean {
   return /^ssh:\/\//i.test(remote) || !remote.includes("://");

@@ -1,23 +1,17 @@
 import { messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
 import { type Digest, isDigest } from "../../oci/mod.ts";
-import { content } from "../../proto/mod.ts";
+import { content, contentStoreHeader, writeAction } from "../../proto/mod.ts";
 import type { CacheDirectory, CacheWrite } from "./cache-directory.ts";
 
 export const contentMethods = ["Info", "Read", "Write"].map(
   (name) => `/containerd.services.content.v1.Content/${name}`,
 );
 
-/** Which store a call is about (BuildKit session/content, `GRPCHeaderID`). */
-const storeHeader = "buildkit-attachable-store-id";
-
-/** Of WriteContentRequest. */
-const commit = 2;
-
 /** Lets the daemon read and write the directories of `--cache-from` and `--cache-to`, by the name of each. */
 export function contentService(directories: ReadonlyMap<string, CacheDirectory>) {
   const directoryOf = (headers: Headers): CacheDirectory => {
-    const id = headers.get(storeHeader) ?? "";
+    const id = headers.get(contentStoreHeader) ?? "";
     const found = directories.get(id);
     if (found) return found;
     throw new ConnectError(`there is no content store ${id}`, Code.NotFound);
@@ -52,9 +46,9 @@ async function* written(directory: CacheDirectory, requests: AsyncIterable<conte
     write ??= undo.use(await directory.write({ digest, size: Number(total) }).catch(refuse));
     if (Number(offset) !== write.offset) throw new ConnectError("pieces out of order", Code.OutOfRange);
     await write.write(data).catch(refuse);
-    if (action === commit) await write.commit().catch(refuse);
-    yield { action, offset: BigInt(write.offset), total, ...(action === commit && { digest }) };
-    if (action === commit) return;
+    if (action === writeAction.commit) await write.commit().catch(refuse);
+    yield { action, offset: BigInt(write.offset), total, ...(action === writeAction.commit && { digest }) };
+    if (action === writeAction.commit) return;
   }
 }
 

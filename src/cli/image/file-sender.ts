@@ -4,14 +4,11 @@ import { create } from "@bufbuild/protobuf";
 import { EngineError } from "../../errors/mod.ts";
 import { Code, ConnectError, type HandlerContext } from "../../grpc/mod.ts";
 import { readIgnoreFile } from "../../patterns/mod.ts";
-import { fsutil, statOf } from "../../proto/mod.ts";
+import { fsutil, packetType, statOf } from "../../proto/mod.ts";
 import { inPieces } from "../../stream/mod.ts";
 import { entryOf, type Found, headerOf, walkContext } from "./walk.ts";
 
 type Packets = AsyncIterable<fsutil.Packet>;
-
-/** fsutil's `PacketType`. */
-const packet = { stat: 0, request: 1, data: 2, finish: 3 } as const;
 
 /** Bytes in one message; Go's side takes 4 MiB. */
 const pieceSize = 256 * 1024;
@@ -28,15 +25,15 @@ export function fileSender(directories: ReadonlyMap<string, string>) {
     if (root === undefined) throw new ConnectError(`no access allowed to dir ${JSON.stringify(name)}`, Code.NotFound);
     const only = plain(requestHeader, "followpaths");
     const listed = [...filesOf(root, only)];
-    for (const one of listed) yield create(fsutil.PacketSchema, { type: packet.stat, stat: one.stat });
-    yield create(fsutil.PacketSchema, { type: packet.stat });
+    for (const one of listed) yield create(fsutil.PacketSchema, { type: packetType.stat, stat: one.stat });
+    yield create(fsutil.PacketSchema, { type: packetType.stat });
     for await (const { type, id } of packets) {
-      if (type === packet.finish) break;
+      if (type === packetType.finish) break;
       const wanted = listed[id];
-      if (type !== packet.request || !wanted) throw new EngineError("invalid", `the daemon asked for file ${id}`);
+      if (type !== packetType.request || !wanted) throw new EngineError("invalid", `the daemon asked for file ${id}`);
       yield* contents(root, { id, found: wanted.found });
     }
-    yield create(fsutil.PacketSchema, { type: packet.finish });
+    yield create(fsutil.PacketSchema, { type: packetType.finish });
   };
 }
 
@@ -62,9 +59,10 @@ function ignored(root: string): string[] {
 
 async function* contents(root: string, { id, found }: { id: number; found: Found }): AsyncGenerator<fsutil.Packet> {
   for await (const bytes of entryOf(root, found)?.content ?? []) {
-    for (const data of inPieces(bytes, pieceSize)) yield create(fsutil.PacketSchema, { type: packet.data, id, data });
+    for (const data of inPieces(bytes, pieceSize))
+      yield create(fsutil.PacketSchema, { type: packetType.data, id, data });
   }
-  yield create(fsutil.PacketSchema, { type: packet.data, id });
+  yield create(fsutil.PacketSchema, { type: packetType.data, id });
 }
 
 /** Values that are not plain ASCII come percent-encoded, and are said to be (BuildKit session/filesync, `decodeOpts`). */
