@@ -5,21 +5,35 @@ import type { Bytes } from "../stream/mod.ts";
 /** A consumer that lags this many bytes behind stops the sender. */
 const highWater = 256 * 1024;
 
+/** What is gathered is told of at this many bytes, or after this many milliseconds. */
+const gathered = { bytes: 64 * 1024, ms: 2 };
+
+export interface InputOptions {
+  /**
+   * True for what no one types: docker's CLI puts a chunk around every few hundred bytes of a build context, and telling of
+   * each costs the reader, and whoever reads from it in turn, more than the bytes do.
+   */
+  readonly gather?: boolean;
+}
+
 /**
  * A stream's bytes, pulled. Unlike the stream's own iterator, stopping early leaves the stream and its connection alone,
  * so that an answer can still be written. Listening starts with the first read, or at once after {@link preceded}.
  */
 export class Input implements Bytes {
   readonly #stream: Readable;
+  readonly #gather: boolean;
   readonly #chunks: Uint8Array[] = [];
   #queued = 0;
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
   #listening = false;
+  #soon: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(stream: Readable) {
+  constructor(stream: Readable, { gather = false }: InputOptions = {}) {
     this.#stream = stream;
+    this.#gather = gather;
   }
 
   /** Starts listening; `first` are bytes of the stream that somebody else has read already. */
@@ -61,7 +75,7 @@ export class Input implements Bytes {
     }
   }
 
-  /** All that has come, in one piece: some senders put a chunk around every few hundred bytes, and each piece costs its reader a turn. */
+  /** All that has come, in one piece: each piece costs its reader a turn. */
   #take(): Uint8Array | undefined {
     const chunks = this.#chunks.splice(0);
     return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0];
@@ -88,6 +102,13 @@ export class Input implements Bytes {
     this.#chunks.push(chunk);
     this.#queued += chunk.length;
     if (this.#queued > highWater) this.#stream.pause();
+    if (this.#gather && this.#queued < gathered.bytes) this.#soon ??= setTimeout(() => this.#tell(), gathered.ms);
+    else this.#tell();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#wake?.();
   }
 
@@ -99,12 +120,12 @@ export class Input implements Bytes {
 
   #finish(): void {
     this.#ended = true;
-    this.#wake?.();
+    this.#tell();
   }
 
   #fail(): void {
     if (!this.#ended)
       this.#failure ??= new EngineError("canceled", "The client went away in the middle of its request");
-    this.#wake?.();
+    this.#tell();
   }
 }

@@ -30,7 +30,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const used = new WeakSet<Duplex>();
   server.on("request", (message, response) => {
     used.add(message.socket);
-    const body = new Input(message);
+    const body = new Input(message, { gather: true });
     const parts = { message, socket: message.socket, body, input: body, channel: responseChannel(message, response) };
     void service.answer(parts);
   });
