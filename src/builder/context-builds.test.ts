@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../errors/mod.ts";
+import { readXattrs } from "../host/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { archive, type Entry } from "../layers/testing/store.ts";
 import { parseReference } from "../oci/mod.ts";
 import { collect, fromBuffer, readTar } from "../stream/mod.ts";
 import { type ContextLine, encodeContextLine } from "../wire/mod.ts";
 import type { BuildContext, BuildOptions } from "./builder.ts";
+import type { Tidied } from "./jobs/receive.ts";
 import { receiveContext } from "./receive.ts";
 import { buildOptions, openEngine, type TestEngine } from "./testing/engine.ts";
 
@@ -63,9 +65,14 @@ async function failure(promise: Promise<unknown>): Promise<string> {
 }
 
 async function fileOf(image: Image, path: string): Promise<string | undefined> {
+  const file = await pathOf(image, path);
+  return file === undefined ? undefined : readFileSync(file, "utf8");
+}
+
+async function pathOf(image: Image, path: string): Promise<string | undefined> {
   for (let name = await engine.images.rootfs(image); name !== undefined; name = engine.snapshots.info(name)?.parent) {
     const file = join(engine.snapshots.directory(name), path);
-    if (existsSync(file)) return readFileSync(file, "utf8");
+    if (existsSync(file)) return file;
   }
   return undefined;
 }
@@ -118,10 +125,11 @@ describe("kept contexts", () => {
     encodeContextLine({ path, type, mode: type === "directory" ? 0o755 : 0o644, mtime: 0n, text });
   const compare = (lines: readonly string[]) =>
     engine.builder.contexts.compare(key, { bytes: fromBuffer(`${lines.join("\n")}\n`), signal });
-  const complete = async (id: string, contents: Readonly<Record<string, string>>) => {
+  const complete = async (id: string, contents: Readonly<Record<string, string>>, apart?: Tidied) => {
     const entries = Object.entries(contents).map(([name, text]) => ({ name, text }));
     const bytes = fromBuffer(await archive(...entries));
-    return engine.builder.contexts.complete(id, { bytes, dockerfile: "Dockerfile", signal });
+    const options = { bytes, dockerfile: "Dockerfile", signal, ...(apart && { apart }) };
+    return engine.builder.contexts.complete(id, options);
   };
   const text = "FROM base\nCOPY . /c\nRUN touch";
 
@@ -160,6 +168,20 @@ describe("kept contexts", () => {
     expect(await failure(complete(next, {}))).toContain("no such build context");
   });
 
+  test("a Dockerfile that comes apart, and attributes, of which a build carries some", async () => {
+    const base = { type: "file", mode: 0o644, mtime: 0n, text: "" } as const;
+    const values = ["user.a", "security.selinux"].map((name) => [name, "AQI="] as const);
+    const lines = [line("Dockerfile", "apart"), encodeContextLine({ ...base, path: "f", xattrs: values })];
+    const { id } = await compare(lines);
+    const apart = { dockerfileText: text, ignore: [] };
+    const image = await engine.builder.build(await complete(id, { 0: "FROM none", 1: "F" }, apart), buildOptions());
+    const found = await pathOf(image, "c/f");
+    expect([...readXattrs(Buffer.from(found ?? ""))].map(([name, value]) => [name, [...value]])).toEqual([
+      ["user.a", [1, 2]],
+    ]);
+    expect(await fileOf(image, "c/Dockerfile")).toBe("FROM none");
+  });
+
   test("hostile lines and contents", async () => {
     const bad = [
       "x",
@@ -168,6 +190,8 @@ describe("kept contexts", () => {
       line("/a", ""),
       line("a//b", ""),
       line("a\nb", "x").replace("a", "\\u0000"),
+      line("a", "").replace("]", ',["x"]]'),
+      line("a", "").replace("]", ',[["x\\u0000", "" ]]]'),
     ];
     for (const one of bad) expect(await failure(compare([one]))).toContain("malformed line of a build context");
     expect(await failure(engine.builder.contexts.compare("../k", { bytes: fromBuffer(""), signal }))).toContain(

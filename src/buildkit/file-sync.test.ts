@@ -13,7 +13,11 @@ function sessionWith(diffCopy: DiffCopy): Session {
   const [here, there] = connections();
   const signal = new AbortController().signal;
   void serveOver(there, { signal, routes: (router) => router.service(filesync.FileSync, { diffCopy }) });
-  return new Session(callOver(here), { id: "s", methods: new Set(["/moby.filesync.v1.filesync/diffcopy"]) });
+  return new Session(callOver(here), {
+    id: "s",
+    sharedKey: "",
+    methods: new Set(["/moby.filesync.v1.filesync/diffcopy"]),
+  });
 }
 
 async function synced(diffCopy: DiffCopy, request: Partial<SyncRequest> = {}) {
@@ -146,7 +150,7 @@ test("a directory that the client does not share is named", async () => {
   const [here, there] = connections();
   const signal = new AbortController().signal;
   void serveOver(there, { signal, routes: () => undefined });
-  const session = new Session(callOver(here), { id: "s", methods: new Set() });
+  const session = new Session(callOver(here), { id: "s", sharedKey: "", methods: new Set() });
   const files = syncFiles(session, { directory: "context", signal });
   await expect(files.next()).rejects.toThrow("files of context from the client: unknown method");
 });

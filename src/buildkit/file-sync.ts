@@ -23,20 +23,43 @@ export interface SyncRequest {
  * keeps names inside, and a file that has more bytes than it was listed with ends the transfer. Throws "invalid".
  */
 export async function* syncFiles(session: Session, request: SyncRequest): AsyncGenerator<TarEntry> {
+  using files = openFiles(session, request);
+  yield* files.entries();
+}
+
+/** A directory of the client while it is transferred. Disposing ends that. */
+export interface ClientFiles extends Disposable {
+  /** What the client lists, in its order, asked for nothing yet. undefined when that is more than should be kept in mind; the entries are there all the same. */
+  listed(): Promise<readonly fsutil.Stat[] | undefined>;
+  /** To be called once. Given names, only the files of these numbers in the list, under those names. */
+  entries(names?: ReadonlyMap<number, string>): AsyncGenerator<TarEntry>;
+}
+
+/** See {@link syncFiles}. */
+export function openFiles(session: Session, request: SyncRequest): ClientFiles {
   const stop = new AbortController();
   const signal = AbortSignal.any([request.signal, stop.signal]);
   const asked = new Queue<Asked>();
-  try {
-    const headers = headersOf(request);
-    const answers = session.caller.client(filesync.FileSync).diffCopy(asked, { headers, signal });
-    yield* new Transfer(answers, { asked, onBytes: request.onBytes ?? (() => undefined) }).entries();
-  } catch (err) {
+  const answers = session.caller.client(filesync.FileSync).diffCopy(asked, { headers: headersOf(request), signal });
+  const transfer = new Transfer(answers, { asked, onBytes: request.onBytes ?? (() => undefined) });
+  const failed = (err: unknown): never => {
     request.signal.throwIfAborted();
     throw told(err, `files of ${request.directory} from the client`);
-  } finally {
-    asked.close();
-    stop.abort();
-  }
+  };
+  return {
+    listed: () => transfer.listed().catch(failed),
+    async *entries(names) {
+      try {
+        yield* transfer.entries(names);
+      } catch (err) {
+        failed(err);
+      }
+    },
+    [Symbol.dispose]() {
+      asked.close();
+      stop.abort();
+    },
+  };
 }
 
 /** Values that are not plain ASCII are percent-encoded, and said to be (BuildKit session/filesync, `encodeOpts`). */
@@ -60,12 +83,14 @@ type Asked = { readonly type: number; readonly id?: number };
 const ahead = 8 * 1024 * 1024;
 /** Bytes of names and attributes that are listed and not yet passed on: a hostile client must not fill the daemon's memory. */
 const mostListed = 512 * 1024 * 1024;
+/** The same for lists that are read to their end before anything is asked for. */
+const mostAtOnce = 256 * 1024 * 1024;
 
 interface Listed {
   readonly id: number;
   readonly stat: fsutil.Stat;
   /** Whether there is content to ask for. */
-  readonly full: boolean;
+  full: boolean;
   readonly pieces: Uint8Array[];
   received: bigint;
   complete: boolean;
@@ -82,6 +107,8 @@ class Transfer {
   /** By number; given up once passed on. */
   readonly #listed: (Listed | undefined)[] = [];
   #allListed = false;
+  /** While everything is listed first. */
+  #holds = false;
   /** The next to be asked for. */
   #front = 0;
   /** Bytes asked for and not yet passed on. */
@@ -95,12 +122,23 @@ class Transfer {
     this.#options = options;
   }
 
-  async *entries(): AsyncGenerator<TarEntry> {
+  async listed(): Promise<readonly fsutil.Stat[] | undefined> {
+    this.#holds = true;
+    while (!this.#allListed && this.#names <= mostAtOnce) await this.#read();
+    return this.#allListed ? this.#listed.flatMap((entry) => entry?.stat ?? []) : undefined;
+  }
+
+  async *entries(names?: ReadonlyMap<number, string>): AsyncGenerator<TarEntry> {
+    this.#holds = false;
+    if (names) for (const entry of this.#listed) if (entry && !names.has(entry.id)) entry.full = false;
+    this.#ask();
     for (let at = 0; ; at++) {
       while (at >= this.#listed.length && !this.#allListed) await this.#read();
       const entry = this.#listed[at];
       if (!entry) break;
-      yield* this.#entry(entry);
+      const name = names?.get(at);
+      if (!names) yield* this.#entry(entry);
+      else if (name !== undefined) for await (const one of this.#entry(entry)) yield renamed(one, name);
       this.#names -= sizeOf(entry.stat);
       this.#listed[at] = undefined;
     }
@@ -134,6 +172,7 @@ class Transfer {
 
   /** As much as fits ahead, and always one. */
   #ask(): void {
+    if (this.#holds) return;
     for (; this.#front < this.#listed.length; this.#front++) {
       const next = this.#listed[this.#front];
       if (!next?.full) continue;
@@ -191,6 +230,10 @@ class Transfer {
       if (turn.value.type === packetType.finish) this.#options.asked.close();
     }
   }
+}
+
+function renamed({ header, content }: TarEntry, name: string): TarEntry {
+  return { header: { ...header, name: Buffer.from(name) }, content };
 }
 
 function sizeOf({ path, linkname, xattrs }: fsutil.Stat): number {

@@ -31,5 +31,5 @@ export function sessionFacts(header: (name: string) => HeaderValue): SessionFact
   const [id] = values("uuid");
   if (!id) throw new EngineError("invalid", "a session needs an id (X-Docker-Expose-Session-Uuid)");
   const methods = values("grpc-method").flatMap((value) => value.toLowerCase().split(/,\s*/));
-  return { id, methods: new Set(methods) };
+  return { id, sharedKey: values("sharedkey")[0] ?? "", methods: new Set(methods) };
 }

@@ -8,6 +8,8 @@ import { contentService, contentStore } from "./content-store.ts";
 
 export interface SessionFacts {
   readonly id: string;
+  /** The same for all sessions of one client about one directory; "" when the client does not say. */
+  readonly sharedKey: string;
   /** What the client can be asked for, as `/package.Service/Method`. */
   readonly methods: ReadonlySet<string>;
 }
@@ -15,11 +17,13 @@ export interface SessionFacts {
 /** What a client offers while its builds run: the daemon calls, the client answers. */
 export class Session implements BuildSession {
   readonly id: string;
+  readonly sharedKey: string;
   readonly caller: Caller;
   readonly #methods: ReadonlySet<string>;
 
-  constructor(caller: Caller, { id, methods }: SessionFacts) {
+  constructor(caller: Caller, { id, sharedKey, methods }: SessionFacts) {
     this.id = id;
+    this.sharedKey = sharedKey;
     this.caller = caller;
     this.#methods = methods;
   }

@@ -4,10 +4,10 @@ import type { Image, ImageForm, PushImageOptions } from "../images/mod.ts";
 import type { Descriptor, Reference } from "../oci/mod.ts";
 import { type Bytes, writeTar } from "../stream/mod.ts";
 import { attestedBy } from "./attestations.ts";
+import { receiveFiles } from "./changed-files.ts";
 import { readDefinition } from "./definition.ts";
 import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
-import { syncFiles } from "./file-sync.ts";
 import { type NamedContext, openContexts } from "./named-contexts.ts";
 import { exportPlatforms, type Part } from "./platforms.ts";
 import type { Session } from "./session.ts";
@@ -205,10 +205,14 @@ async function sessionContext(engine: BuildKitEngine, { solving, source }: FromS
     signal,
   });
   const step = feed.own("[internal] load build context");
-  const onBytes = throttled((current) => step.status("transferring context", { current }));
-  const entries = syncFiles(session, { directory: source.context, excludes: ignore, onBytes, signal });
+  const sent = throttled((current) => step.status("transferring context", { current }));
+  const files = { directory: source.context, excludes: ignore, onBytes: sent.tell, signal };
   const apart = { dockerfileText, ignore };
-  return within(step, () => engine.receive(writeTar(entries), { dockerfile: filename, apart, signal }));
+  return within(step, async () => {
+    const context = await receiveFiles(engine, { session, files, dockerfile: filename, apart });
+    sent.end();
+    return context;
+  });
 }
 
 export async function within<T>(step: OwnStep, work: () => Promise<T>): Promise<T> {
@@ -222,12 +226,20 @@ export async function within<T>(step: OwnStep, work: () => Promise<T>): Promise<
   }
 }
 
-/** Tells the first number and then ten a second. */
-function throttled(tell: (value: number) => void): (value: number) => void {
+/** Tells the first number, then ten a second, and the last at the end. */
+function throttled(tell: (value: number) => void): { tell(value: number): void; end(): void } {
   let next = 0;
-  return (value) => {
-    if (Date.now() < next) return;
-    next = Date.now() + 100;
-    tell(value);
+  let untold: number | undefined;
+  return {
+    tell(value) {
+      untold = value;
+      if (Date.now() < next) return;
+      next = Date.now() + 100;
+      untold = undefined;
+      tell(value);
+    },
+    end() {
+      if (untold !== undefined) tell(untold);
+    },
   };
 }

@@ -14,6 +14,23 @@ export function* inPieces(bytes: Uint8Array, size: number): Generator<Uint8Array
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
+const batch = 1 << 18;
+
+/** Joins the many small pieces of an archive, each of which would cost its reader a turn. Nothing passes before 256 KiB have come, or the end. */
+export async function* batched(bytes: Bytes): AsyncGenerator<Uint8Array> {
+  let pending: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of bytes) {
+    pending.push(piece);
+    size += piece.length;
+    if (size < batch) continue;
+    yield Buffer.concat(pending);
+    pending = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(pending);
+}
+
 /** Everything in one buffer. Throws "invalid" beyond `limit` bytes, having read no more than the piece that went over it. */
 export async function collect(bytes: Bytes, limit: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];

@@ -1,4 +1,4 @@
-export { collect, type Digested, digesting, fromBuffer, fromFile, inPieces } from "./bytes.ts";
+export { batched, collect, type Digested, digesting, fromBuffer, fromFile, inPieces } from "./bytes.ts";
 export {
   type Compression,
   type CompressOptions,

@@ -58,6 +58,33 @@ CMD ["cat", "/who"]
 `;
 
 describe("docker buildx build", () => {
+  test("sends what changed since its last build of the directory, and nothing else", async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 300 }, (_, at) => [`d/f${at}`, `content ${at}`.repeat(1000)]),
+    );
+    const cwd = context({ Dockerfile: "FROM busybox\nCOPY d /d\nRUN rm /d/f7\n", ...files });
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 2500)); // younger files are sent anew
+    await settle();
+    const sent = async () => {
+      const said = await ok(["buildx", "build", "--progress=plain", "-t", "bx:changed", "."], { cwd });
+      return [...said.matchAll(/transferring context:? ([\d.]+)([a-zA-Z]*)/g)]
+        .map(([, size, unit]) => `${size}${unit}`)
+        .at(-1);
+    };
+    expect(await sent()).toMatch(/^3\.\d+MB$/);
+    writeFileSync(`${cwd}/d/f8`, "changed");
+    rmSync(`${cwd}/d/f9`);
+    expect(await sent()).toBe("7B");
+    const [list, changed] = await Promise.all([
+      engine.ok("run", "--rm", "bx:changed", "ls", "/d"),
+      read("bx:changed", "/d/f8"),
+    ]);
+    expect([list.split("\n").length, list.includes("f9\n"), changed]).toEqual([298, false, "changed"]);
+    await settle();
+    expect(await sent()).toBe("7B"); // that one was too young
+    expect(await sent()).toBeUndefined();
+  });
+
   test("sends what .dockerignore leaves, tells every step, labels, and finds the second build in the cache", async () => {
     const cwd = context({
       Dockerfile: staged,

@@ -5,14 +5,15 @@ import { EngineError } from "../../errors/mod.ts";
 import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import { TarDecoder, type TarHeader, type TarSink, writePiece } from "../../stream/mod.ts";
 import type { ContextLine } from "../../wire/mod.ts";
+import { isCarried } from "../files/attributes.ts";
 import { writeIndex } from "../files/context-index.ts";
 import { type ContextNode, ContextTree } from "../files/context-tree.ts";
 import { contextView } from "../files/context-view.ts";
 import { through } from "../files/fs.ts";
-import { raw } from "../files/raw.ts";
+import { byBytes, raw } from "../files/raw.ts";
 import { type Manifest, readManifest } from "../kept/manifest.ts";
 import { type KeptFile, writeStore } from "../kept/store.ts";
-import { type Indexed, type ReceiveInput, tidy } from "./receive.ts";
+import { type Indexed, type ReceiveInput, tidied } from "./receive.ts";
 
 export interface CompleteContextInput extends ReceiveInput {
   /** Of the kept contents. */
@@ -42,8 +43,8 @@ export const completeContextJob: Job<CompleteContextInput & Feed, Indexed & { re
     const root = raw(input.directory);
     const tree = treeOf(manifest, kept.files);
     const view = contextView(tree, { root, archive: input.archive });
-    const tidied = through(view, () => tidy(root, { dockerfile: input.dockerfile, context }));
-    return { ...tidied, content: writeIndex(input.index, tree), bytes: total(kept.files) };
+    const found = through(view, () => tidied(root, { input, context }));
+    return { ...found, content: writeIndex(input.index, tree), bytes: total(kept.files) };
   },
 };
 
@@ -160,15 +161,23 @@ function treeOf({ entries }: Manifest, files: ReadonlyMap<string, KeptFile>): Co
   return tree;
 }
 
-function nodeOf({ type, mode, mtime, text }: ContextLine, content: KeptFile | undefined): ContextNode | undefined {
+function nodeOf(line: ContextLine, content: KeptFile | undefined): ContextNode | undefined {
+  const { type, mode, mtime, text } = line;
+  const base = { mode, mtime, ...carriedOf(line) };
   switch (type) {
     case "directory":
-      return { type, mode, mtime, children: new Map() };
+      return { ...base, type, children: new Map() };
     case "symlink":
-      return { type, mode: 0o777, mtime, target: text };
+      return { ...base, type, mode: 0o777, target: text };
     case "file":
-      return content && { type, mode, mtime, size: content.size, offset: content.offset, digest: content.digest };
+      return content && { ...base, type, size: content.size, offset: content.offset, digest: content.digest };
     default:
       return type satisfies never;
   }
+}
+
+function carriedOf({ xattrs = [] }: ContextLine): Pick<ContextNode, "xattrs"> {
+  const carried = xattrs.filter(([name]) => isCarried(name)).sort(([a], [b]) => byBytes(a, b));
+  if (carried.length === 0) return {};
+  return { xattrs: carried.map(([name, value]): [string, Buffer] => [name, Buffer.from(value, "base64")]) };
 }

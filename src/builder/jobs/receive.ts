@@ -154,7 +154,8 @@ interface Received {
   readonly context: JobContext;
 }
 
-function tidied(root: string, { input, context }: Received): Tidied {
+/** What came apart, or what is found in the context, from which what is ignored is taken out. */
+export function tidied(root: string, { input, context }: Received): Tidied {
   return input.apart ?? tidy(root, { ...input, context });
 }
 

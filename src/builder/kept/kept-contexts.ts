@@ -9,6 +9,7 @@ import type { Bytes } from "../../stream/mod.ts";
 import type { BuildContext } from "../builder.ts";
 import { compareContextJob } from "../jobs/compare-context.ts";
 import { completeContextJob } from "../jobs/complete-context.ts";
+import type { Tidied } from "../jobs/receive.ts";
 import { contextDirectory, deleteContext, keptContexts, setContextSize } from "../table.ts";
 
 export interface KeptContextsParts {
@@ -16,6 +17,15 @@ export interface KeptContextsParts {
   readonly workers: Workers;
   /** The builder's own directory. */
   readonly directory: string;
+}
+
+export interface Completing {
+  /** An archive of what was missing. */
+  readonly bytes: Bytes;
+  readonly dockerfile: string;
+  /** See `ReceiveOptions`. */
+  readonly apart?: Tidied;
+  readonly signal: AbortSignal;
 }
 
 interface Told {
@@ -67,10 +77,7 @@ export class KeptContexts {
   }
 
   /** The context of an id, with what was missing. Throws "conflict" for an id that is not known any more. */
-  async complete(
-    id: string,
-    { bytes, dockerfile, signal }: { bytes: Bytes; dockerfile: string; signal: AbortSignal },
-  ): Promise<BuildContext> {
+  async complete(id: string, { bytes, dockerfile, apart, signal }: Completing): Promise<BuildContext> {
     const told = this.#told.get(id);
     if (!told) throw new EngineError("conflict", `no such build context: ${id}`);
     this.#told.delete(id);
@@ -81,7 +88,14 @@ export class KeptContexts {
     undo.defer(() => rm(manifest, { force: true }));
     await using failed = new AsyncDisposableStack();
     for (const path of Object.values(places)) failed.defer(() => rm(path, { force: true }));
-    const input = { ...places, directory: own, dockerfile, manifest, store: await this.#store(key) };
+    const input = {
+      ...places,
+      directory: own,
+      dockerfile,
+      manifest,
+      store: await this.#store(key),
+      ...(apart && { apart }),
+    };
     const done = await this.#locks.run(
       key,
       () => feedJob(this.#parts.workers, completeContextJob, { input, bytes, signal }),

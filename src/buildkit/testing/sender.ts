@@ -10,9 +10,14 @@ export interface SentFile {
   /** Its name where that is not UTF-8. */
   readonly rawPath?: Uint8Array;
   readonly size?: bigint;
+  /** Nanoseconds since 1970. */
+  readonly modTime?: bigint;
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
 }
 
 export type SentFiles = Readonly<Record<string, SentFile>>;
+
+const usual = 1_700_000_000_123_456_789n;
 
 type Packets = AsyncIterable<fsutil.Packet>;
 
@@ -33,10 +38,11 @@ export function sender(directories: Readonly<Record<string, SentFiles>>, seen: H
   };
 }
 
-function listed(path: string, { mode = 0o644, content = "", linkname = "", size, rawPath }: SentFile): fsutil.Packet {
+function listed(path: string, file: SentFile): fsutil.Packet {
+  const { mode = 0o644, content = "", linkname = "", size, rawPath, modTime = usual, xattrs = {} } = file;
   const length = BigInt(Buffer.from(content).length);
   const names = { path: rawPath ?? Buffer.from(path), linkname: Buffer.from(linkname) };
-  const stat = { ...names, mode, size: size ?? length, modTime: 1_700_000_000_123_456_789n };
+  const stat = { ...names, mode, size: size ?? length, modTime, xattrs };
   return create(fsutil.PacketSchema, { type: 0, stat });
 }
 

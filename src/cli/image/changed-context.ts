@@ -3,9 +3,9 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Client } from "../../client/mod.ts";
 import { isKind } from "../../errors/mod.ts";
-import { fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
+import { batched, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
 import { type ContextLine, encodeContextLine } from "../../wire/mod.ts";
-import { batched, type DirectoryContext, type SentContext } from "./context.ts";
+import type { DirectoryContext, SentContext } from "./context.ts";
 import { entryOf, FirstNames, type Found, walkContext } from "./walk.ts";
 
 /** Below both, asking what is missing costs more than sending everything. */

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { EngineError, messageOf } from "../../errors/mod.ts";
 import { readIgnoreFile } from "../../patterns/mod.ts";
-import { type Bytes, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
+import { type Bytes, batched, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
 import { contextEntries, type WalkOptions } from "./walk.ts";
 
 export interface ContextRequest {
@@ -103,23 +103,6 @@ function textOf(path: string): string | undefined {
 function* chained(first: Iterable<TarEntry>, then: Iterable<TarEntry>): Generator<TarEntry> {
   yield* first;
   yield* then;
-}
-
-const batch = 1 << 18;
-
-/** Joins the many small pieces of an archive, each of which would be a write of its own. */
-export async function* batched(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  let pending: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of bytes) {
-    pending.push(piece);
-    size += piece.length;
-    if (size < batch) continue;
-    yield Buffer.concat(pending);
-    pending = [];
-    size = 0;
-  }
-  if (size > 0) yield Buffer.concat(pending);
 }
 
 function fileEntry(name: string, text: Uint8Array): TarEntry {

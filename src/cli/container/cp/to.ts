@@ -1,8 +1,7 @@
 import { posix } from "node:path";
 import type { Client } from "../../../client/mod.ts";
 import { EngineError } from "../../../errors/mod.ts";
-import { type TarEntry, writeTar } from "../../../stream/mod.ts";
-import { batched } from "../../image/context.ts";
+import { batched, type TarEntry, writeTar } from "../../../stream/mod.ts";
 import type { CliIo } from "../../io.ts";
 import { containerPath } from "../path.ts";
 import { statInContainer } from "./container-path.ts";
