@@ -79,3 +79,18 @@ test("a queue gives everything before its end, and its failure after it", async 
   await expect(reading).rejects.toThrow("broken");
   expect(got).toEqual([1, 2]);
 });
+
+test("a queue's batches have what was pushed since the last one", async () => {
+  const queue = new Queue<number>();
+  const batches = queue.batches();
+  queue.push(1);
+  queue.push(2);
+  expect((await batches.next()).value).toEqual([1, 2]);
+  const later = batches.next();
+  queue.push(3);
+  expect((await later).value).toEqual([3]);
+  queue.push(4);
+  queue.close(new Error("broken"));
+  expect((await batches.next()).value).toEqual([4]);
+  expect(await batches.next().then(() => "", String)).toContain("broken");
+});

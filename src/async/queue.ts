@@ -27,15 +27,34 @@ export class Queue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
+  /** What has been pushed since the last time, at once. Otherwise like the iterator, whose place it takes. */
+  async *batches(): AsyncGenerator<T[]> {
+    try {
+      for (;;) {
+        if (this.#items.length > 0) yield this.#items.splice(0);
+        else if (this.#closed) break;
+        else await this.#pushed();
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+    } finally {
+      this.#closed = true;
+      this.#items.length = 0;
+    }
+  }
+
+  async #pushed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (;;) {
         while (this.#items.length > 0) yield this.#items.shift() as T;
         if (this.#closed) break;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = undefined;
+        await this.#pushed();
       }
       if (this.#failure !== undefined) throw this.#failure;
     } finally {

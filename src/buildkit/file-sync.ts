@@ -40,7 +40,8 @@ export function openFiles(session: Session, request: SyncRequest): ClientFiles {
   const stop = new AbortController();
   const signal = AbortSignal.any([request.signal, stop.signal]);
   const asked = new Queue<Asked>();
-  const answers = session.caller.client(filesync.FileSync).diffCopy(asked, { headers: headersOf(request), signal });
+  const call = { messages: asked.batches(), headers: headersOf(request), signal };
+  const answers = session.caller.batches(filesync.FileSync.method.diffCopy, call);
   const transfer = new Transfer(answers, { asked, onBytes: request.onBytes ?? (() => undefined) });
   const failed = (err: unknown): never => {
     request.signal.throwIfAborted();
@@ -102,7 +103,7 @@ interface TransferOptions {
 }
 
 class Transfer {
-  readonly #answers: AsyncIterator<fsutil.Packet>;
+  readonly #answers: AsyncIterator<readonly fsutil.Packet[]>;
   readonly #options: TransferOptions;
   /** By number; given up once passed on. */
   readonly #listed: (Listed | undefined)[] = [];
@@ -117,7 +118,7 @@ class Transfer {
   /** Bytes, see {@link mostListed}. */
   #names = 0;
 
-  constructor(answers: AsyncIterable<fsutil.Packet>, options: TransferOptions) {
+  constructor(answers: AsyncIterable<readonly fsutil.Packet[]>, options: TransferOptions) {
     this.#answers = answers[Symbol.asyncIterator]();
     this.#options = options;
   }
@@ -185,15 +186,22 @@ class Transfer {
   async #read(): Promise<void> {
     const { value, done } = await this.#answers.next();
     if (done) throw new EngineError("invalid", "the client ended the transfer of its files early");
-    switch (value.type) {
+    for (const packet of value) this.#take(packet);
+  }
+
+  #take(packet: fsutil.Packet): void {
+    switch (packet.type) {
       case packetType.stat:
-        return value.stat ? this.#list(value.stat) : this.#listedAll();
+        if (packet.stat) this.#list(packet.stat);
+        else this.#allListed = true;
+        break;
       case packetType.data:
-        return this.#data(value);
+        this.#data(packet);
+        break;
       case packetType.error:
-        throw new EngineError("invalid", `error from sender: ${Buffer.from(value.data).toString("utf8")}`);
+        throw new EngineError("invalid", `error from sender: ${Buffer.from(packet.data).toString("utf8")}`);
       default:
-        throw new EngineError("invalid", `the client sent a packet of kind ${value.type} in the middle of its files`);
+        throw new EngineError("invalid", `the client sent a packet of kind ${packet.type} in the middle of its files`);
     }
   }
 
@@ -204,10 +212,6 @@ class Transfer {
     const full = headerOf(stat)?.type === "file" && stat.size > 0n;
     this.#listed.push({ id, stat, full, pieces: [], received: 0n, complete: false });
     this.#ask();
-  }
-
-  #listedAll(): void {
-    this.#allListed = true;
   }
 
   #data({ id, data }: fsutil.Packet): void {
@@ -227,7 +231,7 @@ class Transfer {
 
   async #finished(): Promise<void> {
     for (let turn = await this.#answers.next(); !turn.done; turn = await this.#answers.next()) {
-      if (turn.value.type === packetType.finish) this.#options.asked.close();
+      if (turn.value.some(({ type }) => type === packetType.finish)) this.#options.asked.close();
     }
   }
 }

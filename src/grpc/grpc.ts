@@ -1,6 +1,7 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodBiDiStreaming, DescService, MessageShape } from "@bufbuild/protobuf";
 import { type Client, type ConnectRouter, createClient, createConnectRouter } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
+import { type BatchedCall, callInBatches } from "./batches.ts";
 import { type Connection, duplexOf } from "./connection.ts";
 import { openSession, requestOver } from "./http2-client.ts";
 import { acceptSession } from "./http2-server.ts";
@@ -12,6 +13,11 @@ import { acceptSession } from "./http2-server.ts";
 export interface Caller extends Disposable {
   /** Calls the service; every call may fail with a ConnectError. */
   client<S extends DescService>(service: S): Client<S>;
+  /** Calls one method; see {@link callInBatches}. */
+  batches<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodBiDiStreaming<I, O>,
+    call: BatchedCall<I>,
+  ): AsyncGenerator<MessageShape<O>[]>;
   /** Resolves when the other side has said its first word in HTTP/2, or will not. */
   readonly ready: Promise<void>;
   /** Resolves when the connection is gone. */
@@ -20,13 +26,15 @@ export interface Caller extends Disposable {
 
 /** Bytes that one message may have: fsutil's pieces have 32 KiB, BuildKit's logs a MiB at most. */
 const largestMessage = 16 * 1024 * 1024;
+const baseUrl = "http://localhost";
 
 /** Takes the calling side. Disposing closes the connection. */
 export function callOver(connection: Connection): Caller {
   const session = openSession(duplexOf(connection));
+  const send = requestOver(session);
   const transport = createTransport({
-    httpClient: requestOver(session),
-    baseUrl: "http://localhost",
+    httpClient: send,
+    baseUrl,
     useBinaryFormat: true,
     interceptors: [],
     acceptCompression: [],
@@ -39,6 +47,7 @@ export function callOver(connection: Connection): Caller {
   const ready = new Promise<void>((resolve) => session.once("remoteSettings", () => resolve()));
   return {
     client: (service) => createClient(service, transport),
+    batches: (method, call) => callInBatches(send, method, { ...call, baseUrl, largestMessage }),
     ready: Promise.race([ready, closed]),
     closed,
     [Symbol.dispose]: () => session.destroy(),
