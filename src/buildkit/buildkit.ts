@@ -2,6 +2,7 @@ import type { BuildSession } from "../builder/mod.ts";
 import type { HijackedSocket, HttpRequest, Reply } from "../http/mod.ts";
 import { Builds } from "./builds.ts";
 import { grpcReply, serveGrpc } from "./grpc-route.ts";
+import { BuildHistory, type HistoryOptions } from "./history/history.ts";
 import { Jobs } from "./jobs.ts";
 import { type ContextsRequest, openContexts, parseContexts } from "./named-contexts.ts";
 import { sessionBuild } from "./session-build.ts";
@@ -13,8 +14,8 @@ import type { BuildKitEngine } from "./solve.ts";
  * BuildKit's doors to the builder. A client opens a *session*: a connection on which the daemon is the caller and the client
  * answers with its files, secrets, ssh agents and credentials. Then it asks for a *build* on another connection, naming the
  * session: by `POST /build?version=2`, or by BuildKit's Control API, gRPC on a connection that `POST /grpc` turns into HTTP/2.
- * There a build is a *job* with a reference of the client's, which it follows, and may steer. This module translates; the
- * builder decides.
+ * There a build is a *job* with a reference of the client's, which it follows, and may steer, and afterwards a *record*. This
+ * module translates; the builder decides.
  */
 export interface BuildKit {
   /** `POST /session`. */
@@ -40,8 +41,10 @@ export interface NamedContextsRequest extends Omit<ContextsRequest, "contexts" |
   readonly sessionId: string | undefined;
 }
 
-export function createBuildKit(engine: BuildKitEngine): BuildKit {
-  const door = { engine, sessions: new Sessions(), builds: new Builds(), jobs: new Jobs() };
+/** The tables of what was built come with `buildKitMigrations`. */
+export function createBuildKit(engine: BuildKitEngine, options: HistoryOptions): BuildKit {
+  const history = new BuildHistory(options);
+  const door = { engine, sessions: new Sessions(), builds: new Builds(), jobs: new Jobs(), history };
   return {
     session: (request) => sessionReply(door.sessions, request),
     build: (request) => sessionBuild(door, request),
@@ -63,4 +66,5 @@ export interface Door {
   readonly sessions: Sessions;
   readonly builds: Builds;
   readonly jobs: Jobs;
+  readonly history: BuildHistory;
 }

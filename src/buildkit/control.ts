@@ -9,6 +9,7 @@ import { grpcErrors } from "./errors.ts";
 import { exportersOf, outputsOf } from "./exporter.ts";
 import { requireDockerfile } from "./frontend.ts";
 import { readAttributes } from "./frontend-attributes.ts";
+import type { BuildOutcome } from "./history/complete.ts";
 import type { Asked, Job } from "./jobs.ts";
 import { Session } from "./session.ts";
 import { sessionFacts } from "./session-route.ts";
@@ -16,7 +17,7 @@ import { solve } from "./solve.ts";
 import { StatusFeed } from "./status.ts";
 import { diskUsage, prune } from "./usage.ts";
 
-/** moby.buildkit.v1.Control: builds by the frontend `dockerfile.v0`. There are no LLB definitions, and no history. */
+/** moby.buildkit.v1.Control: builds by the frontend `dockerfile.v0`. There are no LLB definitions. */
 export function controlService(door: Door) {
   return (router: ConnectRouter): ConnectRouter =>
     router.service(
@@ -30,16 +31,20 @@ export function controlService(door: Door) {
         info: () => ({ buildkitVersion: door.engine.worker().buildkitVersion }),
         diskUsage: () => diskUsage(door.engine.builder),
         prune: (request: control.PruneRequest) => prune(door.engine.builder, request),
-        listenBuildHistory: noHistory,
+        listenBuildHistory: (request: control.BuildHistoryRequest, context: HandlerContext) => {
+          context.responseHeader.set(timeHeader, new Date().toISOString());
+          return door.history.listen(request, context.signal);
+        },
+        updateBuildHistory: (request: control.UpdateBuildHistoryRequest) => {
+          door.history.update(request);
+          return {};
+        },
       }),
     );
 }
 
-/** Builds are not remembered: whoever asks sees none, and nothing new. */
-async function* noHistory(request: control.BuildHistoryRequest, { signal }: HandlerContext) {
-  yield* [];
-  if (!request.earlyExit) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-}
+/** By which clients know for how long a build has been under way (BuildKit control, `sendTimestampHeader`). */
+const timeHeader = "buildkit-current-timestamp";
 
 async function solveRequest(door: Door, request: control.SolveRequest, signal: AbortSignal) {
   const session = await door.sessions.get(request.session, signal);
@@ -47,6 +52,19 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
   const job: Job = { session, feed, answered: false, results: [], chosen: Promise.withResolvers() };
   // Before anything is refused: who follows the build waits for it, and only then hears why it is none.
   door.jobs.add(request.ref, job);
+  const { exporterResponse } = await door.history.record({ request, feed, signal }, () =>
+    build(door, { job, request, signal }),
+  );
+  return { exporterResponse };
+}
+
+interface Building {
+  readonly job: Job;
+  readonly request: control.SolveRequest;
+  readonly signal: AbortSignal;
+}
+
+async function build(door: Door, { job, request, signal }: Building): Promise<BuildOutcome> {
   try {
     refuse(request);
     const exporters = exportersOf(outputsOf(request));
@@ -56,7 +74,7 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
     const { inlineCache, ...caches } = requestCaches(request, options.cacheImports);
     const published: Record<string, string> = {};
     const solving = {
-      ...{ ...frontend, session, exporters, feed: job.feed, signal },
+      ...{ ...frontend, session: job.session, exporters, feed: job.feed, signal },
       options: {
         ...{ ...options, ...caches, inlineCache: options.inlineCache || inlineCache, registryAuth: {} },
         cachePublished: ({ manifest }: PublishedCache) => {
@@ -64,8 +82,8 @@ async function solveRequest(door: Door, request: control.SolveRequest, signal: A
         },
       },
     };
-    const { response } = await solve(door.engine, solving);
-    return { exporterResponse: { ...response, ...published } };
+    const { response, provenance } = await solve(door.engine, solving);
+    return { exporterResponse: { ...response, ...published }, provenance };
   } finally {
     job.feed.close();
   }
@@ -108,8 +126,10 @@ function refuse(request: control.SolveRequest): void {
     );
 }
 
-async function* status({ jobs }: Door, { ref }: control.StatusRequest, signal: AbortSignal) {
-  yield* (await jobs.get(ref, signal)).feed.follow();
+/** Of a build that is under way, that was, or that comes soon. */
+async function* status({ jobs, history }: Door, { ref }: control.StatusRequest, signal: AbortSignal) {
+  const kept = jobs.has(ref) ? undefined : await history.status(ref);
+  yield* kept ?? (await jobs.get(ref, signal)).feed.follow();
 }
 
 /** The same as `POST /session`, through the connection that is there: each message is a piece of the session's bytes. */

@@ -10,8 +10,10 @@ import {
 } from "../oci/mod.ts";
 import { type Bytes, readTar, type TarEntry, writeTar } from "../stream/mod.ts";
 import type { ProgressMessage } from "../wire/mod.ts";
+import { attestedBy } from "./attestations.ts";
 import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
+import type { ProvenanceOf } from "./history/complete.ts";
 import { writeLayout } from "./layouts.ts";
 import { type BuildKitEngine, type PushOptions, type Solving, within } from "./solve.ts";
 import type { OwnStep } from "./status.ts";
@@ -21,6 +23,8 @@ export interface Exported {
   readonly image: Image;
   /** What its client is told, by BuildKit's names. */
   readonly response: Readonly<Record<string, string>>;
+  /** Where it was asked for. */
+  readonly provenance: readonly ProvenanceOf[];
 }
 
 /** Builds once, and hands out all that was asked for, in order. What is not to be an image here leaves none, unless it was here before. */
@@ -43,7 +47,17 @@ export async function exportBuild(
     const one = { engine, solving, image, step, index };
     response = { ...response, ...(await within(step, () => exportOne(one, exporter))) };
   }
-  return { image, response };
+  return { image, response, provenance: await provenanceOf({ engine, solving }, image) };
+}
+
+/** While the image is there. */
+export async function provenanceOf(
+  { engine, solving }: Pick<Exporting, "engine" | "solving">,
+  image: Image,
+): Promise<ProvenanceOf[]> {
+  const { provenance } = attestedBy(solving.exporters, solving.options.attest);
+  const found = provenance && (await engine.provenance(image));
+  return found ? [found] : [];
 }
 
 /** Throws "invalid" before anything is built. */

@@ -3,6 +3,7 @@ import type { HijackedSocket, Reply } from "../http/mod.ts";
 import type { Door } from "./buildkit.ts";
 import { controlService } from "./control.ts";
 import { gatewayService } from "./gateway.ts";
+import { historyContent } from "./history/content.ts";
 
 /** `POST /grpc`: the connection becomes HTTP/2 with the client as its client. */
 export function grpcReply(door: Door): Reply {
@@ -19,6 +20,7 @@ export function serveGrpc(door: Door, { input, write, raw, signal }: HijackedSoc
   const routes: Parameters<typeof serveOver>[1]["routes"] = (router) => {
     controlService(door)(router);
     gatewayService(door)(router);
+    historyContent(door.history)(router);
   };
   return serveOver({ input, write, close: () => void raw.destroy() }, { routes, signal });
 }

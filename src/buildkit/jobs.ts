@@ -37,6 +37,10 @@ export class Jobs {
     void job.feed.closed.then(() => setTimeout(() => entry[Symbol.dispose](), remembered).unref());
   }
 
+  has(ref: string): boolean {
+    return this.#jobs.peek(ref) !== undefined;
+  }
+
   /** Who follows a build, or steers it, may come before the build. Throws "not-found". */
   get(ref: string, signal: AbortSignal): Promise<Job> {
     return this.#jobs.get(ref, { signal, missing: () => new EngineError("not-found", `no such job ${ref}`) });

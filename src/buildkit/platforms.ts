@@ -1,13 +1,14 @@
 import type { BuildObserver } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
-import { matchesPlatform, parsePlatform } from "../oci/mod.ts";
+import { formatPlatform, matchesPlatform, parsePlatform } from "../oci/mod.ts";
 import { type Bytes, type TarEntry, writeTar } from "../stream/mod.ts";
 import {
   below,
   described,
   type Exported,
   goalOf,
+  provenanceOf,
   pushTo,
   requireSession,
   requireTarget,
@@ -15,6 +16,7 @@ import {
 } from "./export.ts";
 import type { ArchiveExporter, Exporter, FilesExporter, ImageExporter, ImagePush } from "./exporter.ts";
 import { sendDirectory, sendFile } from "./file-send.ts";
+import type { ProvenanceOf } from "./history/complete.ts";
 import { type BuildKitEngine, type Solving, within } from "./solve.ts";
 import type { OwnStep } from "./status.ts";
 
@@ -63,7 +65,12 @@ export async function exportPlatforms(
   }
   const [image] = images;
   if (!image) throw new EngineError("internal", "a build for no platform");
-  return { image, response };
+  const provenance: ProvenanceOf[] = [];
+  for (const one of images) {
+    const platform = formatPlatform(one.config);
+    for (const found of await provenanceOf({ engine, solving }, one)) provenance.push({ ...found, platform });
+  }
+  return { image, response, provenance };
 }
 
 /** A base image's name is afterwards the one's that was pulled last, which should be one that runs here. */

@@ -8,6 +8,7 @@ import { receiveFiles } from "./changed-files.ts";
 import { readDefinition } from "./definition.ts";
 import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
+import type { Provenance } from "./history/complete.ts";
 import { type NamedContext, openContexts } from "./named-contexts.ts";
 import { exportPlatforms, type Part } from "./platforms.ts";
 import type { Session } from "./session.ts";
@@ -32,6 +33,8 @@ export interface BuildKitEngine {
   import(tar: Bytes, signal: AbortSignal): Promise<Image>;
   /** The one image of an archive, without a name. */
   load(archive: Bytes, signal: AbortSignal): Promise<Image>;
+  /** What it says that it is made from. */
+  provenance(image: Image): Promise<Provenance | undefined>;
   imageIds(): ReadonlySet<string>;
   /** Removes an image that has no name. */
   discard(image: Image): Promise<void>;

@@ -18,7 +18,8 @@ import {
   type Worker,
   withoutFiles,
 } from "../buildkit/mod.ts";
-import { EngineError } from "../errors/mod.ts";
+import { EngineError, isKind } from "../errors/mod.ts";
+import type { Image } from "../images/mod.ts";
 import { defaultPlatform, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import { commit, version } from "../version/mod.ts";
 import type { BuildStepEvent, ProgressSink } from "../wire/mod.ts";
@@ -132,6 +133,7 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       return image;
     },
     imageIds: () => images.ids(),
+    provenance: (image) => provenanceOf(images, image),
     discard: (image) => images.discard(image),
     worker: () => workerOf(engine),
     fetch: (url, { args, session, ...request }) => {
@@ -139,6 +141,21 @@ export function createBuildKitEngine(engine: Engine, config: DaemonConfig): Buil
       return fetchContext(url, { ...receiveOptions(engine, config, request), ...whose });
     },
   };
+}
+
+/** Bytes of a provenance that whoever asks about builds may want. */
+const mostProvenance = 1024 * 1024;
+
+/** Undefined also for an image that somebody has removed already. */
+async function provenanceOf(images: Engine["images"], { id }: Image) {
+  const statements = await images.attestations(id).catch((err) => {
+    if (isKind(err, "not-found")) return [];
+    throw err;
+  });
+  const found = statements.find(({ predicateType }) => predicateType.startsWith("https://slsa.dev/provenance/"));
+  if (!found || found.bytes.length > mostProvenance) return undefined;
+  const { predicate }: { predicate: unknown } = JSON.parse(Buffer.from(found.bytes).toString());
+  return { predicateType: found.predicateType, predicate: Buffer.from(JSON.stringify(predicate)) };
 }
 
 async function withAuth(ref: Reference, { registryAuth, session, ...options }: PushOptions) {

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { builderMigrations, openBuilder } from "../builder/mod.ts";
+import { buildKitMigrations } from "../buildkit/mod.ts";
 import { containersMigrations, openContainers } from "../containers/mod.ts";
 import { contentMigrations, openContent } from "../content/mod.ts";
 import { openDb } from "../db/mod.ts";
@@ -30,6 +31,7 @@ const migrations = [
   ...imagesMigrations,
   ...containersMigrations,
   ...builderMigrations,
+  ...buildKitMigrations,
 ];
 
 interface Making {

@@ -30,7 +30,7 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<Daemo
   }
   undo.defer(() => rm(config.pidfile, { force: true }));
   const engine = undo.use(await openEngine(config, log));
-  const buildKit = createBuildKit(createBuildKitEngine(engine, config));
+  const buildKit = createBuildKit(createBuildKitEngine(engine, config), engine);
   const routes = apiRoutes({
     ...engine,
     build: createBuildService(engine, config, buildKit),

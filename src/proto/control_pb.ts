@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file control.proto.
  */
 export const file_control: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jb250cm9sLnByb3RvEhBtb2J5LmJ1aWxka2l0LnYxIisKCVRpbWVzdGFtcBIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFIlYKDFBydW5lUmVxdWVzdBIOCgZmaWx0ZXIYASADKAkSCwoDYWxsGAIgASgIEhUKDWtlZXBfZHVyYXRpb24YAyABKAMSEgoKa2VlcF9ieXRlcxgEIAEoAyIiChBEaXNrVXNhZ2VSZXF1ZXN0Eg4KBmZpbHRlchgBIAMoCSJCChFEaXNrVXNhZ2VSZXNwb25zZRItCgZyZWNvcmQYASADKAsyHS5tb2J5LmJ1aWxka2l0LnYxLlVzYWdlUmVjb3JkIvsBCgtVc2FnZVJlY29yZBIKCgJpZBgBIAEoCRIPCgdtdXRhYmxlGAIgASgIEg4KBmluX3VzZRgDIAEoCBIMCgRzaXplGAQgASgDEi8KCmNyZWF0ZWRfYXQYBiABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBIxCgxsYXN0X3VzZWRfYXQYByABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBITCgt1c2FnZV9jb3VudBgIIAEoAxITCgtkZXNjcmlwdGlvbhgJIAEoCRITCgtyZWNvcmRfdHlwZRgKIAEoCRIOCgZzaGFyZWQYCyABKAgiGQoKRGVmaW5pdGlvbhILCgNkZWYYASADKAwiGQoGUG9saWN5Eg8KB3ZlcnNpb24YASABKAMi3QUKDFNvbHZlUmVxdWVzdBILCgNyZWYYASABKAkSMAoKZGVmaW5pdGlvbhgCIAEoCzIcLm1vYnkuYnVpbGRraXQudjEuRGVmaW5pdGlvbhIQCghleHBvcnRlchgDIAEoCRJJCg5leHBvcnRlcl9hdHRycxgEIAMoCzIxLm1vYnkuYnVpbGRraXQudjEuU29sdmVSZXF1ZXN0LkV4cG9ydGVyQXR0cnNFbnRyeRIPCgdzZXNzaW9uGAUgASgJEhAKCGZyb250ZW5kGAYgASgJEkkKDmZyb250ZW5kX2F0dHJzGAcgAygLMjEubW9ieS5idWlsZGtpdC52MS5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRBdHRyc0VudHJ5Ei0KBWNhY2hlGAggASgLMh4ubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnMSFAoMZW50aXRsZW1lbnRzGAkgAygJEksKD2Zyb250ZW5kX2lucHV0cxgKIAMoCzIyLm1vYnkuYnVpbGRraXQudjEuU29sdmVSZXF1ZXN0LkZyb250ZW5kSW5wdXRzRW50cnkSEAoIaW50ZXJuYWwYCyABKAgSLwoNc291cmNlX3BvbGljeRgMIAEoCzIYLm1vYnkuYnVpbGRraXQudjEuUG9saWN5Ei0KCWV4cG9ydGVycxgNIAMoCzIaLm1vYnkuYnVpbGRraXQudjEuRXhwb3J0ZXIaNAoSRXhwb3J0ZXJBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSRnJvbnRlbmRBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaUwoTRnJvbnRlbmRJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb246AjgBIqMBCgxDYWNoZU9wdGlvbnMSEgoKZXhwb3J0X3JlZhgBIAEoCRITCgtpbXBvcnRfcmVmcxgCIAMoCRI0CgdleHBvcnRzGAQgAygLMiMubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnNFbnRyeRI0CgdpbXBvcnRzGAUgAygLMiMubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnNFbnRyeSKOAQoRQ2FjaGVPcHRpb25zRW50cnkSDAoEdHlwZRgBIAEoCRI9CgVhdHRycxgCIAMoCzIuLm1vYnkuYnVpbGRraXQudjEuQ2FjaGVPcHRpb25zRW50cnkuQXR0cnNFbnRyeRosCgpBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifAoIRXhwb3J0ZXISDAoEdHlwZRgBIAEoCRI0CgVhdHRycxgCIAMoCzIlLm1vYnkuYnVpbGRraXQudjEuRXhwb3J0ZXIuQXR0cnNFbnRyeRosCgpBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimgEKDVNvbHZlUmVzcG9uc2USUAoRZXhwb3J0ZXJfcmVzcG9uc2UYASADKAsyNS5tb2J5LmJ1aWxka2l0LnYxLlNvbHZlUmVzcG9uc2UuRXhwb3J0ZXJSZXNwb25zZUVudHJ5GjcKFUV4cG9ydGVyUmVzcG9uc2VFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhwKDVN0YXR1c1JlcXVlc3QSCwoDcmVmGAEgASgJIswBCg5TdGF0dXNSZXNwb25zZRIqCgh2ZXJ0ZXhlcxgBIAMoCzIYLm1vYnkuYnVpbGRraXQudjEuVmVydGV4EjAKCHN0YXR1c2VzGAIgAygLMh4ubW9ieS5idWlsZGtpdC52MS5WZXJ0ZXhTdGF0dXMSKQoEbG9ncxgDIAMoCzIbLm1vYnkuYnVpbGRraXQudjEuVmVydGV4TG9nEjEKCHdhcm5pbmdzGAQgAygLMh8ubW9ieS5idWlsZGtpdC52MS5WZXJ0ZXhXYXJuaW5nIrMBCgZWZXJ0ZXgSDgoGZGlnZXN0GAEgASgJEg4KBmlucHV0cxgCIAMoCRIMCgRuYW1lGAMgASgJEg4KBmNhY2hlZBgEIAEoCBIsCgdzdGFydGVkGAUgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASLgoJY29tcGxldGVkGAYgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASDQoFZXJyb3IYByABKAki5gEKDFZlcnRleFN0YXR1cxIKCgJpZBgBIAEoCRIOCgZ2ZXJ0ZXgYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdjdXJyZW50GAQgASgDEg0KBXRvdGFsGAUgASgDEi4KCXRpbWVzdGFtcBgGIAEoCzIbLm1vYnkuYnVpbGRraXQudjEuVGltZXN0YW1wEiwKB3N0YXJ0ZWQYByABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBIuCgljb21wbGV0ZWQYCCABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcCJoCglWZXJ0ZXhMb2cSDgoGdmVydGV4GAEgASgJEi4KCXRpbWVzdGFtcBgCIAEoCzIbLm1vYnkuYnVpbGRraXQudjEuVGltZXN0YW1wEg4KBnN0cmVhbRgDIAEoAxILCgNtc2cYBCABKAwirwEKDVZlcnRleFdhcm5pbmcSDgoGdmVydGV4GAEgASgJEg0KBWxldmVsGAIgASgDEg0KBXNob3J0GAMgASgMEg4KBmRldGFpbBgEIAMoDBILCgN1cmwYBSABKAkSKgoEaW5mbxgGIAEoCzIcLm1vYnkuYnVpbGRraXQudjEuU291cmNlSW5mbxInCgZyYW5nZXMYByADKAsyFy5tb2J5LmJ1aWxka2l0LnYxLlJhbmdlIj4KClNvdXJjZUluZm8SEAoIZmlsZW5hbWUYASABKAkSDAoEZGF0YRgCIAEoDBIQCghsYW5ndWFnZRgEIAEoCSJbCgVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLm1vYnkuYnVpbGRraXQudjEuUG9zaXRpb24SJwoDZW5kGAIgASgLMhoubW9ieS5idWlsZGtpdC52MS5Qb3NpdGlvbiIrCghQb3NpdGlvbhIMCgRsaW5lGAEgASgFEhEKCWNoYXJhY3RlchgCIAEoBSIcCgxCeXRlc01lc3NhZ2USDAoEZGF0YRgBIAEoDCIkChJMaXN0V29ya2Vyc1JlcXVlc3QSDgoGZmlsdGVyGAEgAygJIksKE0xpc3RXb3JrZXJzUmVzcG9uc2USNAoGcmVjb3JkGAEgAygLMiQubW9ieS5idWlsZGtpdC52MS50eXBlcy5Xb3JrZXJSZWNvcmQiDQoLSW5mb1JlcXVlc3QiUQoMSW5mb1Jlc3BvbnNlEkEKEGJ1aWxka2l0X3ZlcnNpb24YASABKAsyJy5tb2J5LmJ1aWxka2l0LnYxLnR5cGVzLkJ1aWxka2l0VmVyc2lvbiJLChNCdWlsZEhpc3RvcnlSZXF1ZXN0EhMKC2FjdGl2ZV9vbmx5GAEgASgIEgsKA3JlZhgCIAEoCRISCgplYXJseV9leGl0GAMgASgIIiEKEUJ1aWxkSGlzdG9yeUV2ZW50EgwKBHR5cGUYASABKAUymAUKB0NvbnRyb2wSVAoJRGlza1VzYWdlEiIubW9ieS5idWlsZGtpdC52MS5EaXNrVXNhZ2VSZXF1ZXN0GiMubW9ieS5idWlsZGtpdC52MS5EaXNrVXNhZ2VSZXNwb25zZRJICgVQcnVuZRIeLm1vYnkuYnVpbGRraXQudjEuUHJ1bmVSZXF1ZXN0Gh0ubW9ieS5idWlsZGtpdC52MS5Vc2FnZVJlY29yZDABEkgKBVNvbHZlEh4ubW9ieS5idWlsZGtpdC52MS5Tb2x2ZVJlcXVlc3QaHy5tb2J5LmJ1aWxka2l0LnYxLlNvbHZlUmVzcG9uc2USTQoGU3RhdHVzEh8ubW9ieS5idWlsZGtpdC52MS5TdGF0dXNSZXF1ZXN0GiAubW9ieS5idWlsZGtpdC52MS5TdGF0dXNSZXNwb25zZTABEk0KB1Nlc3Npb24SHi5tb2J5LmJ1aWxka2l0LnYxLkJ5dGVzTWVzc2FnZRoeLm1vYnkuYnVpbGRraXQudjEuQnl0ZXNNZXNzYWdlKAEwARJaCgtMaXN0V29ya2VycxIkLm1vYnkuYnVpbGRraXQudjEuTGlzdFdvcmtlcnNSZXF1ZXN0GiUubW9ieS5idWlsZGtpdC52MS5MaXN0V29ya2Vyc1Jlc3BvbnNlEkUKBEluZm8SHS5tb2J5LmJ1aWxka2l0LnYxLkluZm9SZXF1ZXN0Gh4ubW9ieS5idWlsZGtpdC52MS5JbmZvUmVzcG9uc2USYgoSTGlzdGVuQnVpbGRIaXN0b3J5EiUubW9ieS5idWlsZGtpdC52MS5CdWlsZEhpc3RvcnlSZXF1ZXN0GiMubW9ieS5idWlsZGtpdC52MS5CdWlsZEhpc3RvcnlFdmVudDABYgZwcm90bzM", [file_worker]);
+  fileDesc("Cg1jb250cm9sLnByb3RvEhBtb2J5LmJ1aWxka2l0LnYxIisKCVRpbWVzdGFtcBIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFIlYKDFBydW5lUmVxdWVzdBIOCgZmaWx0ZXIYASADKAkSCwoDYWxsGAIgASgIEhUKDWtlZXBfZHVyYXRpb24YAyABKAMSEgoKa2VlcF9ieXRlcxgEIAEoAyIiChBEaXNrVXNhZ2VSZXF1ZXN0Eg4KBmZpbHRlchgBIAMoCSJCChFEaXNrVXNhZ2VSZXNwb25zZRItCgZyZWNvcmQYASADKAsyHS5tb2J5LmJ1aWxka2l0LnYxLlVzYWdlUmVjb3JkIvsBCgtVc2FnZVJlY29yZBIKCgJpZBgBIAEoCRIPCgdtdXRhYmxlGAIgASgIEg4KBmluX3VzZRgDIAEoCBIMCgRzaXplGAQgASgDEi8KCmNyZWF0ZWRfYXQYBiABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBIxCgxsYXN0X3VzZWRfYXQYByABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBITCgt1c2FnZV9jb3VudBgIIAEoAxITCgtkZXNjcmlwdGlvbhgJIAEoCRITCgtyZWNvcmRfdHlwZRgKIAEoCRIOCgZzaGFyZWQYCyABKAgiGQoKRGVmaW5pdGlvbhILCgNkZWYYASADKAwiGQoGUG9saWN5Eg8KB3ZlcnNpb24YASABKAMi3QUKDFNvbHZlUmVxdWVzdBILCgNyZWYYASABKAkSMAoKZGVmaW5pdGlvbhgCIAEoCzIcLm1vYnkuYnVpbGRraXQudjEuRGVmaW5pdGlvbhIQCghleHBvcnRlchgDIAEoCRJJCg5leHBvcnRlcl9hdHRycxgEIAMoCzIxLm1vYnkuYnVpbGRraXQudjEuU29sdmVSZXF1ZXN0LkV4cG9ydGVyQXR0cnNFbnRyeRIPCgdzZXNzaW9uGAUgASgJEhAKCGZyb250ZW5kGAYgASgJEkkKDmZyb250ZW5kX2F0dHJzGAcgAygLMjEubW9ieS5idWlsZGtpdC52MS5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRBdHRyc0VudHJ5Ei0KBWNhY2hlGAggASgLMh4ubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnMSFAoMZW50aXRsZW1lbnRzGAkgAygJEksKD2Zyb250ZW5kX2lucHV0cxgKIAMoCzIyLm1vYnkuYnVpbGRraXQudjEuU29sdmVSZXF1ZXN0LkZyb250ZW5kSW5wdXRzRW50cnkSEAoIaW50ZXJuYWwYCyABKAgSLwoNc291cmNlX3BvbGljeRgMIAEoCzIYLm1vYnkuYnVpbGRraXQudjEuUG9saWN5Ei0KCWV4cG9ydGVycxgNIAMoCzIaLm1vYnkuYnVpbGRraXQudjEuRXhwb3J0ZXIaNAoSRXhwb3J0ZXJBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSRnJvbnRlbmRBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaUwoTRnJvbnRlbmRJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb246AjgBIqMBCgxDYWNoZU9wdGlvbnMSEgoKZXhwb3J0X3JlZhgBIAEoCRITCgtpbXBvcnRfcmVmcxgCIAMoCRI0CgdleHBvcnRzGAQgAygLMiMubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnNFbnRyeRI0CgdpbXBvcnRzGAUgAygLMiMubW9ieS5idWlsZGtpdC52MS5DYWNoZU9wdGlvbnNFbnRyeSKOAQoRQ2FjaGVPcHRpb25zRW50cnkSDAoEdHlwZRgBIAEoCRI9CgVhdHRycxgCIAMoCzIuLm1vYnkuYnVpbGRraXQudjEuQ2FjaGVPcHRpb25zRW50cnkuQXR0cnNFbnRyeRosCgpBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifAoIRXhwb3J0ZXISDAoEdHlwZRgBIAEoCRI0CgVhdHRycxgCIAMoCzIlLm1vYnkuYnVpbGRraXQudjEuRXhwb3J0ZXIuQXR0cnNFbnRyeRosCgpBdHRyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimgEKDVNvbHZlUmVzcG9uc2USUAoRZXhwb3J0ZXJfcmVzcG9uc2UYASADKAsyNS5tb2J5LmJ1aWxka2l0LnYxLlNvbHZlUmVzcG9uc2UuRXhwb3J0ZXJSZXNwb25zZUVudHJ5GjcKFUV4cG9ydGVyUmVzcG9uc2VFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhwKDVN0YXR1c1JlcXVlc3QSCwoDcmVmGAEgASgJIswBCg5TdGF0dXNSZXNwb25zZRIqCgh2ZXJ0ZXhlcxgBIAMoCzIYLm1vYnkuYnVpbGRraXQudjEuVmVydGV4EjAKCHN0YXR1c2VzGAIgAygLMh4ubW9ieS5idWlsZGtpdC52MS5WZXJ0ZXhTdGF0dXMSKQoEbG9ncxgDIAMoCzIbLm1vYnkuYnVpbGRraXQudjEuVmVydGV4TG9nEjEKCHdhcm5pbmdzGAQgAygLMh8ubW9ieS5idWlsZGtpdC52MS5WZXJ0ZXhXYXJuaW5nIrMBCgZWZXJ0ZXgSDgoGZGlnZXN0GAEgASgJEg4KBmlucHV0cxgCIAMoCRIMCgRuYW1lGAMgASgJEg4KBmNhY2hlZBgEIAEoCBIsCgdzdGFydGVkGAUgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASLgoJY29tcGxldGVkGAYgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASDQoFZXJyb3IYByABKAki5gEKDFZlcnRleFN0YXR1cxIKCgJpZBgBIAEoCRIOCgZ2ZXJ0ZXgYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgdjdXJyZW50GAQgASgDEg0KBXRvdGFsGAUgASgDEi4KCXRpbWVzdGFtcBgGIAEoCzIbLm1vYnkuYnVpbGRraXQudjEuVGltZXN0YW1wEiwKB3N0YXJ0ZWQYByABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcBIuCgljb21wbGV0ZWQYCCABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlRpbWVzdGFtcCJoCglWZXJ0ZXhMb2cSDgoGdmVydGV4GAEgASgJEi4KCXRpbWVzdGFtcBgCIAEoCzIbLm1vYnkuYnVpbGRraXQudjEuVGltZXN0YW1wEg4KBnN0cmVhbRgDIAEoAxILCgNtc2cYBCABKAwirwEKDVZlcnRleFdhcm5pbmcSDgoGdmVydGV4GAEgASgJEg0KBWxldmVsGAIgASgDEg0KBXNob3J0GAMgASgMEg4KBmRldGFpbBgEIAMoDBILCgN1cmwYBSABKAkSKgoEaW5mbxgGIAEoCzIcLm1vYnkuYnVpbGRraXQudjEuU291cmNlSW5mbxInCgZyYW5nZXMYByADKAsyFy5tb2J5LmJ1aWxka2l0LnYxLlJhbmdlIj4KClNvdXJjZUluZm8SEAoIZmlsZW5hbWUYASABKAkSDAoEZGF0YRgCIAEoDBIQCghsYW5ndWFnZRgEIAEoCSJbCgVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLm1vYnkuYnVpbGRraXQudjEuUG9zaXRpb24SJwoDZW5kGAIgASgLMhoubW9ieS5idWlsZGtpdC52MS5Qb3NpdGlvbiIrCghQb3NpdGlvbhIMCgRsaW5lGAEgASgFEhEKCWNoYXJhY3RlchgCIAEoBSIcCgxCeXRlc01lc3NhZ2USDAoEZGF0YRgBIAEoDCIkChJMaXN0V29ya2Vyc1JlcXVlc3QSDgoGZmlsdGVyGAEgAygJIksKE0xpc3RXb3JrZXJzUmVzcG9uc2USNAoGcmVjb3JkGAEgAygLMiQubW9ieS5idWlsZGtpdC52MS50eXBlcy5Xb3JrZXJSZWNvcmQiDQoLSW5mb1JlcXVlc3QiUQoMSW5mb1Jlc3BvbnNlEkEKEGJ1aWxka2l0X3ZlcnNpb24YASABKAsyJy5tb2J5LmJ1aWxka2l0LnYxLnR5cGVzLkJ1aWxka2l0VmVyc2lvbiJqChNCdWlsZEhpc3RvcnlSZXF1ZXN0EhMKC2FjdGl2ZV9vbmx5GAEgASgIEgsKA3JlZhgCIAEoCRISCgplYXJseV9leGl0GAMgASgIEg4KBmZpbHRlchgEIAMoCRINCgVsaW1pdBgFIAEoBSJXChFCdWlsZEhpc3RvcnlFdmVudBIMCgR0eXBlGAEgASgFEjQKBnJlY29yZBgCIAEoCzIkLm1vYnkuYnVpbGRraXQudjEuQnVpbGRIaXN0b3J5UmVjb3JkIokHChJCdWlsZEhpc3RvcnlSZWNvcmQSCwoDcmVmGAEgASgJEhAKCGZyb250ZW5kGAIgASgJEk8KDmZyb250ZW5kX2F0dHJzGAMgAygLMjcubW9ieS5idWlsZGtpdC52MS5CdWlsZEhpc3RvcnlSZWNvcmQuRnJvbnRlbmRBdHRyc0VudHJ5Ei0KCWV4cG9ydGVycxgEIAMoCzIaLm1vYnkuYnVpbGRraXQudjEuRXhwb3J0ZXISKgoFZXJyb3IYBSABKAsyGy5tb2J5LmJ1aWxka2l0LnYxLlJwY1N0YXR1cxIvCgpjcmVhdGVkX2F0GAYgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASMQoMY29tcGxldGVkX2F0GAcgASgLMhsubW9ieS5idWlsZGtpdC52MS5UaW1lc3RhbXASKgoEbG9ncxgIIAEoCzIcLm1vYnkuYnVpbGRraXQudjEuRGVzY3JpcHRvchJVChFleHBvcnRlcl9yZXNwb25zZRgJIAMoCzI6Lm1vYnkuYnVpbGRraXQudjEuQnVpbGRIaXN0b3J5UmVjb3JkLkV4cG9ydGVyUmVzcG9uc2VFbnRyeRIxCgZyZXN1bHQYCiABKAsyIS5tb2J5LmJ1aWxka2l0LnYxLkJ1aWxkUmVzdWx0SW5mbxJCCgdyZXN1bHRzGAsgAygLMjEubW9ieS5idWlsZGtpdC52MS5CdWlsZEhpc3RvcnlSZWNvcmQuUmVzdWx0c0VudHJ5EhIKCmdlbmVyYXRpb24YDCABKAUSDgoGcGlubmVkGA4gASgIEhgKEG51bV9jYWNoZWRfc3RlcHMYDyABKAUSFwoPbnVtX3RvdGFsX3N0ZXBzGBAgASgFEhsKE251bV9jb21wbGV0ZWRfc3RlcHMYESABKAUSFAoMbnVtX3dhcm5pbmdzGBMgASgFGjQKEkZyb250ZW5kQXR0cnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUV4cG9ydGVyUmVzcG9uc2VFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGlEKDFJlc3VsdHNFbnRyeRILCgNrZXkYASABKAkSMAoFdmFsdWUYAiABKAsyIS5tb2J5LmJ1aWxka2l0LnYxLkJ1aWxkUmVzdWx0SW5mbzoCOAEiKgoJUnBjU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSK2AQoKRGVzY3JpcHRvchISCgptZWRpYV90eXBlGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRIMCgRzaXplGAMgASgDEkIKC2Fubm90YXRpb25zGAUgAygLMi0ubW9ieS5idWlsZGtpdC52MS5EZXNjcmlwdG9yLkFubm90YXRpb25zRW50cnkaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKD0J1aWxkUmVzdWx0SW5mbxIyCgxhdHRlc3RhdGlvbnMYAiADKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlc2NyaXB0b3IiWgoZVXBkYXRlQnVpbGRIaXN0b3J5UmVxdWVzdBILCgNyZWYYASABKAkSDgoGcGlubmVkGAIgASgIEg4KBmRlbGV0ZRgDIAEoCBIQCghmaW5hbGl6ZRgEIAEoCCIcChpVcGRhdGVCdWlsZEhpc3RvcnlSZXNwb25zZTKJBgoHQ29udHJvbBJUCglEaXNrVXNhZ2USIi5tb2J5LmJ1aWxka2l0LnYxLkRpc2tVc2FnZVJlcXVlc3QaIy5tb2J5LmJ1aWxka2l0LnYxLkRpc2tVc2FnZVJlc3BvbnNlEkgKBVBydW5lEh4ubW9ieS5idWlsZGtpdC52MS5QcnVuZVJlcXVlc3QaHS5tb2J5LmJ1aWxka2l0LnYxLlVzYWdlUmVjb3JkMAESSAoFU29sdmUSHi5tb2J5LmJ1aWxka2l0LnYxLlNvbHZlUmVxdWVzdBofLm1vYnkuYnVpbGRraXQudjEuU29sdmVSZXNwb25zZRJNCgZTdGF0dXMSHy5tb2J5LmJ1aWxka2l0LnYxLlN0YXR1c1JlcXVlc3QaIC5tb2J5LmJ1aWxka2l0LnYxLlN0YXR1c1Jlc3BvbnNlMAESTQoHU2Vzc2lvbhIeLm1vYnkuYnVpbGRraXQudjEuQnl0ZXNNZXNzYWdlGh4ubW9ieS5idWlsZGtpdC52MS5CeXRlc01lc3NhZ2UoATABEloKC0xpc3RXb3JrZXJzEiQubW9ieS5idWlsZGtpdC52MS5MaXN0V29ya2Vyc1JlcXVlc3QaJS5tb2J5LmJ1aWxka2l0LnYxLkxpc3RXb3JrZXJzUmVzcG9uc2USRQoESW5mbxIdLm1vYnkuYnVpbGRraXQudjEuSW5mb1JlcXVlc3QaHi5tb2J5LmJ1aWxka2l0LnYxLkluZm9SZXNwb25zZRJiChJMaXN0ZW5CdWlsZEhpc3RvcnkSJS5tb2J5LmJ1aWxka2l0LnYxLkJ1aWxkSGlzdG9yeVJlcXVlc3QaIy5tb2J5LmJ1aWxka2l0LnYxLkJ1aWxkSGlzdG9yeUV2ZW50MAESbwoSVXBkYXRlQnVpbGRIaXN0b3J5EisubW9ieS5idWlsZGtpdC52MS5VcGRhdGVCdWlsZEhpc3RvcnlSZXF1ZXN0GiwubW9ieS5idWlsZGtpdC52MS5VcGRhdGVCdWlsZEhpc3RvcnlSZXNwb25zZWIGcHJvdG8z", [file_worker]);
 
 /**
  * google.protobuf.Timestamp by its fields, so that the compiler needs no include files.
@@ -774,6 +774,16 @@ export type BuildHistoryRequest = Message<"moby.buildkit.v1.BuildHistoryRequest"
    * @generated from field: bool early_exit = 3;
    */
   earlyExit: boolean;
+
+  /**
+   * @generated from field: repeated string filter = 4;
+   */
+  filter: string[];
+
+  /**
+   * @generated from field: int32 limit = 5;
+   */
+  limit: number;
 };
 
 /**
@@ -788,9 +798,16 @@ export const BuildHistoryRequestSchema: GenMessage<BuildHistoryRequest> = /*@__P
  */
 export type BuildHistoryEvent = Message<"moby.buildkit.v1.BuildHistoryEvent"> & {
   /**
+   * BuildHistoryEventType: 0 started, 1 complete, 2 deleted
+   *
    * @generated from field: int32 type = 1;
    */
   type: number;
+
+  /**
+   * @generated from field: moby.buildkit.v1.BuildHistoryRecord record = 2;
+   */
+  record?: BuildHistoryRecord | undefined;
 };
 
 /**
@@ -799,6 +816,223 @@ export type BuildHistoryEvent = Message<"moby.buildkit.v1.BuildHistoryEvent"> & 
  */
 export const BuildHistoryEventSchema: GenMessage<BuildHistoryEvent> = /*@__PURE__*/
   messageDesc(file_control, 27);
+
+/**
+ * @generated from message moby.buildkit.v1.BuildHistoryRecord
+ */
+export type BuildHistoryRecord = Message<"moby.buildkit.v1.BuildHistoryRecord"> & {
+  /**
+   * @generated from field: string ref = 1;
+   */
+  ref: string;
+
+  /**
+   * @generated from field: string frontend = 2;
+   */
+  frontend: string;
+
+  /**
+   * @generated from field: map<string, string> frontend_attrs = 3;
+   */
+  frontendAttrs: { [key: string]: string };
+
+  /**
+   * @generated from field: repeated moby.buildkit.v1.Exporter exporters = 4;
+   */
+  exporters: Exporter[];
+
+  /**
+   * @generated from field: moby.buildkit.v1.RpcStatus error = 5;
+   */
+  error?: RpcStatus | undefined;
+
+  /**
+   * @generated from field: moby.buildkit.v1.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: moby.buildkit.v1.Timestamp completed_at = 7;
+   */
+  completedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: moby.buildkit.v1.Descriptor logs = 8;
+   */
+  logs?: Descriptor | undefined;
+
+  /**
+   * @generated from field: map<string, string> exporter_response = 9;
+   */
+  exporterResponse: { [key: string]: string };
+
+  /**
+   * @generated from field: moby.buildkit.v1.BuildResultInfo result = 10;
+   */
+  result?: BuildResultInfo | undefined;
+
+  /**
+   * by platform, where there are several
+   *
+   * @generated from field: map<string, moby.buildkit.v1.BuildResultInfo> results = 11;
+   */
+  results: { [key: string]: BuildResultInfo };
+
+  /**
+   * @generated from field: int32 generation = 12;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: bool pinned = 14;
+   */
+  pinned: boolean;
+
+  /**
+   * @generated from field: int32 num_cached_steps = 15;
+   */
+  numCachedSteps: number;
+
+  /**
+   * @generated from field: int32 num_total_steps = 16;
+   */
+  numTotalSteps: number;
+
+  /**
+   * @generated from field: int32 num_completed_steps = 17;
+   */
+  numCompletedSteps: number;
+
+  /**
+   * @generated from field: int32 num_warnings = 19;
+   */
+  numWarnings: number;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.BuildHistoryRecord.
+ * Use `create(BuildHistoryRecordSchema)` to create a new message.
+ */
+export const BuildHistoryRecordSchema: GenMessage<BuildHistoryRecord> = /*@__PURE__*/
+  messageDesc(file_control, 28);
+
+/**
+ * google.rpc.Status by its fields, without details.
+ *
+ * @generated from message moby.buildkit.v1.RpcStatus
+ */
+export type RpcStatus = Message<"moby.buildkit.v1.RpcStatus"> & {
+  /**
+   * @generated from field: int32 code = 1;
+   */
+  code: number;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.RpcStatus.
+ * Use `create(RpcStatusSchema)` to create a new message.
+ */
+export const RpcStatusSchema: GenMessage<RpcStatus> = /*@__PURE__*/
+  messageDesc(file_control, 29);
+
+/**
+ * @generated from message moby.buildkit.v1.Descriptor
+ */
+export type Descriptor = Message<"moby.buildkit.v1.Descriptor"> & {
+  /**
+   * @generated from field: string media_type = 1;
+   */
+  mediaType: string;
+
+  /**
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: int64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: map<string, string> annotations = 5;
+   */
+  annotations: { [key: string]: string };
+};
+
+/**
+ * Describes the message moby.buildkit.v1.Descriptor.
+ * Use `create(DescriptorSchema)` to create a new message.
+ */
+export const DescriptorSchema: GenMessage<Descriptor> = /*@__PURE__*/
+  messageDesc(file_control, 30);
+
+/**
+ * @generated from message moby.buildkit.v1.BuildResultInfo
+ */
+export type BuildResultInfo = Message<"moby.buildkit.v1.BuildResultInfo"> & {
+  /**
+   * @generated from field: repeated moby.buildkit.v1.Descriptor attestations = 2;
+   */
+  attestations: Descriptor[];
+};
+
+/**
+ * Describes the message moby.buildkit.v1.BuildResultInfo.
+ * Use `create(BuildResultInfoSchema)` to create a new message.
+ */
+export const BuildResultInfoSchema: GenMessage<BuildResultInfo> = /*@__PURE__*/
+  messageDesc(file_control, 31);
+
+/**
+ * @generated from message moby.buildkit.v1.UpdateBuildHistoryRequest
+ */
+export type UpdateBuildHistoryRequest = Message<"moby.buildkit.v1.UpdateBuildHistoryRequest"> & {
+  /**
+   * @generated from field: string ref = 1;
+   */
+  ref: string;
+
+  /**
+   * @generated from field: bool pinned = 2;
+   */
+  pinned: boolean;
+
+  /**
+   * @generated from field: bool delete = 3;
+   */
+  delete: boolean;
+
+  /**
+   * @generated from field: bool finalize = 4;
+   */
+  finalize: boolean;
+};
+
+/**
+ * Describes the message moby.buildkit.v1.UpdateBuildHistoryRequest.
+ * Use `create(UpdateBuildHistoryRequestSchema)` to create a new message.
+ */
+export const UpdateBuildHistoryRequestSchema: GenMessage<UpdateBuildHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_control, 32);
+
+/**
+ * @generated from message moby.buildkit.v1.UpdateBuildHistoryResponse
+ */
+export type UpdateBuildHistoryResponse = Message<"moby.buildkit.v1.UpdateBuildHistoryResponse"> & {
+};
+
+/**
+ * Describes the message moby.buildkit.v1.UpdateBuildHistoryResponse.
+ * Use `create(UpdateBuildHistoryResponseSchema)` to create a new message.
+ */
+export const UpdateBuildHistoryResponseSchema: GenMessage<UpdateBuildHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_control, 33);
 
 /**
  * @generated from service moby.buildkit.v1.Control
@@ -867,6 +1101,14 @@ export const Control: GenService<{
     methodKind: "server_streaming";
     input: typeof BuildHistoryRequestSchema;
     output: typeof BuildHistoryEventSchema;
+  },
+  /**
+   * @generated from rpc moby.buildkit.v1.Control.UpdateBuildHistory
+   */
+  updateBuildHistory: {
+    methodKind: "unary";
+    input: typeof UpdateBuildHistoryRequestSchema;
+    output: typeof UpdateBuildHistoryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_control, 0);

@@ -2,15 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Builder, BuildOptions } from "../../builder/mod.ts";
+import { type Db, openDb } from "../../db/mod.ts";
 import { messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
 import { serve } from "../../http/mod.ts";
 import type { Image } from "../../images/mod.ts";
+import { nullLog } from "../../log/mod.ts";
 import { canonical, digestOf, mediaTypes } from "../../oci/mod.ts";
 import { type control, filesync, secrets, ssh } from "../../proto/mod.ts";
 import { fromBuffer, readTar, type TarEntry, type TarType, writeTar } from "../../stream/mod.ts";
-import type { BuildKitEngine } from "../mod.ts";
-import { createBuildKit } from "../mod.ts";
+import { type BuildKitEngine, buildKitMigrations, createBuildKit } from "../mod.ts";
 import { type SentFiles, sender } from "./sender.ts";
 
 /** What the builder was asked for, and what it is to do. */
@@ -118,6 +119,7 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
       return { id: `sha256:${names.length}` } as Partial<Image> as Image;
     },
     imageIds: () => new Set(),
+    provenance: async () => ({ predicateType: "https://slsa.dev/provenance/v1", predicate: Buffer.from("{}") }),
     discard: async (image) => void discarded.push(image.id),
     worker: () => ({
       id: "w",
@@ -128,15 +130,19 @@ function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKi
   };
 }
 
-/** BuildKit's doors on a socket, with that engine behind them. */
-export async function openDoor() {
+/** BuildKit's doors on a socket, with that engine behind them; the rows are in a database of their own, or in one that was there before. */
+export async function openDoor(given?: Db) {
   const directory = mkdtempSync(join(tmpdir(), "berth-buildkit-"));
   const path = join(directory, "s");
   const built: Built[] = [];
   const discarded: string[] = [];
   const pushed: string[] = [];
   const door = { path, built, discarded, pushed, act: (async () => undefined) as Act };
-  const buildKit = createBuildKit(fakeEngine(() => door.act, { built, discarded, pushed }));
+  const db = given ?? openDb(":memory:", buildKitMigrations);
+  const buildKit = createBuildKit(
+    fakeEngine(() => door.act, { built, discarded, pushed }),
+    { db, log: nullLog },
+  );
   const server = await serve({
     listen: `unix://${path}`,
     routes: [
@@ -151,6 +157,7 @@ export async function openDoor() {
   });
   const close = async () => {
     await server[Symbol.asyncDispose]();
+    if (!given) db[Symbol.dispose]();
     rmSync(directory, { recursive: true });
   };
   return Object.assign(door, { sessionOf: buildKit.sessionOf, [Symbol.asyncDispose]: close });

@@ -1,0 +1,51 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "../../grpc/mod.ts";
+import { control } from "../../proto/mod.ts";
+import { grpcError } from "../errors.ts";
+import { outputsOf } from "../exporter.ts";
+import { keptOf, keptText } from "./kept.ts";
+
+export type BuildRecord = control.BuildHistoryRecord;
+
+/** Characters of a reference and of an error; outputs, of which a build has a few. */
+const most = { ref: 256, error: 16 * 1024, outputs: 8 } as const;
+
+/** Bytes of attributes: of the frontend's, of one output's, and of the answer. */
+export const attributeRoom = { frontend: 32 * 1024, output: 8 * 1024, answer: 16 * 1024 } as const;
+
+export const eventType = { started: 0, complete: 1, deleted: 2 } as const;
+
+/** undefined for a build of which none is kept: an internal one, by which a client only asks, and one without a usable name. */
+export function recordOf(request: control.SolveRequest, now: Date): BuildRecord | undefined {
+  const { ref, internal, frontend, frontendAttrs } = request;
+  if (internal || ref === "" || ref.length > most.ref) return undefined;
+  return create(control.BuildHistoryRecordSchema, {
+    ref,
+    frontend: keptText(frontend),
+    frontendAttrs: keptOf(frontendAttrs, attributeRoom.frontend),
+    exporters: outputsOf(request)
+      .slice(0, most.outputs)
+      .map(({ type, attributes }) => ({ type: keptText(type), attrs: keptOf(attributes, attributeRoom.output) })),
+    createdAt: timestamp(now),
+  });
+}
+
+/** In BuildKit's words for a build that was given up, by which its clients know it. */
+export function failureOf(err: unknown, { aborted }: AbortSignal): { code: number; message: string } {
+  const { code, rawMessage } = grpcError(err);
+  const message = keptText(rawMessage, most.error);
+  if (code !== Code.Canceled && !aborted) return { code, message };
+  return { code: Code.Canceled, message: message.includes(canceled) ? message : `${message}: ${canceled}` };
+}
+
+const canceled = "context canceled";
+
+export function timestamp(at: Date): control.Timestamp {
+  const time = at.getTime();
+  const nanos = (time % 1000) * 1_000_000;
+  return create(control.TimestampSchema, { seconds: BigInt(Math.floor(time / 1000)), nanos });
+}
+
+export function eventOf(type: keyof typeof eventType, record: BuildRecord): control.BuildHistoryEvent {
+  return create(control.BuildHistoryEventSchema, { type: eventType[type], record });
+}
