@@ -8,6 +8,8 @@ export interface PluginOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: Uint8Array;
+  /** The leader of a process group, which a signal can reach as a terminal's ^C does. */
+  readonly leads?: boolean;
 }
 
 export interface PluginCli {
@@ -24,9 +26,9 @@ export function pluginCli(engine: Pick<Engine, "directory" | "host">): PluginCli
   mkdirSync(config, { recursive: true });
   if (!existsSync(`${config}/cli-plugins`)) symlinkSync(plugins, `${config}/cli-plugins`);
   const own = { DOCKER_CONFIG: config, BUILDX_CONFIG: `${config}/buildx`, DOCKER_BUILDKIT: "1" };
-  const start: PluginCli["start"] = (argv, { cwd, env, stdin }) =>
+  const start: PluginCli["start"] = (argv, { cwd, env, stdin, leads = false }) =>
     Bun.spawn(["docker", ...argv], {
-      ...{ stdin: stdin ?? "ignore", stdout: "pipe", stderr: "pipe", cwd },
+      ...{ stdin: stdin ?? "ignore", stdout: "pipe", stderr: "pipe", cwd, detached: leads },
       ...{ timeout: 60_000 * patience, killSignal: "SIGKILL" },
       env: { ...cliEnv(engine.host), ...own, ...env },
     });
