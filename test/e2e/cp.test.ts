@@ -50,6 +50,7 @@ async function follow(which: "docker" | "berth", cases: readonly Case[], at: { c
     const said = stderr
       .replace(/^.*level=error.*\n/gm, "")
       .replaceAll(at.container, "C")
+      .replace(/No such container:path: (nocontainer):\S+/, "No such container: $1")
       .replace(/No such container:path: C:(\S+)/, "Could not find the file $1 in container C");
     expect([args, code, told === "" ? said : said.includes(told) ? told : said]).toEqual([args, status, told]);
   }
