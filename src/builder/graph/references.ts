@@ -18,6 +18,9 @@ export type Reference =
   /** An empty root. */
   | { readonly kind: "scratch" };
 
+/** A reference, with the instruction that names it where that is not FROM. */
+export type NamedReference = Reference & { readonly lines?: Lines };
+
 export type ReferencesInput = Pick<GraphOptions, "file" | "targetPlatform" | "contexts">;
 
 /** Resolves the names that the stages of a Dockerfile have for each other. Stages know only earlier ones, so there are no cycles. */
@@ -104,7 +107,7 @@ export class References {
   }
 
   /** The stages and images that a stage stands on or copies from, in the order of its text. */
-  of(index: number, triggers: readonly Instruction[]): Reference[] {
+  of(index: number, triggers: readonly Instruction[]): NamedReference[] {
     const stage = this.#file.stages[index];
     if (!stage) return [];
     return [this.base(stage.from, index), ...this.#sources(stage, { index, triggers })];
@@ -115,9 +118,9 @@ export class References {
     return this.#named.keys();
   }
 
-  #sources(stage: Stage, { index, triggers }: { index: number; triggers: readonly Instruction[] }): Reference[] {
+  #sources(stage: Stage, { index, triggers }: { index: number; triggers: readonly Instruction[] }): NamedReference[] {
     return [...triggers, ...stage.instructions].flatMap((one) =>
-      sourceNames(one).map((name) => this.source(name, { index, lines: one })),
+      sourceNames(one).map((name) => ({ ...this.source(name, { index, lines: one }), lines: one })),
     );
   }
 

@@ -16,7 +16,7 @@ import {
 } from "./graph.ts";
 import { addLabels } from "./metadata.ts";
 import { normalPlatform, parsePlatform } from "./platform.ts";
-import { type Reference, References } from "./references.ts";
+import { type NamedReference, type Reference, References } from "./references.ts";
 import { childOf, configOf, type StageState, stateOf } from "./stage.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
@@ -89,13 +89,14 @@ class Evaluation {
       if (!from || !instructions) continue;
       const [base, ...sources] = this.#references.of(index, []);
       if (base?.kind === "image") this.#known({ name: base.name, ...this.#platformOf(from), lines: from });
-      for (const source of sources) this.#foresee(source, from);
+      for (const source of sources) this.#foresee(source);
     }
     return [...this.#missing.values()];
   }
 
-  #foresee(source: Reference, place: FromInstruction): void {
-    if (source.kind === "image") this.#known({ name: source.name, ...this.#ownPlatform(), lines: place });
+  #foresee(source: NamedReference): void {
+    if (source.kind === "image" && source.lines)
+      this.#known({ name: source.name, ...this.#ownPlatform(), lines: source.lines });
   }
 
   /** The stages that one needs, itself included: by steps, not by recursion, since there may be thousands in a row. */
