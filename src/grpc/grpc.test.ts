@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { create } from "@bufbuild/protobuf";
-import { filesync, fsutil, secrets, ssh } from "../proto/mod.ts";
-import { Code, ConnectError, type Connection, callOver, metadata, serveOver } from "./mod.ts";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { filesync, fsutil, gateway, secrets, ssh } from "../proto/mod.ts";
+import { Code, ConnectError, type Connection, callOver, detailedError, metadata, serveOver } from "./mod.ts";
 
 /** Two ends of one connection in memory. */
 function connections(): [Connection, Connection] {
@@ -24,6 +24,11 @@ function connections(): [Connection, Connection] {
   return [end(streams[0], streams[1]), end(streams[1], streams[0])];
 }
 
+const detail = { typeUrl: "example.test/a.B+json", value: new Uint8Array([1, 2]) };
+
+const large = { ...detail, value: new Uint8Array(30_000) };
+const failure = { code: Code.Unknown, details: [detail] };
+
 function session() {
   const [here, there] = connections();
   const stop = new AbortController();
@@ -35,6 +40,9 @@ function session() {
         getSecret({ id }, context) {
           seen.push(context.requestHeader);
           if (id === "none") throw new ConnectError("secret none: not found", Code.NotFound);
+          if (id === "detailed") throw detailedError({ ...failure, message: "failed: é" });
+          if (id === "long") throw detailedError({ ...failure, message: "é".repeat(100_000) });
+          if (id === "large") throw detailedError({ ...failure, message: id, details: [large] });
           return { data: Buffer.from(`value of ${id}`) };
         },
       });
@@ -59,6 +67,25 @@ test("calls, failures with their code, and methods that are not there", async ()
     rawMessage: "secret none: not found",
   });
   await expect(caller.client(ssh.SSH).checkAgent({ id: "x" })).rejects.toMatchObject({ code: Code.Unimplemented });
+  caller[Symbol.dispose]();
+});
+
+test("an error's details have the types that they were given", async () => {
+  const { caller } = session();
+  const failed: unknown = await caller
+    .client(secrets.Secrets)
+    .getSecret({ id: "detailed" })
+    .catch((err) => err);
+  expect(failed).toMatchObject({ code: Code.Unknown, rawMessage: "failed: é" });
+  const sent = (failed as ConnectError).metadata.get("grpc-status-details-bin") ?? "";
+  expect(fromBinary(gateway.StatusSchema, Buffer.from(sent, "base64"))).toMatchObject({
+    ...{ code: Code.Unknown, message: "failed: é" },
+    details: [{ typeUrl: "example.test/a.B+json", value: new Uint8Array([1, 2]) }],
+  });
+  const long = (id: string) => caller.client(secrets.Secrets).getSecret({ id });
+  await expect(long("long")).rejects.toMatchObject({ rawMessage: expect.stringMatching(/^é{1706}…$/) });
+  await expect(long("large")).rejects.toMatchObject({ rawMessage: "large", details: [] });
+  expect(detailedError({ message: "m", code: Code.Unknown, details: [] }).metadata.keys().next().done).toBe(true);
   caller[Symbol.dispose]();
 });
 

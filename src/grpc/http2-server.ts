@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { Input } from "../http/mod.ts";
 import { fromBuffer } from "../stream/mod.ts";
+import { sendable } from "./details.ts";
 import { headersOf, plainHeaders, pump, window } from "./http2.ts";
 
 export interface AcceptOptions {
@@ -59,7 +60,7 @@ async function send(stream: ServerHttp2Stream, response: UniversalServerResponse
   if (stream.destroyed) return;
   const { status, header = new Headers(), body, trailer = new Headers() } = response;
   stream.respond({ ":status": status, ...plainHeaders(header) }, { waitForTrailers: true });
-  stream.once("wantTrailers", () => stream.sendTrailers(plainHeaders(trailer)));
+  stream.once("wantTrailers", () => stream.sendTrailers(plainHeaders(sendable(trailer))));
   await pump(body, stream);
 }
 
