@@ -15,9 +15,10 @@ import { warningsOf } from "./check.ts";
 import type { Build, BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
 import type { Lines } from "./dockerfile/error.ts";
-import { quoteLines } from "./dockerfile/quote.ts";
+import { quoteLines, type Source } from "./dockerfile/quote.ts";
 import { exportImage } from "./export.ts";
 import { type FailedStep, failedImage } from "./failed-image.ts";
+import { placed } from "./failure-place.ts";
 import { keepGitDirArgument } from "./git/ref.ts";
 import type { BuildGraph } from "./graph/graph.ts";
 import type { Vertex } from "./graph/vertex.ts";
@@ -89,20 +90,21 @@ async function inLease(context: BuilderContext, { files, options, contents, dire
     context.events.publish({ type: "image", action: "create", id, attributes: { ...run.Labels, name: id } });
     for (const tag of tags) context.images.tag(image, tag);
   };
-  const image = await solveAndExport(running, { graph, made, contents });
+  const image = await solveAndExport(running, { graph, source, made, contents });
   announce(image, { options, graph, tags, findings });
   return image;
 }
 
 interface Solving {
   readonly graph: BuildGraph;
+  readonly source: Source;
   /** Told of the image before the cache is written, which may fail. */
   readonly made: (image: Image) => Promise<void>;
   /** Of the caches that are written. */
   readonly contents: CacheContents[];
 }
 
-async function solveAndExport(running: Build, { graph, made, contents }: Solving): Promise<Image> {
+async function solveAndExport(running: Build, { graph, source, made, contents }: Solving): Promise<Image> {
   const allowed = allowedSnapshots(running);
   const solver = new Solver(running, {
     inner: innerVertices(graph),
@@ -121,8 +123,12 @@ async function solveAndExport(running: Build, { graph, made, contents }: Solving
     await exportCaches(running, { graph, solver, chains: solver.chains, contents });
     return image;
   } catch (err) {
-    if (err instanceof StepFailure && err.kept) await tellKept(running, { kept: err.kept, solver });
-    throw toldWithCode(err, running.options);
+    if (err instanceof StepFailure) {
+      if (err.kept) await tellKept(running, { kept: err.kept, solver });
+      tellCode(err, running.options);
+    }
+    const failed = solver.failed && placed(err, source, linesOfStep(graph, solver.failed));
+    throw failed ?? err;
   } finally {
     await solver.settled();
   }
@@ -146,11 +152,14 @@ async function tellKept(running: Build, failed: FailedStep): Promise<void> {
 }
 
 /** The client exits with the code of the step, which only the stream can carry. */
-function toldWithCode(err: unknown, { progress }: BuildOptions): unknown {
-  if (err instanceof StepFailure) {
-    progress({ error: err.message, errorDetail: { code: err.code, message: err.message } });
-  }
-  return err;
+function tellCode({ code, message }: StepFailure, { progress }: BuildOptions): void {
+  progress({ error: message, errorDetail: { code, message } });
+}
+
+/** Of the instruction that the vertex is the step of. */
+function linesOfStep({ steps }: BuildGraph, failed: Vertex): Lines | undefined {
+  const own = steps.filter(({ vertex }) => vertex === failed);
+  return (own.find(({ runs }) => runs) ?? own[0])?.lines;
 }
 
 /**

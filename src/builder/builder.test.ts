@@ -6,7 +6,7 @@ import type { Image } from "../images/mod.ts";
 import { archive } from "../layers/testing/store.ts";
 import type { RuntimeSpec } from "../runtime/mod.ts";
 import { fromBuffer } from "../stream/mod.ts";
-import type { BuildOptions } from "./builder.ts";
+import type { BuildOptions, UnavailableImage } from "./builder.ts";
 import { receiveContext } from "./receive.ts";
 import { buildOptions, openEngine, type TestEngine } from "./testing/engine.ts";
 
@@ -306,6 +306,32 @@ describe("failures", () => {
     expect((await failure(built("FROM base\nRUN write before 1\nRUN exit 3"))).message).toContain(message);
     expect(ran).toEqual(["exit 3"]);
     nothingIsLeft();
+  });
+
+  test("where a step failed, and the client's own words for it", async () => {
+    const words = {
+      run: (command: string, code: number) => `${command} is ${code}`,
+      missing: (path: string) => `no ${path}`,
+      image: ({ name, ref, reason }: UnavailableImage) => `${name} (${ref}): ${reason}`,
+    };
+    const failing: [string, string, number][] = [
+      ["FROM base\nRUN exit 3", "/bin/sh -c exit 3 is 3", 2],
+      ["FROM base\n\nCOPY a/nosuch /", "no a/nosuch", 3],
+      ["FROM base\nRUN --mount=type=bind,source=nosuch,target=/x true", "no nosuch", 2],
+      [
+        "FROM base\nCOPY --from=none:1 / /",
+        "none:1 (docker.io/library/none:1): manifest for library/none not found",
+        2,
+      ],
+      ["FROM base\nRUNN x", "dockerfile parse error on line 2: unknown instruction: RUNN", 2],
+    ];
+    for (const [text, message, line] of failing) {
+      const err = await failure(built(text, { words }));
+      expect([text, err.message]).toEqual([text, expect.stringContaining(message)]);
+      const place = engine.builder.failurePlace(err);
+      expect([text, place?.lines.line, place?.text(1000)]).toEqual([text, line, text]);
+      expect([text, place?.message]).toEqual([text, expect.not.stringContaining(">>>")]);
+    }
   });
 
   test("an image that cannot be had is named", async () => {

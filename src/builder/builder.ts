@@ -4,6 +4,7 @@ import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { BuildCacheRecord, BuildQuery, CheckResult, Filters, ProgressSink } from "../wire/mod.ts";
 import type { Material } from "./attest/provenance.ts";
+import type { Lines } from "./dockerfile/error.ts";
 import type { Source } from "./dockerfile/quote.ts";
 import type { PackedContext } from "./jobs/select.ts";
 import type { KeptContexts } from "./kept/kept-contexts.ts";
@@ -27,6 +28,8 @@ export interface Builder {
   check(context: BuildContext, options: CheckOptions): Promise<CheckResult>;
   /** The same, with the Dockerfile itself and what can be chosen in it. */
   describe(context: BuildContext, options: CheckOptions): Promise<Description>;
+  /** Where an error of this builder arose, as far as that is known. */
+  failurePlace(err: unknown): FailurePlace | undefined;
   /** Contexts of which the contents are kept, for clients that send only what changed. */
   readonly contexts: Pick<KeptContexts, "compare" | "complete">;
   /** All files of an image as an archive, for outputs that are no image. The image must stay until it is read. */
@@ -35,6 +38,17 @@ export interface Builder {
   prune(filter: Filters, options: PruneOptions): Promise<{ deleted: string[]; reclaimed: number }>;
   /** What the cache holds, for `system df`. */
   usage(): Promise<BuildCacheRecord[]>;
+}
+
+/** For clients that show the lines of the Dockerfile themselves. */
+export interface FailurePlace {
+  /** Of the Dockerfile, as the user named it. */
+  readonly name: string;
+  readonly lines: Lines;
+  /** Without the lines that the error's own message may quote. */
+  readonly message: string;
+  /** The Dockerfile in at most so many bytes; see `quotable`. */
+  text(most: number): string | undefined;
 }
 
 /** Bytes; see `CacheSpace`. */
@@ -79,6 +93,23 @@ export interface PublishedCache {
   readonly manifest: Descriptor;
 }
 
+export interface FailureWords {
+  /** A RUN ended with another status than 0. */
+  run(command: string, code: number): string;
+  /** What COPY, ADD or a mount reads from is not there; the path is relative to the root. */
+  missing(path: string): string;
+  /** An image that FROM or --from names cannot be had. */
+  image(image: UnavailableImage): string;
+}
+
+export interface UnavailableImage {
+  /** As it is named. */
+  readonly name: string;
+  /** With its domain and tag. */
+  readonly ref: string;
+  readonly reason: string;
+}
+
 /** What `POST /build` asks for, beside where the files are. */
 export interface BuildOptions
   extends Omit<BuildQuery, "dockerfile" | "remote" | "context" | "namedContexts" | "check" | "call" | "session"> {
@@ -92,7 +123,7 @@ export interface BuildOptions
   readonly progress: ProgressSink;
   /** Told besides `progress`. */
   readonly observer?: BuildObserver;
-  /** What a RUN that ended with another status than 0 is reported as; default: the classic builder's words. */
-  readonly runFailure?: (command: string, code: number) => string;
+  /** How failures are told that clients match on; default: the classic builder's words. */
+  readonly words?: FailureWords;
   readonly signal: AbortSignal;
 }

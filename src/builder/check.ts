@@ -6,6 +6,7 @@ import { ContextFiles } from "./context-files.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
 import { type Lines, linesOf } from "./dockerfile/error.ts";
 import { quoteLines, type Source } from "./dockerfile/quote.ts";
+import { placed } from "./failure-place.ts";
 import { type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
 import { toGraph } from "./graph/to-graph.ts";
 import { details, type Finding } from "./lint/findings.ts";
@@ -26,9 +27,17 @@ export async function describe(
   return {
     source,
     check: checked(context, { source, options, ignore: files.ignore ?? [] }),
-    targets: () => targetsOf(parseDockerfile(source.text)),
-    outline: () => outlineOf(givenOptions(context, { source, options })),
+    targets: () => inPlace(source, () => targetsOf(parseDockerfile(source.text))),
+    outline: () => inPlace(source, () => outlineOf(givenOptions(context, { source, options }))),
   };
+}
+
+function inPlace<T>(source: Source, work: () => T): T {
+  try {
+    return work();
+  } catch (err) {
+    throw placed(err, source);
+  }
 }
 
 function checked(context: BuilderContext, { source, options, ignore }: PlanInput<CheckOptions>): CheckResult {

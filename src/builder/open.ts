@@ -11,6 +11,7 @@ import { BuildCache } from "./cache.ts";
 import { describe } from "./check.ts";
 import type { BuilderContext, BuilderOptions, Solved } from "./context.ts";
 import { StepMemory } from "./explain/memory.ts";
+import { failurePlace } from "./failure-place.ts";
 import { imageFiles } from "./image-files.ts";
 import { KeptContexts } from "./kept/kept-contexts.ts";
 import { PackedLayers } from "./packed-layers.ts";
@@ -47,6 +48,7 @@ export async function openBuilder(options: BuilderOptions): Promise<Builder> {
     buildEach: builds,
     check: async (files, checkOptions) => (await describe(context, files, checkOptions)).check,
     describe: (files, checkOptions) => describe(context, files, checkOptions),
+    failurePlace,
     files: (image, signal) => imageFiles(context, image, signal),
     usage: () => cacheUsage(context),
     prune: (filter, pruneOptions) => pruneCache(context, { ...pruneOptions, filter, contexts }),

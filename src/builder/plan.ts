@@ -1,11 +1,12 @@
-import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
+import { EngineError, messageOf } from "../errors/mod.ts";
 import { requireScans } from "./attest/attest.ts";
 import type { BuildOptions, CheckOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile/dockerfile.ts";
-import { linesOf, withLines } from "./dockerfile/error.ts";
-import { quoteLines, type Source } from "./dockerfile/quote.ts";
+import { withLines } from "./dockerfile/error.ts";
+import type { Source } from "./dockerfile/quote.ts";
 import { didYouMean } from "./dockerfile/suggest.ts";
+import { quoted } from "./failure-place.ts";
 import { type BuildGraph, type GraphOptions, imageKey, type NeededImage, type ResolvedImage } from "./graph/graph.ts";
 import { parsePlatform } from "./graph/platform.ts";
 import { toGraph } from "./graph/to-graph.ts";
@@ -100,12 +101,4 @@ async function imageFor(
     const stages = given.file.stages.flatMap(({ from }) => from.name ?? []);
     throw withLines(err, needed.lines, messageOf(err) + didYouMean(needed.name, [...stages, ...commonImages]));
   }
-}
-
-/** The same error with the lines of the Dockerfile below its message. */
-function quoted(err: unknown, source: Source): unknown {
-  const lines = linesOf(err);
-  if (!lines) return err;
-  const text = `${messageOf(err)}\n${quoteLines(source, lines)}`;
-  return new EngineError(kindOf(err), text.trimEnd(), { cause: err });
 }

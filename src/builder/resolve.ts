@@ -1,6 +1,6 @@
-import { EngineError, messageOf, wrap } from "../errors/mod.ts";
+import { EngineError, kindOf, messageOf, wrap } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
-import { parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
+import { canonical, parseReference, type Reference, withDefaultTag } from "../oci/mod.ts";
 import type { RegistryAuth } from "../registry-client/mod.ts";
 import type { BuildOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
@@ -33,8 +33,20 @@ export async function resolveImage(
     });
   } catch (err) {
     signal.throwIfAborted();
-    throw messageOf(err).includes(needed.name) ? err : wrap(err, needed.name);
+    throw unavailable(err, { needed, ref, words: options.words });
   }
+}
+
+interface Unavailable {
+  readonly needed: NeededImage;
+  readonly ref: Reference;
+  readonly words: BuildOptions["words"];
+}
+
+function unavailable(err: unknown, { needed: { name }, ref, words }: Unavailable): unknown {
+  const reason = messageOf(err);
+  if (words) return new EngineError(kindOf(err), words.image({ name, ref: canonical(ref), reason }), { cause: err });
+  return reason.includes(name) ? err : wrap(err, name);
 }
 
 /** The image of that name, if it is here and fits. */

@@ -51,6 +51,8 @@ export class Solver {
   readonly #solved = new Map<Vertex, Promise<Solved>>();
   /** Results that must not be pruned meanwhile. */
   readonly #used = new Set<string>();
+  /** What failed first. */
+  #failed: Vertex | undefined;
   /** Runs that this build started; others may wait for them, with this build's files. */
   readonly #runs = new Set<Promise<unknown>>();
 
@@ -75,6 +77,11 @@ export class Solver {
     }
     await this.solve(result);
     for (const vertex of steps) if (vertex && !this.has(vertex)) this.#cached(vertex, shortId({}));
+  }
+
+  /** The step that failed first, if any has. */
+  get failed(): Vertex | undefined {
+    return this.#failed;
   }
 
   has(vertex: Vertex): boolean {
@@ -116,7 +123,10 @@ export class Solver {
       return await this.#own(vertex, { base, inputs: new Map(others) });
     } catch (caught) {
       const err = this.#firstFailure(caught);
-      if (!this.#stop.signal.aborted) this.#build.output.fail(vertex, messageOf(err));
+      if (!this.#stop.signal.aborted) {
+        this.#failed = vertex;
+        this.#build.output.fail(vertex, messageOf(err));
+      }
       this.#stop.abort(err);
       throw err;
     }

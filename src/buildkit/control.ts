@@ -5,7 +5,7 @@ import { control } from "../proto/mod.ts";
 import type { Bytes } from "../stream/mod.ts";
 import type { Door } from "./buildkit.ts";
 import { requestCaches } from "./cache-options.ts";
-import { grpcErrors } from "./errors.ts";
+import { grpcError, grpcErrors } from "./errors.ts";
 import { exportersOf, outputsOf } from "./exporter.ts";
 import { requireDockerfile } from "./frontend.ts";
 import { readAttributes } from "./frontend-attributes.ts";
@@ -22,24 +22,28 @@ export function controlService(door: Door) {
   return (router: ConnectRouter): ConnectRouter =>
     router.service(
       control.Control,
-      grpcErrors({
-        solve: (request: control.SolveRequest, context: HandlerContext) => solveRequest(door, request, context.signal),
-        status: (request: control.StatusRequest, context: HandlerContext) => status(door, request, context.signal),
-        session: (messages: AsyncIterable<control.BytesMessage>, context: HandlerContext) =>
-          session(door, messages, context),
-        listWorkers: () => ({ record: [door.engine.worker()] }),
-        info: () => ({ buildkitVersion: door.engine.worker().buildkitVersion }),
-        diskUsage: () => diskUsage(door.engine.builder),
-        prune: (request: control.PruneRequest) => prune(door.engine.builder, request),
-        listenBuildHistory: (request: control.BuildHistoryRequest, context: HandlerContext) => {
-          context.responseHeader.set(timeHeader, new Date().toISOString());
-          return door.history.listen(request, context.signal);
+      grpcErrors(
+        {
+          solve: (request: control.SolveRequest, context: HandlerContext) =>
+            solveRequest(door, request, context.signal),
+          status: (request: control.StatusRequest, context: HandlerContext) => status(door, request, context.signal),
+          session: (messages: AsyncIterable<control.BytesMessage>, context: HandlerContext) =>
+            session(door, messages, context),
+          listWorkers: () => ({ record: [door.engine.worker()] }),
+          info: () => ({ buildkitVersion: door.engine.worker().buildkitVersion }),
+          diskUsage: () => diskUsage(door.engine.builder),
+          prune: (request: control.PruneRequest) => prune(door.engine.builder, request),
+          listenBuildHistory: (request: control.BuildHistoryRequest, context: HandlerContext) => {
+            context.responseHeader.set(timeHeader, new Date().toISOString());
+            return door.history.listen(request, context.signal);
+          },
+          updateBuildHistory: (request: control.UpdateBuildHistoryRequest) => {
+            door.history.update(request);
+            return {};
+          },
         },
-        updateBuildHistory: (request: control.UpdateBuildHistoryRequest) => {
-          door.history.update(request);
-          return {};
-        },
-      }),
+        door.engine.builder,
+      ),
     );
 }
 
@@ -84,6 +88,8 @@ async function build(door: Door, { job, request, signal }: Building): Promise<Bu
     };
     const { response, provenance } = await solve(door.engine, solving);
     return { exporterResponse: { ...response, ...published }, provenance };
+  } catch (err) {
+    throw grpcError(err, { builder: door.engine.builder, vertex: job.feed.failure });
   } finally {
     job.feed.close();
   }

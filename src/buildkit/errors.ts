@@ -1,5 +1,7 @@
-import { type ErrorKind, kindOf, messageOf } from "../errors/mod.ts";
-import { Code, ConnectError } from "../grpc/mod.ts";
+import { type ErrorKind, kindOf } from "../errors/mod.ts";
+import { Code, ConnectError, detailedError } from "../grpc/mod.ts";
+import type { gateway } from "../proto/mod.ts";
+import { detailedFailure, type Failed } from "./error-details.ts";
 
 /** A build that failed is `Unknown`, as with BuildKit: clients show every other code in front of the message. */
 const codes: Readonly<Record<ErrorKind, Code>> = {
@@ -16,28 +18,41 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
 };
 
 /** The status that says it. */
-export function grpcError(err: unknown): ConnectError {
-  return err instanceof ConnectError ? err : new ConnectError(messageOf(err), codes[kindOf(err)]);
+export function grpcError(err: unknown, failed: Failed = {}): ConnectError {
+  if (err instanceof ConnectError) return err;
+  const { message, details } = detailedFailure(err, failed);
+  // Of a registry that cannot be reached BuildKit gives no code either: it is the Dockerfile that names it.
+  const code = failed.builder?.failurePlace(err) && kindOf(err) === "unavailable" ? Code.Unknown : codes[kindOf(err)];
+  return detailedError({ message, code, details });
+}
+
+/** What a client that steers its build says that went wrong, as it says it. */
+export function clientError({ code, message, details }: gateway.Status): ConnectError {
+  const known = Object.values(Code).includes(code) ? code : Code.Unknown;
+  return detailedError({ message: message || "the client gave the build up", code: known, details });
 }
 
 type Method = (...args: never[]) => unknown;
 
 /** The methods of a service, with what they throw said in gRPC's way. */
-export function grpcErrors<T extends Readonly<Record<string, Method>>>(methods: T): T {
+export function grpcErrors<T extends Readonly<Record<string, Method>>>(methods: T, builder?: Failed["builder"]): T {
+  const said = (err: unknown) => grpcError(err, { builder });
   const wrapped = Object.entries(methods).map(([name, method]) => [
     name,
-    (...args: never[]) => guarded(() => method(...args)),
+    (...args: never[]) => guarded(() => method(...args), said),
   ]);
   return Object.fromEntries(wrapped) as T;
 }
 
-function guarded(call: () => unknown): unknown {
+type Say = (err: unknown) => ConnectError;
+
+function guarded(call: () => unknown, said: Say): unknown {
   try {
     const result = call();
-    if (result instanceof Promise) return result.catch((err) => Promise.reject(grpcError(err)));
-    return isStream(result) ? translated(result) : result;
+    if (result instanceof Promise) return result.catch((err) => Promise.reject(said(err)));
+    return isStream(result) ? translated(result, said) : result;
   } catch (err) {
-    throw grpcError(err);
+    throw said(err);
   }
 }
 
@@ -45,10 +60,10 @@ function isStream(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
-async function* translated(stream: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+async function* translated(stream: AsyncIterable<unknown>, said: Say): AsyncGenerator<unknown> {
   try {
     yield* stream;
   } catch (err) {
-    throw grpcError(err);
+    throw said(err);
   }
 }

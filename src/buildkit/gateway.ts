@@ -4,7 +4,7 @@ import { gateway } from "../proto/mod.ts";
 import { cacheKind } from "../wire/mod.ts";
 import type { Door } from "./buildkit.ts";
 import { optionOf } from "./cache-options.ts";
-import { grpcErrors } from "./errors.ts";
+import { clientError, grpcErrors } from "./errors.ts";
 import { requireDockerfile } from "./frontend.ts";
 import { readAttributes } from "./frontend-attributes.ts";
 import type { Job } from "./jobs.ts";
@@ -25,18 +25,21 @@ export function gatewayService(door: Door) {
   return (router: ConnectRouter): ConnectRouter =>
     router.service(
       gateway.LLBBridge,
-      grpcErrors({
-        ping: () => ({
-          frontendApiCaps: capabilities.map((id) => ({ id, enabled: true })),
-          llbCaps: solverCapabilities.map((id) => ({ id, enabled: true })),
-          workers: [door.engine.worker()],
-        }),
-        solve: async (request: gateway.SolveRequest, context: HandlerContext) =>
-          ask(door, { job: await jobOf(door, context), request, signal: context.signal }),
-        return: async (request: gateway.ReturnRequest, context: HandlerContext) =>
-          choose(await jobOf(door, context), request),
-        inputs: () => ({}),
-      }),
+      grpcErrors(
+        {
+          ping: () => ({
+            frontendApiCaps: capabilities.map((id) => ({ id, enabled: true })),
+            llbCaps: solverCapabilities.map((id) => ({ id, enabled: true })),
+            workers: [door.engine.worker()],
+          }),
+          solve: async (request: gateway.SolveRequest, context: HandlerContext) =>
+            ask(door, { job: await jobOf(door, context), request, signal: context.signal }),
+          return: async (request: gateway.ReturnRequest, context: HandlerContext) =>
+            choose(await jobOf(door, context), request),
+          inputs: () => ({}),
+        },
+        door.engine.builder,
+      ),
     );
 }
 
@@ -70,7 +73,7 @@ async function ask({ engine }: Door, { job, request, signal }: Asking) {
 }
 
 function choose({ results, chosen }: Job, { result, error }: gateway.ReturnRequest) {
-  if (error) chosen.reject(new EngineError("invalid", error.message || "the client gave the build up"));
+  if (error) chosen.reject(clientError(error));
   const id = result?.result.case === "ref" ? result.result.value.id : "";
   chosen.resolve(results[Number(id) - 1]);
   return {};

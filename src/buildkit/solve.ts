@@ -6,6 +6,7 @@ import { type Bytes, writeTar } from "../stream/mod.ts";
 import { attestedBy } from "./attestations.ts";
 import { receiveFiles } from "./changed-files.ts";
 import { readDefinition } from "./definition.ts";
+import { shownMessage } from "./error-details.ts";
 import { type Exported, exportBuild } from "./export.ts";
 import type { Exporter } from "./exporter.ts";
 import type { Provenance } from "./history/complete.ts";
@@ -13,6 +14,7 @@ import { type NamedContext, openContexts } from "./named-contexts.ts";
 import { exportPlatforms, type Part } from "./platforms.ts";
 import type { Session } from "./session.ts";
 import type { OwnStep, StatusFeed } from "./status.ts";
+import { words } from "./words.ts";
 
 /** What the engine does for BuildKit's clients. */
 export interface BuildKitEngine {
@@ -79,7 +81,7 @@ export interface Solving {
   readonly filename: string;
   readonly options: Omit<
     BuildOptions,
-    "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "runFailure" | "signal"
+    "tags" | "cacheFrom" | "contexts" | "session" | "observer" | "progress" | "words" | "signal"
   >;
   /** What the result is for together; undefined for the one of the options. */
   readonly platforms?: readonly string[];
@@ -99,7 +101,7 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
     const files = await contextOf(engine, solving);
     const progress: BuildOptions["progress"] = (message) => feed.pulled(message);
     const attest = attestedBy(solving.exporters, options.attest);
-    const hears = { observer: feed, progress, runFailure, signal };
+    const hears = { observer: feed, progress, words, signal };
     const told = { attest, cacheFrom: [], contexts, ...hears, ...(session && { session }) };
     const { platforms } = solving;
     if (platforms) {
@@ -109,16 +111,11 @@ export async function solve(engine: BuildKitEngine, solving: Solving): Promise<E
     }
     return await exportBuild(engine, solving, (tags) => engine.builder.build(files, { ...options, tags, ...told }));
   } catch (err) {
-    feed.failed(messageOf(err));
+    feed.failed(shownMessage(err, engine.builder));
     throw err;
   } finally {
     feed.close();
   }
-}
-
-/** In BuildKit's words, which its clients' users match on (`solver/llbsolver/ops/exec.go` and `errdefs/exit.go`). */
-function runFailure(command: string, code: number): string {
-  return `process ${JSON.stringify(command)} did not complete successfully: exit code: ${code}`;
 }
 
 /** What it takes to find the files of a build. */

@@ -45,6 +45,7 @@ export class StatusFeed implements BuildObserver {
   #running = 0;
   #owned = 0;
   #closed = false;
+  #failure: Digest | undefined;
   readonly #over = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
   #pulling: OwnStep | undefined;
@@ -66,6 +67,11 @@ export class StatusFeed implements BuildObserver {
   /** Resolves when the build is over. */
   get closed(): Promise<void> {
     return this.#over.promise;
+  }
+
+  /** The step that failed first, if any has. */
+  get failure(): Digest | undefined {
+    return this.#failure;
   }
 
   close(): void {
@@ -141,6 +147,7 @@ export class StatusFeed implements BuildObserver {
     const vertex = digest && this.#vertices.get(digest);
     if (!vertex || vertex.completed) return;
     const error = how.kind === "failed" ? how.message : "";
+    if (how.kind === "failed") this.#failure ??= digest;
     const started = vertex.started ?? now();
     this.#vertex({ ...vertex, started, completed: now(), cached: how.kind === "cached", error });
     if (--this.#running === 0 && how.kind !== "failed") this.#export();

@@ -28,6 +28,18 @@ export function quoteLines({ name, text }: Source, { line, endLine }: Lines): st
   return `${name}:${line}\n${rule}\n${shown.join("")}${rule}\n`;
 }
 
+/**
+ * The text for who quotes these lines by counting them: nothing in it steers a terminal. When it has more than `most` bytes, only what
+ * is quoted is left, at its place; undefined when that is too much as well.
+ */
+export function quotable({ text }: Source, { line, endLine }: Lines, most: number): string | undefined {
+  const lines = text.split("\n").map(printable);
+  const last = Math.min(Math.max(endLine, line), lines.length);
+  const { from, to } = around(line, last, lines.length);
+  const left = () => lines.slice(0, to).map((one, index) => (index + 1 < from ? "" : one));
+  return [() => lines, left].map((some) => some().join("\n")).find((one) => Buffer.byteLength(one) <= most);
+}
+
 /** Two lines more around several, four around one, as far as there are any. */
 function around(first: number, last: number, count: number): { from: number; to: number } {
   let [from, to] = [first, last];

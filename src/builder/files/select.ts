@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { EngineError } from "../../errors/mod.ts";
+import { EngineError, isKind, messageOf } from "../../errors/mod.ts";
 import { globPattern, isGlob } from "../../patterns/mod.ts";
 import { lstat, readdir } from "./fs.ts";
 import { raw, shown } from "./raw.ts";
@@ -87,6 +87,13 @@ function selectPath(path: string, { root }: SelectOptions): Selected | undefined
 function notFound(path: string, { where, keyword }: SelectOptions): EngineError {
   const problem = where === "context" ? "file not found in build context or excluded by .dockerignore: " : "";
   return new EngineError("not-found", `${keyword} failed: ${problem}stat ${path}: file does not exist`);
+}
+
+/** The path that the error says is not there: errors of worker threads arrive as a kind and words. */
+export function missingPath(err: unknown): string | undefined {
+  const outside = isKind(err, "invalid") && / outside the build context: (.*) \(\)$/s.exec(messageOf(err))?.[1];
+  if (outside) return insideRoot(outside);
+  return isKind(err, "not-found") ? /stat (.*): file does not exist$/s.exec(messageOf(err))?.[1] : undefined;
 }
 
 /** Directories in front of the first pattern are followed through symlinks, others are not (fsutil `ResolveWildcards`). */

@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { readXattr, setXattr } from "../../host/mod.ts";
 import { archive } from "../../layers/testing/store.ts";
+import { missingPath } from "../files/select.ts";
 import { lookForStubs } from "../ops/stubs.ts";
 import { type CopyInput, copyJob } from "./copy.ts";
 import { type SelectInput, selectJob } from "./select.ts";
@@ -109,6 +110,21 @@ describe("selecting", () => {
     expect(() => select(["link/e"], { deep: true })).toThrow("stat link/e: file does not exist");
     expect(select(["link/./e"], { deep: true }).selected).toMatchObject([{ real: "d", include: "e" }]);
     expect(() => select(["[a"])).toThrow("syntax error in pattern");
+  });
+
+  test("the path that is missing is read from the error", () => {
+    tree(from, { a: "" });
+    const missing = (source: string, more?: Partial<SelectInput>) => {
+      try {
+        return select([source], more).selected;
+      } catch (err) {
+        return missingPath(err);
+      }
+    };
+    expect(missing("b/c")).toBe("b/c");
+    expect(missing("/b\nc", { where: "stage" })).toBe("b\nc");
+    expect(missing("../../b")).toBe("b");
+    expect(missing("[a")).toBeUndefined();
   });
 
   test("the digest is of names, modes, contents and links, and of no times", () => {

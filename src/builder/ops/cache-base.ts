@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Planned } from "../context.ts";
 import type { ExecMount } from "../graph/vertex.ts";
 import { copyJob } from "../jobs/copy.ts";
-import { selectJob } from "../jobs/select.ts";
+import { selectFiles } from "./select.ts";
 
 /** The id of a cache mount. What it begins with, be it the state that `from` names or the owner and mode of nothing, makes it another one. */
 export function cacheId({ inputs }: Planned, { id, from, input, source, mode, uid, gid }: ExecMount): string {
@@ -22,7 +22,7 @@ export async function fillCache(
   const root = await build.views.path(mount.input && inputs.get(mount.input)?.snapshot);
   const sources = [(mount.source || ".").replace(/[*?[\]\\]/g, "\\$&")];
   const what = { root, sources, exclude: [], deep: false, where: "stage", keyword: "RUN --mount" } as const;
-  const { selected } = await workers.run(selectJob, what, { signal });
+  const { selected } = await selectFiles(build, what);
   const made = join(build.directory, `cache-${randomBytes(8).toString("hex")}`);
   await mkdir(made, { mode: 0o700 });
   const items = selected.map((item) => ({ ...item, unpack: false }));

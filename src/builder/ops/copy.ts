@@ -5,11 +5,12 @@ import type { FilesPlace } from "../context-files.ts";
 import { decompressFile } from "../decompress.ts";
 import type { CopyOp } from "../graph/vertex.ts";
 import { type CopyInput, copyJob } from "../jobs/copy.ts";
-import { type SelectOutput, selectJob } from "../jobs/select.ts";
+import type { SelectOutput } from "../jobs/select.ts";
 import { type BuildRoot, openRoot } from "../root.ts";
 import { checkouts } from "./checkouts.ts";
 import { copyAsLayer } from "./copy-layer.ts";
 import { fetchSources } from "./fetch.ts";
+import { selectFiles } from "./select.ts";
 
 /** Sources below one directory. */
 interface Group extends SelectOutput {
@@ -116,12 +117,7 @@ async function selected(
   { op, place, sources, unpack }: Sources & { place: FilesPlace },
 ): Promise<Group> {
   const { exclude, keyword, parents: deep, origin: where } = op;
-  const { workers } = build.context.host;
-  const found = await workers.run(
-    selectJob,
-    { ...place, sources, exclude, deep, where, keyword },
-    { signal: build.signal },
-  );
+  const found = await selectFiles(build, { ...place, sources, exclude, deep, where, keyword });
   return { ...found, place: async () => place, unpack, exclude };
 }
 

@@ -6,11 +6,11 @@ import type { IdMap, Mount } from "../../host/mod.ts";
 import { rootOf, type StagedMount } from "../../userns/mod.ts";
 import type { Planned } from "../context.ts";
 import type { ExecMount, ExecOp } from "../graph/vertex.ts";
-import { selectJob } from "../jobs/select.ts";
 import type { BuildRoot } from "../root.ts";
 import { mountDirectory } from "../table.ts";
 import { cacheId, fillCache } from "./cache-base.ts";
 import { type FromSession, secretMount, sshMount } from "./exec-session.ts";
+import { selectFiles } from "./select.ts";
 
 export type StepMount = StagedMount & { readonly destination: string };
 
@@ -39,12 +39,11 @@ export function mountKeys(planned: Planned, op: ExecOp): Promise<unknown[]> {
 }
 
 async function contentKey(planned: Planned, mount: ExecMount): Promise<string> {
-  const { workers } = planned.build.context.host;
   const where = mount.from === undefined ? "context" : "stage";
   const place = mount.from === undefined ? planned.build.files.place : { root: await bindRoot(planned, mount) };
   const source = (mount.source || ".").replace(/[*?[\]\\]/g, "\\$&");
   const input = { ...place, sources: [source], exclude: [], deep: false, where, keyword: "RUN --mount" } as const;
-  return (await workers.run(selectJob, input, { signal: planned.build.signal })).digest;
+  return (await selectFiles(planned.build, input)).digest;
 }
 
 async function bindRoot({ build, inputs }: Planned, mount: ExecMount, map?: IdMap): Promise<string> {

@@ -116,7 +116,7 @@ function lineOutput(build: Build, vertex: Vertex) {
 function failure({ build }: Planned, { op, code, said }: { op: ExecOp; code: number; said: string }): StepFailure {
   const command = op.args.join(" ");
   const message =
-    build.options.runFailure?.(command, code) ?? `The command '${command}' returned a non-zero code: ${code}`;
+    build.options.words?.run(command, code) ?? `The command '${command}' returned a non-zero code: ${code}`;
   // crun says it in the step's place, which is gone by then.
   const why = /exec container process `[^`]*`: Exec format error/.test(said) && foreign(build, "exec format error");
   return new StepFailure(why ? `${message} (${why.message})` : message, code);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Builder, BuildOptions } from "../../builder/mod.ts";
+import { failurePlace } from "../../builder/testing/failed-at.ts";
 import { type Db, openDb } from "../../db/mod.ts";
 import { messageOf } from "../../errors/mod.ts";
 import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
@@ -61,7 +62,8 @@ interface Seen {
 /** An engine whose steps do what the test says, and which tells what it was asked for. */
 function fakeEngine(act: () => Act, { built, discarded, pushed }: Seen): BuildKitEngine {
   let received: string[] = [];
-  const builder: Pick<Builder, "build" | "buildEach" | "usage"> = {
+  const builder: Pick<Builder, "build" | "buildEach" | "failurePlace" | "usage"> = {
+    failurePlace,
     buildEach: async (context, each) => {
       const images: Image[] = [];
       for (const options of each) images.push(await builder.build(context, options));
