@@ -11,7 +11,9 @@ beforeAll(async () => {
 });
 afterAll(() => engine[Symbol.asyncDispose]());
 
-const run = (...argv: string[]) => engine.docker("run", "--rm", ...argv);
+/** The CLI 20 has not all the options of mounts. */
+const which = isOld("docker") ? "berth" : "docker";
+const run = (...argv: string[]) => cli(which, engine.host, ["run", "--rm", ...argv]);
 const sh = (script: string, ...flags: string[]) => engine.ok("run", "--rm", ...flags, "busybox", "sh", "-c", script);
 /** A directory of the host for one test. */
 const made = (name: string) => {
