@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { call } from "../support/api.ts";
-import { cli, type Engine, startEngine } from "../support/engine.ts";
+import { cli, type Engine, isOld, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 
 let engine: Engine;
@@ -55,9 +55,14 @@ describe.each(["docker", "berth"] as const)("%s volume", (which) => {
     expect((await volume("ls", "-q", "--filter", "dangling=false")).stdout).toBe("busy\n");
     expect((await volume("ls", "-q", "--filter", "label=keep")).stdout).toBe("kept\n");
     expect((await volume("ls", "-q", "--filter", "name=ep")).stdout).toBe("kept\n");
-    expect((await volume("prune", "-f")).stdout).toContain(anonymous);
-    expect((await volume("ls", "-q")).stdout.trim().split("\n").sort()).toEqual(["busy", "kept"]);
-    expect((await volume("prune", "-a", "-f")).stdout).toContain("kept");
+    const pruned = (await volume("prune", "-f")).stdout;
+    expect(pruned).toContain(anonymous);
+    // Before 1.42 of the API, which the CLI 20 does not know, prune takes those with a name, too.
+    expect(pruned.includes("kept")).toBe(isOld(which));
+    expect((await volume("ls", "-q")).stdout.trim().split("\n").sort()).toEqual(
+      isOld(which) ? ["busy"] : ["busy", "kept"],
+    );
+    if (!isOld(which)) expect((await volume("prune", "-a", "-f")).stdout).toContain("kept");
     await engine.ok("rm", id);
   });
 });
