@@ -267,7 +267,7 @@ test("prune by label and its opposite; --rm and rm -v leave what has a name", as
     await engine.ok("volume", "create", "--label", label, name);
   expect(await engine.ok("volume", "prune", "-af", "--filter", "label=a=1")).toContain("one");
   expect(await engine.ok("volume", "prune", "-af", "--filter", "label!=b")).toContain("two");
-  expect((await engine.docker("volume", "prune", "-af", "--filter", "nope=1")).stderr).toContain(
+  expect((await engine.docker("volume", "prune", "-f", "--filter", "nope=1")).stderr).toContain(
     "invalid filter 'nope'",
   );
   await sh("true", "-v", "three:/t", "-v", "/anonymous");
