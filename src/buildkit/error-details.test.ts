@@ -3,7 +3,7 @@ import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { failedAt } from "../builder/testing/failed-at.ts";
 import { EngineError } from "../errors/mod.ts";
 import { Code, type ConnectError, callOver } from "../grpc/mod.ts";
-import { control, gateway } from "../proto/mod.ts";
+import { control, gateway, rpc } from "../proto/mod.ts";
 import { hijacked, openSession } from "./testing/client.ts";
 import { client, context, methods, openDoor, type TestDoor } from "./testing/door.ts";
 
@@ -24,7 +24,7 @@ interface Told {
 
 let builds = 0;
 /** A build that ends as `act` does; `steer` says what the client returns, in place of a result. */
-async function failing(act: TestDoor["act"], steer?: gateway.Status): Promise<Told> {
+async function failing(act: TestDoor["act"], steer?: rpc.Status): Promise<Told> {
   await using session = await openSession(door.path, { methods, routes: client({ context, dockerfile: context }) });
   using caller = callOver(await hijacked(door.path, "/grpc"));
   const service = caller.client(control.Control);
@@ -35,10 +35,7 @@ async function failing(act: TestDoor["act"], steer?: gateway.Status): Promise<To
   const solved = service.solve(solve).catch((err) => err);
   if (steer) await caller.client(gateway.LLBBridge).return({ error: steer }, { headers });
   const err: ConnectError = await solved;
-  const sent = fromBinary(
-    gateway.StatusSchema,
-    Buffer.from(err.metadata.get("grpc-status-details-bin") ?? "", "base64"),
-  );
+  const sent = fromBinary(rpc.StatusSchema, Buffer.from(err.metadata.get("grpc-status-details-bin") ?? "", "base64"));
   const types = sent.details.map(({ typeUrl, value }) => [typeUrl, JSON.parse(Buffer.from(value).toString())] as const);
   const status = await Array.fromAsync(service.status({ ref }));
   const vertices = status.flatMap(({ vertexes }) => vertexes.filter(({ error }) => error !== ""));
@@ -84,8 +81,8 @@ test("what stands nowhere has no details; a message longer than a trailer can be
 });
 
 test("what a client that steers its build says that went wrong comes back to it, details and all", async () => {
-  const status = (more: MessageInitShape<typeof gateway.StatusSchema>) =>
-    create(gateway.StatusSchema, { code: Code.Unknown, message: "mine", ...more });
+  const status = (more: MessageInitShape<typeof rpc.StatusSchema>) =>
+    create(rpc.StatusSchema, { code: Code.Unknown, message: "mine", ...more });
   const details = [{ typeUrl: source, value: Buffer.from('{"a":1}') }];
   expect(await failing(async () => undefined, status({ details }))).toMatchObject({
     ...{ code: Code.Unknown, message: "mine" },

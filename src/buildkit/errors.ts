@@ -1,6 +1,6 @@
 import { type ErrorKind, kindOf } from "../errors/mod.ts";
 import { Code, ConnectError, detailedError } from "../grpc/mod.ts";
-import type { gateway } from "../proto/mod.ts";
+import type { rpc } from "../proto/mod.ts";
 import { detailedFailure, type Failed } from "./error-details.ts";
 
 /** A build that failed is `Unknown`, as with BuildKit: clients show every other code in front of the message. */
@@ -27,7 +27,7 @@ export function grpcError(err: unknown, failed: Failed = {}): ConnectError {
 }
 
 /** What a client that steers its build says that went wrong, as it says it. */
-export function clientError({ code, message, details }: gateway.Status): ConnectError {
+export function clientError({ code, message, details }: rpc.Status): ConnectError {
   const known = Object.values(Code).includes(code) ? code : Code.Unknown;
   return detailedError({ message: message || "the client gave the build up", code: known, details });
 }

@@ -1,7 +1,16 @@
 import { expect, test } from "bun:test";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { filesync, fsutil, gateway, secrets, ssh } from "../proto/mod.ts";
-import { Code, ConnectError, type Connection, callOver, detailedError, metadata, serveOver } from "./mod.ts";
+import { filesync, fsutil, rpc, secrets, ssh } from "../proto/mod.ts";
+import {
+  Code,
+  ConnectError,
+  type Connection,
+  callOver,
+  detailedError,
+  errorDetails,
+  metadata,
+  serveOver,
+} from "./mod.ts";
 
 /** Two ends of one connection in memory. */
 function connections(): [Connection, Connection] {
@@ -78,13 +87,15 @@ test("an error's details have the types that they were given", async () => {
     .catch((err) => err);
   expect(failed).toMatchObject({ code: Code.Unknown, rawMessage: "failed: é" });
   const sent = (failed as ConnectError).metadata.get("grpc-status-details-bin") ?? "";
-  expect(fromBinary(gateway.StatusSchema, Buffer.from(sent, "base64"))).toMatchObject({
+  expect(fromBinary(rpc.StatusSchema, Buffer.from(sent, "base64"))).toMatchObject({
     ...{ code: Code.Unknown, message: "failed: é" },
     details: [{ typeUrl: "example.test/a.B+json", value: new Uint8Array([1, 2]) }],
   });
   const long = (id: string) => caller.client(secrets.Secrets).getSecret({ id });
   await expect(long("long")).rejects.toMatchObject({ rawMessage: expect.stringMatching(/^é{1706}…$/) });
   await expect(long("large")).rejects.toMatchObject({ rawMessage: "large", details: [] });
+  const odd = new ConnectError("m", Code.Unknown, { "berth-status-details-bin": "AP8=" });
+  expect(errorDetails(odd)).toEqual([]);
   expect(detailedError({ message: "m", code: Code.Unknown, details: [] }).metadata.keys().next().done).toBe(true);
   caller[Symbol.dispose]();
 });

@@ -9,6 +9,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { CacheOptionsEntry, Definition } from "./control_pb.ts";
 import { file_control } from "./control_pb.ts";
+import type { Status } from "./status_pb.ts";
+import { file_status } from "./status_pb.ts";
 import type { WorkerRecord } from "./worker_pb.ts";
 import { file_worker } from "./worker_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gateway.proto.
  */
 export const file_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Cg1nYXRld2F5LnByb3RvEhltb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kIg0KC1BpbmdSZXF1ZXN0IsABCgxQb25nUmVzcG9uc2USQAoRZnJvbnRlbmRfYXBpX2NhcHMYASADKAsyJS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkNhcGFiaWxpdHkSNwoIbGxiX2NhcHMYAiADKAsyJS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkNhcGFiaWxpdHkSNQoHd29ya2VycxgDIAMoCzIkLm1vYnkuYnVpbGRraXQudjEudHlwZXMuV29ya2VyUmVjb3JkIikKCkNhcGFiaWxpdHkSCgoCaWQYASABKAkSDwoHZW5hYmxlZBgCIAEoCCKbBAoMU29sdmVSZXF1ZXN0EjAKCmRlZmluaXRpb24YASABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb24SEAoIZnJvbnRlbmQYAiABKAkSTgoMZnJvbnRlbmRfb3B0GAMgAygLMjgubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRPcHRFbnRyeRIbChNhbGxvd19yZXN1bHRfcmV0dXJuGAUgASgIEh4KFmFsbG93X3Jlc3VsdF9hcnJheV9yZWYYBiABKAgSDQoFZmluYWwYCiABKAgSOgoNY2FjaGVfaW1wb3J0cxgMIAMoCzIjLm1vYnkuYnVpbGRraXQudjEuQ2FjaGVPcHRpb25zRW50cnkSVAoPZnJvbnRlbmRfaW5wdXRzGA0gAygLMjsubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRJbnB1dHNFbnRyeRIQCghldmFsdWF0ZRgOIAEoCBoyChBGcm9udGVuZE9wdEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaUwoTRnJvbnRlbmRJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb246AjgBIk8KDVNvbHZlUmVzcG9uc2USCwoDcmVmGAEgASgJEjEKBnJlc3VsdBgDIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0IoICCgZSZXN1bHQSGAoOcmVmX2RlcHJlY2F0ZWQYASABKAlIABItCgNyZWYYAyABKAsyHi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZkgAEjEKBHJlZnMYBCABKAsyIS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZk1hcEgAEkEKCG1ldGFkYXRhGAogAygLMi8ubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFCCAoGcmVzdWx0IhEKA1JlZhIKCgJpZBgBIAEoCSKQAQoGUmVmTWFwEjkKBHJlZnMYASADKAsyKy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZk1hcC5SZWZzRW50cnkaSwoJUmVmc0VudHJ5EgsKA2tleRgBIAEoCRItCgV2YWx1ZRgCIAEoCzIeLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVmOgI4ASJ0Cg1SZXR1cm5SZXF1ZXN0EjEKBnJlc3VsdBgBIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0EjAKBWVycm9yGAIgASgLMiEubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5TdGF0dXMiWAoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIvCgdkZXRhaWxzGAMgAygLMh4ubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5BbnkiJgoDQW55EhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMIhAKDlJldHVyblJlc3BvbnNlIh4KD0V2YWx1YXRlUmVxdWVzdBILCgNyZWYYASABKAkiEgoQRXZhbHVhdGVSZXNwb25zZSIPCg1JbnB1dHNSZXF1ZXN0IhAKDklucHV0c1Jlc3BvbnNlMuMDCglMTEJCcmlkZ2USVwoEUGluZxImLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUGluZ1JlcXVlc3QaJy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlBvbmdSZXNwb25zZRJaCgVTb2x2ZRInLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuU29sdmVSZXF1ZXN0GigubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlc3BvbnNlEl0KBlJldHVybhIoLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmV0dXJuUmVxdWVzdBopLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmV0dXJuUmVzcG9uc2USYwoIRXZhbHVhdGUSKi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkV2YWx1YXRlUmVxdWVzdBorLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRXZhbHVhdGVSZXNwb25zZRJdCgZJbnB1dHMSKC5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLklucHV0c1JlcXVlc3QaKS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLklucHV0c1Jlc3BvbnNlYgZwcm90bzM", [file_control, file_worker]);
+  fileDesc("Cg1nYXRld2F5LnByb3RvEhltb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kIg0KC1BpbmdSZXF1ZXN0IsABCgxQb25nUmVzcG9uc2USQAoRZnJvbnRlbmRfYXBpX2NhcHMYASADKAsyJS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkNhcGFiaWxpdHkSNwoIbGxiX2NhcHMYAiADKAsyJS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLkNhcGFiaWxpdHkSNQoHd29ya2VycxgDIAMoCzIkLm1vYnkuYnVpbGRraXQudjEudHlwZXMuV29ya2VyUmVjb3JkIikKCkNhcGFiaWxpdHkSCgoCaWQYASABKAkSDwoHZW5hYmxlZBgCIAEoCCKbBAoMU29sdmVSZXF1ZXN0EjAKCmRlZmluaXRpb24YASABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb24SEAoIZnJvbnRlbmQYAiABKAkSTgoMZnJvbnRlbmRfb3B0GAMgAygLMjgubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRPcHRFbnRyeRIbChNhbGxvd19yZXN1bHRfcmV0dXJuGAUgASgIEh4KFmFsbG93X3Jlc3VsdF9hcnJheV9yZWYYBiABKAgSDQoFZmluYWwYCiABKAgSOgoNY2FjaGVfaW1wb3J0cxgMIAMoCzIjLm1vYnkuYnVpbGRraXQudjEuQ2FjaGVPcHRpb25zRW50cnkSVAoPZnJvbnRlbmRfaW5wdXRzGA0gAygLMjsubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlcXVlc3QuRnJvbnRlbmRJbnB1dHNFbnRyeRIQCghldmFsdWF0ZRgOIAEoCBoyChBGcm9udGVuZE9wdEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaUwoTRnJvbnRlbmRJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5tb2J5LmJ1aWxka2l0LnYxLkRlZmluaXRpb246AjgBIk8KDVNvbHZlUmVzcG9uc2USCwoDcmVmGAEgASgJEjEKBnJlc3VsdBgDIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0IoICCgZSZXN1bHQSGAoOcmVmX2RlcHJlY2F0ZWQYASABKAlIABItCgNyZWYYAyABKAsyHi5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZkgAEjEKBHJlZnMYBCABKAsyIS5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZk1hcEgAEkEKCG1ldGFkYXRhGAogAygLMi8ubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXN1bHQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAFCCAoGcmVzdWx0IhEKA1JlZhIKCgJpZBgBIAEoCSKQAQoGUmVmTWFwEjkKBHJlZnMYASADKAsyKy5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlJlZk1hcC5SZWZzRW50cnkaSwoJUmVmc0VudHJ5EgsKA2tleRgBIAEoCRItCgV2YWx1ZRgCIAEoCzIeLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVmOgI4ASJlCg1SZXR1cm5SZXF1ZXN0EjEKBnJlc3VsdBgBIAEoCzIhLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUmVzdWx0EiEKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiEAoOUmV0dXJuUmVzcG9uc2UiHgoPRXZhbHVhdGVSZXF1ZXN0EgsKA3JlZhgBIAEoCSISChBFdmFsdWF0ZVJlc3BvbnNlIg8KDUlucHV0c1JlcXVlc3QiEAoOSW5wdXRzUmVzcG9uc2Uy4wMKCUxMQkJyaWRnZRJXCgRQaW5nEiYubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5QaW5nUmVxdWVzdBonLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuUG9uZ1Jlc3BvbnNlEloKBVNvbHZlEicubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5Tb2x2ZVJlcXVlc3QaKC5tb2J5LmJ1aWxka2l0LnYxLmZyb250ZW5kLlNvbHZlUmVzcG9uc2USXQoGUmV0dXJuEigubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXR1cm5SZXF1ZXN0GikubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5SZXR1cm5SZXNwb25zZRJjCghFdmFsdWF0ZRIqLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuRXZhbHVhdGVSZXF1ZXN0GisubW9ieS5idWlsZGtpdC52MS5mcm9udGVuZC5FdmFsdWF0ZVJlc3BvbnNlEl0KBklucHV0cxIoLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuSW5wdXRzUmVxdWVzdBopLm1vYnkuYnVpbGRraXQudjEuZnJvbnRlbmQuSW5wdXRzUmVzcG9uc2ViBnByb3RvMw", [file_control, file_status, file_worker]);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.PingRequest
@@ -244,7 +246,7 @@ export type ReturnRequest = Message<"moby.buildkit.v1.frontend.ReturnRequest"> &
   result?: Result | undefined;
 
   /**
-   * @generated from field: moby.buildkit.v1.frontend.Status error = 2;
+   * @generated from field: google.rpc.Status error = 2;
    */
   error?: Status | undefined;
 };
@@ -257,59 +259,6 @@ export const ReturnRequestSchema: GenMessage<ReturnRequest> = /*@__PURE__*/
   messageDesc(file_gateway, 8);
 
 /**
- * google.rpc.Status.
- *
- * @generated from message moby.buildkit.v1.frontend.Status
- */
-export type Status = Message<"moby.buildkit.v1.frontend.Status"> & {
-  /**
-   * @generated from field: int32 code = 1;
-   */
-  code: number;
-
-  /**
-   * @generated from field: string message = 2;
-   */
-  message: string;
-
-  /**
-   * @generated from field: repeated moby.buildkit.v1.frontend.Any details = 3;
-   */
-  details: Any[];
-};
-
-/**
- * Describes the message moby.buildkit.v1.frontend.Status.
- * Use `create(StatusSchema)` to create a new message.
- */
-export const StatusSchema: GenMessage<Status> = /*@__PURE__*/
-  messageDesc(file_gateway, 9);
-
-/**
- * google.protobuf.Any, of which the type URLs of BuildKit's own details name JSON.
- *
- * @generated from message moby.buildkit.v1.frontend.Any
- */
-export type Any = Message<"moby.buildkit.v1.frontend.Any"> & {
-  /**
-   * @generated from field: string type_url = 1;
-   */
-  typeUrl: string;
-
-  /**
-   * @generated from field: bytes value = 2;
-   */
-  value: Uint8Array;
-};
-
-/**
- * Describes the message moby.buildkit.v1.frontend.Any.
- * Use `create(AnySchema)` to create a new message.
- */
-export const AnySchema: GenMessage<Any> = /*@__PURE__*/
-  messageDesc(file_gateway, 10);
-
-/**
  * @generated from message moby.buildkit.v1.frontend.ReturnResponse
  */
 export type ReturnResponse = Message<"moby.buildkit.v1.frontend.ReturnResponse"> & {
@@ -320,7 +269,7 @@ export type ReturnResponse = Message<"moby.buildkit.v1.frontend.ReturnResponse">
  * Use `create(ReturnResponseSchema)` to create a new message.
  */
 export const ReturnResponseSchema: GenMessage<ReturnResponse> = /*@__PURE__*/
-  messageDesc(file_gateway, 11);
+  messageDesc(file_gateway, 9);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.EvaluateRequest
@@ -337,7 +286,7 @@ export type EvaluateRequest = Message<"moby.buildkit.v1.frontend.EvaluateRequest
  * Use `create(EvaluateRequestSchema)` to create a new message.
  */
 export const EvaluateRequestSchema: GenMessage<EvaluateRequest> = /*@__PURE__*/
-  messageDesc(file_gateway, 12);
+  messageDesc(file_gateway, 10);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.EvaluateResponse
@@ -350,7 +299,7 @@ export type EvaluateResponse = Message<"moby.buildkit.v1.frontend.EvaluateRespon
  * Use `create(EvaluateResponseSchema)` to create a new message.
  */
 export const EvaluateResponseSchema: GenMessage<EvaluateResponse> = /*@__PURE__*/
-  messageDesc(file_gateway, 13);
+  messageDesc(file_gateway, 11);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.InputsRequest
@@ -363,7 +312,7 @@ export type InputsRequest = Message<"moby.buildkit.v1.frontend.InputsRequest"> &
  * Use `create(InputsRequestSchema)` to create a new message.
  */
 export const InputsRequestSchema: GenMessage<InputsRequest> = /*@__PURE__*/
-  messageDesc(file_gateway, 14);
+  messageDesc(file_gateway, 12);
 
 /**
  * @generated from message moby.buildkit.v1.frontend.InputsResponse
@@ -376,7 +325,7 @@ export type InputsResponse = Message<"moby.buildkit.v1.frontend.InputsResponse">
  * Use `create(InputsResponseSchema)` to create a new message.
  */
 export const InputsResponseSchema: GenMessage<InputsResponse> = /*@__PURE__*/
-  messageDesc(file_gateway, 15);
+  messageDesc(file_gateway, 13);
 
 /**
  * @generated from service moby.buildkit.v1.frontend.LLBBridge

@@ -8,4 +8,5 @@ export { headerOf, shownPath, statOf } from "./go-stat.ts";
 export { contentStoreHeader, packetType, writeAction } from "./protocol.ts";
 export * as secrets from "./secrets_pb.ts";
 export * as ssh from "./ssh_pb.ts";
+export * as rpc from "./status_pb.ts";
 export * as upload from "./upload_pb.ts";

@@ -1,6 +1,6 @@
 import { clone, create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Digest, digestOf } from "../../oci/mod.ts";
-import { control } from "../../proto/mod.ts";
+import { control, rpc } from "../../proto/mod.ts";
 import { keptOf } from "./kept.ts";
 import { attributeRoom, type BuildRecord, failureOf, timestamp } from "./record.ts";
 import type { StatusLog } from "./status-log.ts";
@@ -44,7 +44,7 @@ export async function completed(
   const logs = await packed(said.bytes(), said.digest());
   Object.assign(complete, said.counts(), { completedAt: timestamp(now), logs: described(logs, types.status) });
   if (outcome.status === "rejected") {
-    complete.error = create(control.RpcStatusSchema, failureOf(outcome.reason, signal));
+    complete.error = create(rpc.StatusSchema, failureOf(outcome.reason, signal));
     return { complete, blobs: [logs] };
   }
   const { exporterResponse, provenance = [] } = outcome.value;

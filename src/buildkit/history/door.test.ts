@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { failedAt } from "../../builder/testing/failed-at.ts";
 import { type Db, openDb } from "../../db/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import { Code, callOver } from "../../grpc/mod.ts";
@@ -81,7 +82,7 @@ test("a build's record, its log and its provenance are read by the Control API, 
 test("what failed, and what its client gave up", async () => {
   await using here = await connected();
   door.act = async () => {
-    throw new EngineError("invalid", "it broke");
+    throw failedAt(new EngineError("invalid", "it broke"), { text: "FROM base\n", lines: { line: 1, endLine: 1 } });
   };
   await here.solve("broke").catch(() => undefined);
   const stop = new AbortController();
@@ -103,6 +104,8 @@ test("what failed, and what its client gave up", async () => {
     ["left", Code.Canceled, expect.stringContaining("context canceled")],
     ["broke", Code.Unknown, "it broke"],
   ]);
+  const details = events.map(({ record }) => record?.error?.details.map(({ typeUrl }) => typeUrl.split(".").at(-1)));
+  expect(details).toEqual([[], ["Source+json"]]);
 });
 
 test("records are pinned and deleted; pieces of what they refer to are read, and nothing else is", async () => {

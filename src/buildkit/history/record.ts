@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { Code } from "../../grpc/mod.ts";
+import { Code, type ErrorDetail, errorDetails } from "../../grpc/mod.ts";
 import { control } from "../../proto/mod.ts";
 import { grpcError } from "../errors.ts";
 import { outputsOf } from "../exporter.ts";
@@ -30,11 +30,19 @@ export function recordOf(request: control.SolveRequest, now: Date): BuildRecord 
   });
 }
 
+export interface RecordedFailure {
+  readonly code: number;
+  readonly message: string;
+  /** The lines of the Dockerfile, for who looks at the record later. */
+  readonly details?: ErrorDetail[];
+}
+
 /** In BuildKit's words for a build that was given up, by which its clients know it. */
-export function failureOf(err: unknown, { aborted }: AbortSignal): { code: number; message: string } {
-  const { code, rawMessage } = grpcError(err);
-  const message = keptText(rawMessage, most.error);
-  if (code !== Code.Canceled && !aborted) return { code, message };
+export function failureOf(err: unknown, { aborted }: AbortSignal): RecordedFailure {
+  const told = grpcError(err);
+  const { code } = told;
+  const message = keptText(told.rawMessage, most.error);
+  if (code !== Code.Canceled && !aborted) return { code, message, details: errorDetails(told) };
   return { code: Code.Canceled, message: message.includes(canceled) ? message : `${message}: ${canceled}` };
 }
 
