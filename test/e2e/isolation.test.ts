@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { call } from "../support/api.ts";
-import { cli, type Engine, startEngine } from "../support/engine.ts";
+import { cli, type Engine, firstLine, startEngine } from "../support/engine.ts";
 import { importBusybox } from "../support/images.ts";
 
 const files = mkdtempSync(join(tmpdir(), "berth-isolation-"));
@@ -222,10 +222,7 @@ describe("devices", () => {
     for (const device of ["x", "/dev/null:q:q:q", "/dev/null:/x:q"]) {
       const argv = ["run", "--rm", "--device", device, "busybox", "true"];
       const [theirs, ours] = [await engine.docker(...argv), await engine.berth(...argv)];
-      expect([ours.code, ours.stderr.split("\n")[0]]).toEqual([
-        theirs.code,
-        theirs.stderr.split("\n")[0]?.replace("docker: ", "berth: "),
-      ]);
+      expect([ours.code, firstLine(ours.stderr, "berth")]).toEqual([theirs.code, firstLine(theirs.stderr, "docker")]);
     }
   });
 

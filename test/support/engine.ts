@@ -96,6 +96,12 @@ export const dockerMajor = Number(/\d+/.exec(Bun.spawnSync(["docker", "--version
 /** Such a CLI lacks what some tests are about. */
 export const isOld = (which: "docker" | "berth") => which === "docker" && dockerMajor < 23;
 
+/** What a CLI named `who` says first, to be compared with the other's; nothing beside the CLI 20, which has words of its own. */
+export function firstLine(stderr: string, who: string): string {
+  const [line = ""] = stderr.replaceAll(new RegExp(`\\b${who}\\b`, "g"), "berth").split("\n");
+  return dockerMajor < 23 ? "" : line;
+}
+
 export interface CliResult {
   readonly code: number;
   readonly stdout: string;
