@@ -63,6 +63,8 @@ function unchanged(word: string): Expanded {
   return { text: word, words: word.split(/\s+/).filter((one) => one !== ""), matched: new Set(), unmatched: new Set() };
 }
 
+const blank = /\s/;
+
 /** Collects words: quoted text never splits. */
 class Words {
   readonly done: string[] = [];
@@ -73,6 +75,10 @@ class Words {
   }
 
   plain(text: string): void {
+    if (!blank.test(text)) {
+      this.#current += text;
+      return;
+    }
     const [first = "", ...rest] = text.split(/\s+/);
     this.#current += first;
     for (const piece of rest) {

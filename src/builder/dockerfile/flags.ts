@@ -21,7 +21,10 @@ export function readFlags(node: Node, known: Readonly<Record<string, FlagKind>>)
     const kind = Object.hasOwn(known, name) ? known[name] : undefined;
     if (!kind) throw dockerfileError(node, `unknown flag: --${name}${didYouMean(name, Object.keys(known))}`);
     if (values.has(name) && kind !== "list") throw dockerfileError(node, `duplicate flag specified: --${name}`);
-    values.set(name, [...(values.get(name) ?? []), flagValue({ node, name, kind, value })]);
+    const read = flagValue({ node, name, kind, value });
+    const given = values.get(name);
+    if (given) given.push(read);
+    else values.set(name, [read]);
   }
   return { values, rest };
 }

@@ -1,4 +1,5 @@
 import { blankWords, type Command, command, jsonList, listOrWords, pairs, quotedWords } from "./arguments.ts";
+import { spend } from "./budget.ts";
 import { copyInstruction } from "./copy.ts";
 import { dockerfileError, type Lines } from "./error.ts";
 import { flag, readFlags, split } from "./flags.ts";
@@ -51,9 +52,12 @@ export function toInstruction(node: Node): Instruction {
   throw dockerfileError(node, `unknown instruction: ${node.spelled}${hint}`);
 }
 
-/** The instruction of an ONBUILD trigger, which stands at the line of the FROM that runs it. */
-export function triggerInstruction(trigger: string, place: Lines): Instruction {
-  return toInstruction(triggerNode(trigger, place));
+/** The instructions of ONBUILD triggers, which stand at the line of the FROM that runs them; thousands of stages may run thousands. */
+export function triggersAt(triggers: readonly string[], place: Lines): Instruction[] {
+  return triggers.map((trigger) => {
+    spend(500 + trigger.length);
+    return toInstruction(triggerNode(trigger, place));
+  });
 }
 
 function plain(node: Node): string {

@@ -20,7 +20,7 @@ export interface DockerfileLines {
 const maxLine = 65535;
 /** Comments and here-documents included. */
 const maxLines = 500_000;
-const directivePattern = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+const directivePattern = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/;
 const knownDirectives = new Set(["escape", "syntax", "check"]);
 
 /** Throws "invalid" for a line that is too long or a directive that makes no sense. */
@@ -34,9 +34,11 @@ export function readLines(text: string): DockerfileLines {
   return { lines, escape: escapeOf(found), directives: found.size, ...(check !== undefined && { check }) };
 }
 
-/** A line without its end. */
+/** A line without its end. By hand, since an expression tries anew at each of 65,000 carriage returns inside. */
 export function bare(line: string): string {
-  return line.replace(/[\r\n]+$/, "");
+  let end = line.length;
+  while (line[end - 1] === "\n" || line[end - 1] === "\r") end--;
+  return line.slice(0, end);
 }
 
 interface Directive {

@@ -65,6 +65,9 @@ function split(text: string): Pick<Node, "keyword" | "spelled" | "rest" | "origi
   return { keyword: spelled.toUpperCase(), spelled, rest: original.slice(spelled.length).trim(), original };
 }
 
+/** The escape, not escaped itself, at a line's end; made once, since each trigger is read by a reader of its own. */
+const continuations = { "\\": /(?<!\\)\\[ \t]*$/, "`": /(?<!`)`[ \t]*$/ } as const;
+
 const isComment = (line: string) => /^\s*#/.test(line);
 const isBlank = (line: string) => line.trim() === "";
 
@@ -78,8 +81,7 @@ class Reader {
   constructor({ lines, escape: mark, directives }: DockerfileLines) {
     this.#lines = lines;
     this.#escape = mark;
-    const source = mark === "\\" ? "\\\\" : "`";
-    this.#continuation = new RegExp(`(?<!${source})${source}[ \\t]*$`);
+    this.#continuation = continuations[mark];
     this.#at = directives;
   }
 

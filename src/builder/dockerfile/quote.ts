@@ -11,9 +11,18 @@ const rule = "-".repeat(20);
 const mostLines = 40;
 const mostCharacters = 400;
 
-/** The lines with some around them and a mark in front of each, as BuildKit prints them (`solver/errdefs/source.go`); "" for lines that are not there. */
-export function quoteLines({ name, text }: Source, { line, endLine }: Lines): string {
+/** Quotes of one source, for those who need many: its lines are found once. */
+export function quoter({ name, text }: Source): (lines: Lines) => string {
   const lines = text.split("\n");
+  return (place) => quoted({ name, lines }, place);
+}
+
+/** The lines with some around them and a mark in front of each, as BuildKit prints them (`solver/errdefs/source.go`); "" for lines that are not there. */
+export function quoteLines(source: Source, place: Lines): string {
+  return quoter(source)(place);
+}
+
+function quoted({ name, lines }: { name: string; lines: readonly string[] }, { line, endLine }: Lines): string {
   if (line < 1 || line > lines.length) return "";
   const last = Math.min(Math.max(endLine, line), lines.length);
   const { from, to } = around(line, last, lines.length);

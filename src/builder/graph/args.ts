@@ -53,6 +53,7 @@ export function applyArg(
     const { word } = expander(instruction, stage.env);
     const fallback = () => (written === undefined ? context.globals.get(name) : word(written));
     const value = given(context.options.args, name) ?? fallback();
+    stage.seen = undefined;
     stage.args.push({ name, ...(value !== undefined && { value }) });
     if (value !== undefined) setVariable(stage, instruction, { name, value });
     return value === undefined ? name : `${name}=${value}`;

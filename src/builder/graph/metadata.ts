@@ -1,6 +1,5 @@
 import type { Healthcheck } from "../../oci/mod.ts";
 import type { Command } from "../dockerfile/arguments.ts";
-import { spend } from "../dockerfile/budget.ts";
 import { shellWords } from "../dockerfile/expand.ts";
 import type {
   CommandInstruction,
@@ -74,9 +73,8 @@ function applyExpose(stage: StageState, instruction: ListInstruction): void {
   const { options } = expander(instruction, stage.env);
   const written = instruction.words.toSorted();
   const ports = located(instruction, () =>
-    written.flatMap((word) => shellWords(word, options)).flatMap((word) => portSpec(word).ports),
+    written.flatMap((word) => shellWords(word, options)).flatMap((word) => portSpec(word).ports()),
   );
-  spend(10 * ports.length);
   for (const port of ports) stage.ports.add(port);
   note(stage, `EXPOSE [${ports.join(" ")}]`);
 }
@@ -155,5 +153,6 @@ export function applyShell(stage: StageState, instruction: ShellInstruction): vo
 }
 
 export function applyOnbuild(stage: StageState, instruction: OnbuildInstruction): void {
-  stage.config.OnBuild = [...(stage.config.OnBuild ?? []), instruction.trigger];
+  stage.config.OnBuild ??= []; // the stage's own: it began without any
+  stage.config.OnBuild.push(instruction.trigger);
 }

@@ -1,8 +1,9 @@
 import { isIP } from "node:net";
+import { spend } from "../dockerfile/budget.ts";
 
 export interface PortSpec {
   /** Keys of ExposedPorts. */
-  readonly ports: readonly string[];
+  ports(): readonly string[];
   /** The protocol is not in small letters. */
   readonly odd: boolean;
   /** An address or a port of the host stands in front, which means nothing here. */
@@ -27,7 +28,10 @@ export function portSpec(word: string): PortSpec {
     }
   }
   const lower = proto.toLowerCase();
-  const ports = Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${lower}`);
+  const ports = () => {
+    spend(30 * (last - first + 1));
+    return Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${lower}`);
+  };
   return { ports, odd: proto !== lower, mapped: ip !== "" || host !== "" };
 }
 

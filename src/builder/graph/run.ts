@@ -5,7 +5,7 @@ import { heredocStart, textOf } from "../dockerfile/heredoc.ts";
 import type { RunInstruction } from "../dockerfile/instructions.ts";
 import { type MountFields, toMount } from "../dockerfile/mount.ts";
 import { joinPath } from "./paths.ts";
-import { entriesOf, expander, type StageState, shellOf, shownArgs } from "./stage.ts";
+import { expander, type StageState, seenBy, shellOf } from "./stage.ts";
 import type { ExecMount, ExecOp, Vertex } from "./vertex.ts";
 
 export interface RunContext {
@@ -22,10 +22,11 @@ export function execOp(
 ): { op: ExecOp; createdBy: string; inputs: Vertex[] } {
   const { args, script } = commandLine(stage, instruction);
   const mounts = instruction.mounts.map((fields) => execMount(fields, { stage, instruction, context }));
+  const seen = seenBy(stage);
   const op: ExecOp = {
     kind: "exec",
     args,
-    env: entriesOf(stage.env),
+    env: seen.env,
     hiddenEnv: context.hiddenEnv,
     user: stage.config.User ?? "",
     cwd: joinPath("/", stage.config.WorkingDir ?? "").replace(/(?<=.)\/$/, ""),
@@ -33,11 +34,9 @@ export function execOp(
     mounts,
     ...(script && { script }),
   };
-  const declared = shownArgs(stage);
-  const shown = declared.length > 0 ? `|${declared.length} ${declared.join(" ")} ` : "";
   const inputs = mounts.flatMap((mount) => mount.input ?? []);
-  spend(shown.length + stage.env.size);
-  return { op, createdBy: `RUN ${shown}${args.join(" ")} # buildkit`, inputs };
+  spend(seen.args.length + stage.env.size);
+  return { op, createdBy: `RUN ${seen.args}${args.join(" ")} # buildkit`, inputs };
 }
 
 /** The argument vector; here-documents are a script, or go to the shell as they stand (BuildKit `dispatchRun`). */

@@ -7,12 +7,22 @@ import type { Place } from "../dockerfile/instructions.ts";
 import type { HistoryDraft, ResolvedImage } from "./graph.ts";
 import type { Vertex } from "./vertex.ts";
 
-export type MutableConfig = { -readonly [K in keyof ImageRunConfig]: ImageRunConfig[K] };
+export type MutableConfig = { -readonly [K in keyof ImageRunConfig]: ImageRunConfig[K] } & {
+  OnBuild?: string[] | null;
+};
 
 /** An argument that the stage declares; one without a value counts, too. */
 export interface DeclaredArg {
   readonly name: string;
   readonly value?: string;
+}
+
+/** What RUN sees of the variables: one for all that see the same, since there may be a thousand of each. */
+interface Seen {
+  /** As `NAME=value`. */
+  readonly env: readonly string[];
+  /** The declared arguments as the history has them in front of a command. */
+  readonly args: string;
 }
 
 /** A stage while its instructions are applied one after another. */
@@ -28,11 +38,16 @@ export interface StageState {
   readonly env: Map<string, string>;
   /** In order; the same name may come again. */
   readonly args: DeclaredArg[];
+  /** Made when somebody asks; undefined once a variable has been set. */
+  seen: Seen | undefined;
   vertex: Vertex | undefined;
   readonly base?: ResolvedImage;
   author: string | undefined;
   readonly platform: Platform;
-  history: HistoryDraft[];
+  /** Of the stage itself. */
+  readonly history: HistoryDraft[];
+  /** The stage that it goes on from; it must not be changed any more. */
+  readonly parent?: Pick<StageState, "history" | "parent">;
   /** A CMD of this stage survives a later ENTRYPOINT; one that was inherited does not. */
   cmdSet: boolean;
 }
@@ -43,6 +58,7 @@ const mostVariables = 1000;
 /** A variable of the stage. Throws "invalid" when there are too many. */
 export function setVariable(stage: StageState, place: Place, { name, value }: { name: string; value: string }): void {
   stage.env.set(name, value);
+  stage.seen = undefined;
   if (stage.env.size <= mostVariables && stage.args.length <= mostVariables) return;
   throw dockerfileError(place, `a stage has at most ${mostVariables} variables and arguments`);
 }
@@ -52,17 +68,18 @@ export function stateOf(
   config: ImageRunConfig,
   rest: Pick<StageState, "vertex" | "base" | "author" | "platform">,
 ): StageState {
-  const { Env, Labels, ExposedPorts, Volumes, ...own } = config;
+  const { Env, Labels, ExposedPorts, Volumes, OnBuild, ...own } = config;
   const env = envMap(Env ?? []);
   return {
     ...rest,
-    config: own,
+    config: { ...own, ...(OnBuild !== undefined && { OnBuild: OnBuild && [...OnBuild] }) },
     imageEnv: env,
     labels: new Map(Object.entries(Labels ?? {})),
     ports: new Set(Object.keys(ExposedPorts ?? {})),
     volumes: new Set(Object.keys(Volumes ?? {})),
     env: new Map(env),
     args: [],
+    seen: undefined,
     history: [],
     cmdSet: false,
   };
@@ -70,8 +87,8 @@ export function stateOf(
 
 /** A stage that goes on where another one ended, arguments included. */
 export function childOf(parent: StageState): StageState {
-  const { config, imageEnv, labels, ports, volumes, env, args, history } = parent;
-  spend(env.size + labels.size + ports.size + volumes.size + args.length + history.length);
+  const { config, imageEnv, labels, ports, volumes, env, args } = parent;
+  spend(env.size + labels.size + ports.size + volumes.size + args.length);
   return {
     ...parent,
     config: { ...config },
@@ -81,9 +98,17 @@ export function childOf(parent: StageState): StageState {
     volumes: new Set(volumes),
     env: new Map(env),
     args: [...args],
-    history: [...history],
+    history: [],
+    parent,
     cmdSet: false,
   };
+}
+
+/** All that has been done on top of the base image. */
+export function historyOf(stage: Pick<StageState, "history" | "parent">): readonly HistoryDraft[] {
+  const parts: (readonly HistoryDraft[])[] = [];
+  for (let at: typeof stage | undefined = stage; at; at = at.parent) parts.push(at.history);
+  return parts.reverse().flat();
 }
 
 /** The whole configuration. */
@@ -135,11 +160,20 @@ export function located<T>(place: Place, body: () => T): T {
   }
 }
 
+/** What RUN sees at this point. */
+export function seenBy(stage: StageState): Seen {
+  if (stage.seen) return stage.seen;
+  spend(10 * (stage.env.size + stage.args.length));
+  stage.seen = { env: entriesOf(stage.env), args: shownArgs(stage) };
+  return stage.seen;
+}
+
 /** Declared arguments with the value that RUN sees, for the history (BuildKit `runCommandString`). */
-export function shownArgs({ args, env }: StageState): string[] {
+function shownArgs({ args, env }: StageState): string {
   const values = new Map<string, string>();
   for (const { name, value } of args) values.set(name, env.get(name) ?? value ?? "");
-  return [...values].map(([name, value]) => `${name}=${value}`);
+  const shown = [...values].map(([name, value]) => `${name}=${value}`);
+  return shown.length > 0 ? `|${shown.length} ${shown.join(" ")} ` : "";
 }
 
 export function shellOf(stage: StageState): readonly string[] {

@@ -1,6 +1,6 @@
 import { EngineError } from "../../errors/mod.ts";
 import { withBudget } from "../dockerfile/budget.ts";
-import { triggerInstruction } from "../dockerfile/instruction.ts";
+import { triggersAt } from "../dockerfile/instruction.ts";
 import type { FromInstruction, Instruction, Place } from "../dockerfile/instructions.ts";
 import { applyInstruction } from "./apply.ts";
 import { globalArgs, unusedArgs } from "./args.ts";
@@ -17,7 +17,7 @@ import {
 import { addLabels } from "./metadata.ts";
 import { normalPlatform, parsePlatform } from "./platform.ts";
 import { type NamedReference, type Reference, References } from "./references.ts";
-import { childOf, configOf, type StageState, stateOf } from "./stage.ts";
+import { childOf, configOf, historyOf, type StageState, stateOf } from "./stage.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
 /** Evaluates the stages that the target needs; pure. Throws "invalid" with the line of what cannot be. */
@@ -60,6 +60,7 @@ class Evaluation {
   readonly #stages = new Map<number, Evaluated>();
   readonly #images = new Map<string, Vertex>();
   readonly #missing = new Map<string, NeededImage>();
+  readonly #triggers = new Map<FromInstruction, { written: readonly string[]; read: readonly Instruction[] }>();
   #vertices = 0;
 
   constructor(options: GraphOptions) {
@@ -109,20 +110,31 @@ class Evaluation {
   }
 
   /** Triggers that a stage will run, as far as its base is known. */
-  #triggersOf(index: number): Instruction[] {
+  #triggersOf(index: number): readonly Instruction[] {
     const from = this.#options.file.stages[index]?.from;
     if (!from) return [];
     const base = this.#references.base(from, index);
     if (base.kind === "scratch") return [];
     if (base.kind === "image") {
       const known = this.#options.images.get(imageKey({ name: base.name, ...this.#platformOf(from) }));
-      return triggersAt(known?.config.config?.OnBuild ?? [], from);
+      return this.#read(known?.config.config?.OnBuild ?? [], from);
     }
     const own = this.#options.file.stages[base.index]?.instructions ?? [];
-    return triggersAt(
+    return this.#read(
       own.flatMap((one) => (one.kind === "onbuild" ? [one.trigger] : [])),
       from,
     );
+  }
+
+  /** The triggers that a FROM runs, which are looked at more than once. */
+  #read(written: readonly string[], from: FromInstruction): readonly Instruction[] {
+    const known = this.#triggers.get(from);
+    if (known?.written.length === written.length && written.every((one, at) => one === known.written[at])) {
+      return known.read;
+    }
+    const read = triggersAt(written, from);
+    this.#triggers.set(from, { written: [...written], read });
+    return read;
   }
 
   #platformOf(from: FromInstruction): { platform?: string } {
@@ -216,10 +228,10 @@ class Evaluation {
     return vertex;
   }
 
-  #start(from: FromInstruction, index: number): { state: StageState; triggers: Instruction[] } {
+  #start(from: FromInstruction, index: number): { state: StageState; triggers: readonly Instruction[] } {
     const base = this.#references.base(from, index);
     const state = base.kind === "stage" ? childOf(this.#evaluated(base.index).state) : this.#root(from, base);
-    const triggers = triggersAt(state.config.OnBuild ?? [], from);
+    const triggers = this.#read(state.config.OnBuild ?? [], from);
     state.config.OnBuild = null;
     if (!state.env.has("PATH")) {
       state.imageEnv.set("PATH", defaultPath);
@@ -254,10 +266,6 @@ class Evaluation {
   }
 }
 
-function triggersAt(triggers: readonly string[], from: FromInstruction): Instruction[] {
-  return triggers.map((trigger) => triggerInstruction(trigger, from));
-}
-
 function resultOf(state: StageState): StageResult {
   return {
     ...(state.vertex && { vertex: state.vertex }),
@@ -265,6 +273,6 @@ function resultOf(state: StageState): StageResult {
     config: configOf(state),
     ...(state.author !== undefined && { author: state.author }),
     platform: state.platform,
-    history: state.history,
+    history: historyOf(state),
   };
 }

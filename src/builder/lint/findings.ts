@@ -1,5 +1,5 @@
 import type { Lines } from "../dockerfile/error.ts";
-import { quoteLines, type Source } from "../dockerfile/quote.ts";
+import { quoter, type Source } from "../dockerfile/quote.ts";
 import { type CheckConfig, runs } from "./config.ts";
 import type { Rule } from "./rules.ts";
 
@@ -42,10 +42,11 @@ export function summary(findings: readonly Finding[]): string {
 
 /** Everything about each finding, as `docker build --check` prints it. */
 export function details(findings: readonly Finding[], source: Source): string {
+  const quote = quoter(source);
   return findings
     .map(({ rule, message, lines }) => {
       const url = rule.url === undefined ? "" : ` - ${rule.url}`;
-      return `\nWARNING: ${rule.name}${url}\n${message}\n${quoteLines(source, lines)}`;
+      return `\nWARNING: ${rule.name}${url}\n${message}\n${quote(lines)}`;
     })
     .join("");
 }

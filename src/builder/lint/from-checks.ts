@@ -1,22 +1,23 @@
 import { type Platform, parseReference } from "../../oci/mod.ts";
 import { type Expanded, expand } from "../dockerfile/expand.ts";
 import type { FromInstruction } from "../dockerfile/instructions.ts";
-import { likely } from "../dockerfile/suggest.ts";
 import { globalArgs } from "../graph/args.ts";
 import { formatPlatform, parsePlatform } from "../graph/platform.ts";
 import type { Findings } from "./findings.ts";
+import { Hints } from "./hints.ts";
 import type { LintOptions } from "./lint.ts";
 import { rules } from "./rules.ts";
 
 /** What FROM lines tell together with the arguments in front of them. */
 export function checkFroms(options: LintOptions, findings: Findings): void {
   const { file } = options;
+  const hints = new Hints();
   const env = globalArgs(options);
   const declared = new Set([...env.keys(), ...file.globals.flatMap(({ args }) => args.map(({ name }) => name))]);
   for (const { from } of file.stages) {
     const image = tried(from.image, from, env);
     const platform = from.platform === undefined ? undefined : tried(from.platform, from, env);
-    for (const expanded of [image, platform]) checkDeclared(from, { expanded, declared, findings });
+    for (const expanded of [image, platform]) checkDeclared(from, { expanded, declared, findings, hints });
     if (platform) checkPlatform(from, { platform, env, options, findings });
   }
   checkDefaults(options, findings);
@@ -34,12 +35,13 @@ interface Declared {
   readonly expanded: Expanded | undefined;
   readonly declared: ReadonlySet<string>;
   readonly findings: Findings;
+  readonly hints: Hints;
 }
 
-function checkDeclared(from: FromInstruction, { expanded, declared, findings }: Declared): void {
+function checkDeclared(from: FromInstruction, { expanded, declared, findings, hints }: Declared): void {
   for (const name of expanded?.unmatched ?? []) {
     if (declared.has(name)) continue;
-    const meant = likely(name, declared);
+    const meant = hints.likely(name, declared);
     const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
     findings.add(rules.undefinedArgInFrom, from, `FROM argument '${name}' is not declared${hint}`);
   }

@@ -2,7 +2,7 @@ import { isKind } from "../../errors/mod.ts";
 import type { ImageConfig } from "../../oci/mod.ts";
 import { withBudget } from "../dockerfile/budget.ts";
 import type { Stage } from "../dockerfile/dockerfile.ts";
-import { triggerInstruction } from "../dockerfile/instruction.ts";
+import { triggersAt } from "../dockerfile/instruction.ts";
 import type { FromInstruction } from "../dockerfile/instructions.ts";
 import { globalArgs } from "../graph/args.ts";
 import type { GraphOptions } from "../graph/graph.ts";
@@ -13,6 +13,7 @@ import { type CheckConfig, parseCheck } from "./config.ts";
 import { checkFile } from "./file-checks.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { checkFroms, wantedPlatform } from "./from-checks.ts";
+import { Hints } from "./hints.ts";
 import { IgnoredSources } from "./ignored-sources.ts";
 import { checkBasePlatform, checkStage, type StageEnd } from "./stage-checks.ts";
 
@@ -53,6 +54,7 @@ class StagesCheck {
   readonly #globals: ReadonlyMap<string, string>;
   readonly #references: References;
   readonly #ignored: IgnoredSources;
+  readonly #hints = new Hints();
   readonly #ends = new Map<number, StageEnd>();
 
   constructor(options: LintOptions, findings: Findings) {
@@ -77,6 +79,7 @@ class StagesCheck {
           given: (name) => args[name] ?? undefined,
           ignored: this.#ignored,
           findings: this.#findings,
+          hints: this.#hints,
         },
       );
       this.#ends.set(index, end);
@@ -94,10 +97,7 @@ class StagesCheck {
         : (this.#options.file.stages[base.index]?.instructions ?? []).flatMap((one) =>
             one.kind === "onbuild" ? [one.trigger] : [],
           );
-    return written.flatMap((trigger) => {
-      const one = triggerInstruction(trigger, from);
-      return one.kind === "from" ? [] : [one];
-    });
+    return triggersAt(written, from).filter((one) => one.kind !== "from");
   }
 
   #image(from: FromInstruction, name: string): ImageConfig | undefined {

@@ -8,9 +8,9 @@ import type {
   ListInstruction,
   Place,
 } from "../dockerfile/instructions.ts";
-import { likely } from "../dockerfile/suggest.ts";
 import { portSpec } from "../graph/ports.ts";
 import type { Findings } from "./findings.ts";
+import type { Hints } from "./hints.ts";
 import type { IgnoredSources } from "./ignored-sources.ts";
 import { rules } from "./rules.ts";
 import { expandedOr, undefinedNames } from "./words.ts";
@@ -32,6 +32,7 @@ export interface StageOptions {
   readonly given: (name: string) => string | undefined;
   readonly ignored: IgnoredSources;
   readonly findings: Findings;
+  readonly hints: Hints;
 }
 
 /** What the instructions of a stage tell one after another. */
@@ -115,7 +116,7 @@ class StageChecks {
     if (!this.#options.start.env) return;
     for (const name of names) {
       if (this.#args.has(name)) continue;
-      const meant = likely(name, this.#env.keys());
+      const meant = this.#options.hints.likely(name, this.#env);
       const hint = meant === undefined ? "" : ` (did you mean $${meant}?)`;
       this.#add("undefinedVar", place, `Usage of undefined variable '$${name}'${hint}`);
     }
