@@ -3,14 +3,15 @@ import type { CheckResult } from "../wire/mod.ts";
 import type { BuildContext, CheckOptions, Description } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
 import { ContextFiles } from "./context-files.ts";
-import { parseDockerfile } from "./dockerfile/dockerfile.ts";
+import { type Dockerfile, parsing } from "./dockerfile/dockerfile.ts";
 import { type Lines, linesOf } from "./dockerfile/error.ts";
 import { quoteLines, type Source } from "./dockerfile/quote.ts";
+import { inSlices } from "./dockerfile/slices.ts";
 import { placed } from "./failure-place.ts";
 import { type GraphOptions, imageKey, type ResolvedImage } from "./graph/graph.ts";
-import { toGraph } from "./graph/to-graph.ts";
+import { graphing } from "./graph/to-graph.ts";
 import { details, type Finding } from "./lint/findings.ts";
-import { lint } from "./lint/lint.ts";
+import { linting } from "./lint/lint.ts";
 import { outlineOf, targetsOf } from "./outline.ts";
 import { givenOptions, type PlanInput } from "./plan.ts";
 import { imageHere } from "./resolve.ts";
@@ -24,11 +25,12 @@ export async function describe(
   await using undo = new AsyncDisposableStack();
   const contextFiles = undo.use(new ContextFiles(context.host.workers, files));
   const source = await contextFiles.source();
+  const file = await parsed(source);
   return {
     source,
-    check: checked(context, { source, options, ignore: files.ignore ?? [] }),
-    targets: () => inPlace(source, () => targetsOf(parseDockerfile(source.text))),
-    outline: () => inPlace(source, () => outlineOf(givenOptions(context, { source, options }))),
+    check: await checked(context, { source, options, ignore: files.ignore ?? [], file }),
+    targets: () => inPlace(source, () => targetsOf(file())),
+    outline: () => inPlace(source, () => outlineOf(givenOptions(context, { file: file(), options }))),
   };
 }
 
@@ -40,14 +42,31 @@ function inPlace<T>(source: Source, work: () => T): T {
   }
 }
 
-function checked(context: BuilderContext, { source, options, ignore }: PlanInput<CheckOptions>): CheckResult {
+/** Gives what the text is, or throws what is wrong with it. */
+async function parsed({ text }: Source): Promise<() => Dockerfile> {
+  try {
+    const file = await inSlices(parsing(text));
+    return () => file;
+  } catch (err) {
+    return () => {
+      throw err;
+    };
+  }
+}
+
+interface Checking extends PlanInput<CheckOptions> {
+  file(): Dockerfile;
+}
+
+async function checked(context: BuilderContext, { source, options, ignore, file }: Checking): Promise<CheckResult> {
   const here = (name: string, platform?: string) => imageHere(context, { name, ...(platform && { platform }) });
   const found: Finding[] = [];
   try {
-    const given = givenOptions(context, { source, options });
-    const { stages, problem } = tryGraph(given, here);
+    const given = givenOptions(context, { file: file(), options });
+    const { stages, problem } = await tryGraph(given, here);
     const image = (name: string, platform?: string) => here(name, platform)?.config;
-    found.push(...lint({ ...given, ignore, image, ...(given.target && stages && { stages }) }));
+    const linted = await inSlices(linting({ ...given, ignore, image, ...(given.target && stages && { stages }) }));
+    for (const one of linted) found.push(one);
     if (problem) throw problem;
   } catch (err) {
     if (!isKind(err, "invalid")) throw err;
@@ -63,14 +82,14 @@ interface Tried {
   readonly problem?: unknown;
 }
 
-function tryGraph(
+async function tryGraph(
   given: Omit<GraphOptions, "images">,
   here: (name: string, platform?: string) => ResolvedImage | undefined,
-): Tried {
+): Promise<Tried> {
   const images = new Map<string, ResolvedImage>();
   try {
     for (;;) {
-      const outcome = toGraph({ ...given, images });
+      const outcome = await inSlices(graphing({ ...given, images }));
       if (outcome.kind === "graph") return { stages: outcome.graph.stages };
       const known = outcome.images.flatMap((needed) => {
         const image = here(needed.name, needed.platform);

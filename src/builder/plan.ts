@@ -2,16 +2,17 @@ import { EngineError, messageOf } from "../errors/mod.ts";
 import { requireScans } from "./attest/attest.ts";
 import type { BuildOptions, CheckOptions } from "./builder.ts";
 import type { BuilderContext } from "./context.ts";
-import { parseDockerfile } from "./dockerfile/dockerfile.ts";
+import { type Dockerfile, parsing } from "./dockerfile/dockerfile.ts";
 import { withLines } from "./dockerfile/error.ts";
 import type { Source } from "./dockerfile/quote.ts";
+import { inSlices } from "./dockerfile/slices.ts";
 import { didYouMean } from "./dockerfile/suggest.ts";
 import { quoted } from "./failure-place.ts";
 import { type BuildGraph, type GraphOptions, imageKey, type NeededImage, type ResolvedImage } from "./graph/graph.ts";
 import { parsePlatform } from "./graph/platform.ts";
-import { toGraph } from "./graph/to-graph.ts";
+import { graphing } from "./graph/to-graph.ts";
 import { type Finding, violation } from "./lint/findings.ts";
-import { configOf, lint } from "./lint/lint.ts";
+import { configOf, linting } from "./lint/lint.ts";
 import { resolveImage } from "./resolve.ts";
 
 /** A Dockerfile with what the client wants of it. */
@@ -36,13 +37,15 @@ const commonImages = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu
 export async function planBuild(context: BuilderContext, input: PlanInput<BuildOptions>): Promise<BuildPlan> {
   const { source, options, ignore } = input;
   try {
-    const given = givenOptions(context, { source, options });
+    const file = await inSlices(parsing(source.text), options.signal);
+    const given = givenOptions(context, { file, options });
     requireScans(options, given.file);
     const images = new Map<string, ResolvedImage>();
     const graph = await graphOf(context, { given: { ...given, images }, images, options });
     const image = (name: string, platform?: string) =>
       images.get(imageKey({ name, ...(platform && { platform }) }))?.config;
-    const findings = lint({ ...given, ignore, image, stages: graph.stages });
+    const steps = linting({ ...given, ignore, image, stages: graph.stages });
+    const findings = await inSlices(steps, options.signal);
     if (findings.length > 0 && configOf(given).error) throw new EngineError("invalid", violation(findings));
     return { graph, findings, images };
   } catch (err) {
@@ -53,13 +56,13 @@ export async function planBuild(context: BuilderContext, input: PlanInput<BuildO
 export function givenOptions(
   { config }: Pick<BuilderContext, "config">,
   {
-    source,
+    file,
     options,
-  }: Pick<PlanInput<CheckOptions & Partial<Pick<GraphOptions, "labels" | "uncachedStages">>>, "source" | "options">,
+  }: { file: Dockerfile; options: CheckOptions & Partial<Pick<GraphOptions, "labels" | "uncachedStages">> },
 ): Omit<GraphOptions, "images"> {
   const { platform: buildPlatform } = config;
   return {
-    file: parseDockerfile(source.text),
+    file,
     args: options.args,
     labels: options.labels ?? {},
     ...(options.contexts && { contexts: options.contexts }),
@@ -80,7 +83,7 @@ interface Graphing {
 
 async function graphOf(context: BuilderContext, { given, images, options }: Graphing): Promise<BuildGraph> {
   for (;;) {
-    const outcome = toGraph(given);
+    const outcome = await inSlices(graphing(given), options.signal);
     if (outcome.kind === "graph") return outcome.graph;
     const found = outcome.images.map(async (needed) => {
       images.set(imageKey(needed), await imageFor(context, { needed, given, options }));

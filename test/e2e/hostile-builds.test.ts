@@ -186,6 +186,22 @@ describe("a Dockerfile", () => {
     expect(silence).toBeLessThan(10_000);
   });
 
+  const endless: Record<string, readonly string[]> = {
+    "20,000 steps of 900 variables": [
+      ...["FROM scratch", ...many(900, (index) => `ENV A${index}=b`), ...many(19_000, (index) => `RUN echo $A ${index}`)],
+      `USER \${B?is the end}`,
+    ],
+    "15,000 triggers, read by 1000 stages": [
+      ...["FROM scratch AS a", ...many(15_000, (index) => `ONBUILD RUN echo ${index}`), ...many(1000, () => "FROM a")],
+      `USER \${B?is the end}`,
+    ],
+  };
+  test.each(Object.entries(endless))("of %s is planned in slices", async (_, lines) => {
+    const { status, said, silence } = await whileAnswering(engine, build(lines));
+    expect([status, said.slice(0, 400)]).toEqual([400, expect.stringContaining("is the end")]);
+    expect(silence).toBeLessThan(1000); // calm some 50 ms; in one piece it was seconds
+  });
+
   test("may hold much that is meant so", async () => {
     const labels = many(900, (index) => `LABEL l${index}=${"x".repeat(1000)}`);
     const documents = ["RUN <<A <<B", "cat <<C", "<<A", "C", "A", "echo b", "B"];

@@ -65,6 +65,9 @@ function unchanged(word: string): Expanded {
 
 const blank = /\s/;
 
+/** What may be more than itself, besides the escape. */
+const meaning: ReadonlySet<string> = new Set(["$", "'", '"', "<"]);
+
 /** Collects words: quoted text never splits. */
 class Words {
   readonly done: string[] = [];
@@ -134,10 +137,20 @@ class Scanner {
         this.#at++;
         return out;
       }
-      out += this.#piece(ch);
+      out += this.#run(stop) || this.#piece(ch);
     }
     if (stop !== undefined) throw new Error(`unexpected end of statement while looking for matching ${stop}`);
     return out;
+  }
+
+  /** What stands for itself, in one piece: a here-document may have a million characters of it. */
+  #run(stop: string | undefined): string {
+    const from = this.#at;
+    for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
+      if (ch === stop || ch === this.#options.escape || meaning.has(ch)) break;
+      this.#at++;
+    }
+    return from === this.#at ? "" : this.#splitting(this.#chars.slice(from, this.#at).join(""));
   }
 
   #piece(ch: string): string {

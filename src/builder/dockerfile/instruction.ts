@@ -14,6 +14,7 @@ import {
 } from "./instructions.ts";
 import { mountFields } from "./mount.ts";
 import { type Node, subNode, triggerNode } from "./parse.ts";
+import type { Steps } from "./slices.ts";
 import { didYouMean } from "./suggest.ts";
 
 const readers = {
@@ -53,11 +54,14 @@ export function toInstruction(node: Node): Instruction {
 }
 
 /** The instructions of ONBUILD triggers, which stand at the line of the FROM that runs them; thousands of stages may run thousands. */
-export function triggersAt(triggers: readonly string[], place: Lines): Instruction[] {
-  return triggers.map((trigger) => {
+export function* triggersAt(triggers: readonly string[], place: Lines): Steps<Instruction[]> {
+  const read: Instruction[] = [];
+  for (const trigger of triggers) {
     spend(500 + trigger.length);
-    return toInstruction(triggerNode(trigger, place));
-  });
+    read.push(toInstruction(triggerNode(trigger, place)));
+    yield;
+  }
+  return read;
 }
 
 function plain(node: Node): string {

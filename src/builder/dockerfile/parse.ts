@@ -1,6 +1,7 @@
 import { dockerfileError, type Lines } from "./error.ts";
 import { type Heredoc, heredocsOfLine } from "./heredoc.ts";
 import { bare, type DockerfileLines, readLines } from "./lines.ts";
+import { inOne, type Steps } from "./slices.ts";
 
 /** One instruction as it stands in the file: continuations joined, nothing interpreted yet. */
 export interface Node extends Lines {
@@ -31,6 +32,11 @@ const mostInstructions = 20_000;
 
 /** Splits a Dockerfile into its instructions. Throws "invalid" with the line. */
 export function parseLines(text: string): ParsedLines {
+  return inOne(parsingLines(text));
+}
+
+/** The same, in steps. */
+export function* parsingLines(text: string): Steps<ParsedLines> {
   const lines = readLines(text);
   const reader = new Reader(lines);
   const nodes: Node[] = [];
@@ -39,6 +45,7 @@ export function parseLines(text: string): ParsedLines {
       throw dockerfileError(node, `a Dockerfile has at most ${mostInstructions} instructions`);
     }
     nodes.push(node);
+    yield;
   }
   return { nodes, ...(lines.check !== undefined && { check: lines.check }) };
 }

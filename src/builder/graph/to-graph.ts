@@ -1,7 +1,8 @@
 import { EngineError } from "../../errors/mod.ts";
-import { withBudget } from "../dockerfile/budget.ts";
+import { budgeted } from "../dockerfile/budget.ts";
 import { triggersAt } from "../dockerfile/instruction.ts";
 import type { FromInstruction, Instruction, Place } from "../dockerfile/instructions.ts";
+import { inOne, type Steps } from "../dockerfile/slices.ts";
 import { applyInstruction } from "./apply.ts";
 import { globalArgs, unusedArgs } from "./args.ts";
 import {
@@ -22,15 +23,22 @@ import type { Op, Vertex } from "./vertex.ts";
 
 /** Evaluates the stages that the target needs; pure. Throws "invalid" with the line of what cannot be. */
 export function toGraph(options: GraphOptions): GraphOutcome {
-  return withBudget(() => {
-    const evaluation = new Evaluation(options);
-    try {
-      return { kind: "graph", graph: evaluation.graph() };
-    } catch (err) {
-      if (!(err instanceof Missing)) throw err;
-      return { kind: "needs", images: evaluation.needed() };
-    }
-  });
+  return inOne(graphing(options));
+}
+
+/** The same, in steps. */
+export function graphing(options: GraphOptions): Steps<GraphOutcome> {
+  return budgeted(outcomeOf(options));
+}
+
+function* outcomeOf(options: GraphOptions): Steps<GraphOutcome> {
+  const evaluation = new Evaluation(options);
+  try {
+    return { kind: "graph", graph: yield* evaluation.graph() };
+  } catch (err) {
+    if (!(err instanceof Missing)) throw err;
+    return { kind: "needs", images: yield* evaluation.needed() };
+  }
 }
 
 /** What every image has, as docker gives it one (moby `system.DefaultPathEnv`). */
@@ -69,8 +77,8 @@ class Evaluation {
     this.#references = new References(options, this.#globals);
   }
 
-  graph(): BuildGraph {
-    const { state } = this.#stage(this.#references.target(this.#options.target));
+  *graph(): Steps<BuildGraph> {
+    const { state } = yield* this.#stage(this.#references.target(this.#options.target));
     const labels = this.#labels(state);
     const steps = [...this.#stages].sort(([a], [b]) => a - b).flatMap(([, stage]) => stage.steps);
     const stages = new Set(this.#stages.keys());
@@ -84,8 +92,8 @@ class Evaluation {
   }
 
   /** What is missing, with everything else that can be foreseen, so that it can be fetched at the same time. */
-  needed(): NeededImage[] {
-    for (const index of this.#reachable(this.#references.target(this.#options.target))) {
+  *needed(): Steps<NeededImage[]> {
+    for (const index of yield* this.#reachable(this.#references.target(this.#options.target))) {
       const { from, instructions } = this.#options.file.stages[index] ?? {};
       if (!from || !instructions) continue;
       const [base, ...sources] = this.#references.of(index, []);
@@ -101,38 +109,40 @@ class Evaluation {
   }
 
   /** The stages that one needs, itself included: by steps, not by recursion, since there may be thousands in a row. */
-  #reachable(index: number): number[] {
+  *#reachable(index: number): Steps<number[]> {
     const found = new Set([index]);
     for (const at of found) {
-      for (const one of this.#references.of(at, this.#triggersOf(at))) if (one.kind === "stage") found.add(one.index);
+      const triggers = yield* this.#triggersOf(at);
+      for (const one of this.#references.of(at, triggers)) if (one.kind === "stage") found.add(one.index);
+      yield;
     }
     return [...found];
   }
 
   /** Triggers that a stage will run, as far as its base is known. */
-  #triggersOf(index: number): readonly Instruction[] {
+  *#triggersOf(index: number): Steps<readonly Instruction[]> {
     const from = this.#options.file.stages[index]?.from;
     if (!from) return [];
     const base = this.#references.base(from, index);
     if (base.kind === "scratch") return [];
     if (base.kind === "image") {
       const known = this.#options.images.get(imageKey({ name: base.name, ...this.#platformOf(from) }));
-      return this.#read(known?.config.config?.OnBuild ?? [], from);
+      return yield* this.#read(known?.config.config?.OnBuild ?? [], from);
     }
     const own = this.#options.file.stages[base.index]?.instructions ?? [];
-    return this.#read(
+    return yield* this.#read(
       own.flatMap((one) => (one.kind === "onbuild" ? [one.trigger] : [])),
       from,
     );
   }
 
   /** The triggers that a FROM runs, which are looked at more than once. */
-  #read(written: readonly string[], from: FromInstruction): readonly Instruction[] {
+  *#read(written: readonly string[], from: FromInstruction): Steps<readonly Instruction[]> {
     const known = this.#triggers.get(from);
     if (known?.written.length === written.length && written.every((one, at) => one === known.written[at])) {
       return known.read;
     }
-    const read = triggersAt(written, from);
+    const read = yield* triggersAt(written, from);
     this.#triggers.set(from, { written: [...written], read });
     return read;
   }
@@ -160,9 +170,10 @@ class Evaluation {
   }
 
   /** Stages stand on earlier ones alone, so that in ascending order each finds what it needs. */
-  #stage(index: number): Evaluated {
-    for (const one of this.#reachable(index).sort((a, b) => a - b)) {
-      if (!this.#stages.has(one)) this.#stages.set(one, this.#evaluate(one));
+  *#stage(index: number): Steps<Evaluated> {
+    const reachable = yield* this.#reachable(index);
+    for (const one of reachable.sort((a, b) => a - b)) {
+      if (!this.#stages.has(one)) this.#stages.set(one, yield* this.#evaluate(one));
     }
     return this.#evaluated(index);
   }
@@ -173,19 +184,23 @@ class Evaluation {
     return done;
   }
 
-  #evaluate(index: number): Evaluated {
+  *#evaluate(index: number): Steps<Evaluated> {
     const stage = this.#options.file.stages[index];
     if (!stage) throw new EngineError("internal", `Stage ${index} does not exist`);
     const { from } = stage;
-    const { state, triggers } = this.#start(from, index);
+    const { state, triggers } = yield* this.#start(from, index);
     const first: Step = {
       text: from.original,
       lines: from,
       ...(state.vertex && { vertex: state.vertex }),
       runs: false,
     };
-    const steps = [...triggers, ...stage.instructions].map((one) => this.#apply(state, { instruction: one, index }));
-    return { state, steps: [first, ...steps] };
+    const steps = [first];
+    for (const instruction of [...triggers, ...stage.instructions]) {
+      steps.push(this.#apply(state, { instruction, index }));
+      yield;
+    }
+    return { state, steps };
   }
 
   #apply(state: StageState, { instruction, index }: { instruction: Instruction; index: number }): Step {
@@ -228,10 +243,10 @@ class Evaluation {
     return vertex;
   }
 
-  #start(from: FromInstruction, index: number): { state: StageState; triggers: readonly Instruction[] } {
+  *#start(from: FromInstruction, index: number): Steps<{ state: StageState; triggers: readonly Instruction[] }> {
     const base = this.#references.base(from, index);
     const state = base.kind === "stage" ? childOf(this.#evaluated(base.index).state) : this.#root(from, base);
-    const triggers = this.#read(state.config.OnBuild ?? [], from);
+    const triggers = yield* this.#read(state.config.OnBuild ?? [], from);
     state.config.OnBuild = null;
     if (!state.env.has("PATH")) {
       state.imageEnv.set("PATH", defaultPath);

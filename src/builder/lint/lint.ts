@@ -1,9 +1,10 @@
 import { isKind } from "../../errors/mod.ts";
 import type { ImageConfig } from "../../oci/mod.ts";
-import { withBudget } from "../dockerfile/budget.ts";
+import { budgeted } from "../dockerfile/budget.ts";
 import type { Stage } from "../dockerfile/dockerfile.ts";
 import { triggersAt } from "../dockerfile/instruction.ts";
 import type { FromInstruction } from "../dockerfile/instructions.ts";
+import { inOne, type Steps } from "../dockerfile/slices.ts";
 import { globalArgs } from "../graph/args.ts";
 import type { GraphOptions } from "../graph/graph.ts";
 import { formatPlatform, normalPlatform } from "../graph/platform.ts";
@@ -30,17 +31,26 @@ export interface LintOptions extends Omit<GraphOptions, "images"> {
  * BuildKit's build checks (docs.docker.com/reference/build-checks) on a whole Dockerfile; pure. Variables of base images that are not here are not checked. What cannot be built has the findings that come before that is seen.
  */
 export function lint(options: LintOptions): Finding[] {
+  return inOne(linting(options));
+}
+
+/** The same, in steps. */
+export function* linting(options: LintOptions): Steps<Finding[]> {
   const findings = new Findings(configOf(options));
   try {
-    withBudget(() => {
-      checkFile(options.file, findings);
-      checkFroms(options, findings);
-      new StagesCheck(options, findings).all();
-    });
+    yield* budgeted(checking(options, findings));
   } catch (err) {
     if (!isKind(err, "invalid")) throw err;
   }
   return findings.sorted();
+}
+
+function* checking(options: LintOptions, findings: Findings): Steps<void> {
+  checkFile(options.file, findings);
+  yield;
+  checkFroms(options, findings);
+  yield;
+  yield* new StagesCheck(options, findings).all();
 }
 
 /** What `# check=` says, or the argument that takes its place. Throws "invalid" for what makes no sense. */
@@ -65,13 +75,13 @@ class StagesCheck {
     this.#ignored = new IgnoredSources(options.ignore);
   }
 
-  all(): void {
+  *all(): Steps<void> {
     const { file, args, stages } = this.#options;
     for (const [index, stage] of file.stages.entries()) {
       if (stages?.has(index) === false) continue;
       const start = this.#start(index);
-      const instructions = [...this.#triggers(index), ...stage.instructions];
-      const end = checkStage(
+      const instructions = [...(yield* this.#triggers(index)), ...stage.instructions];
+      const end = yield* checkStage(
         { ...stage, instructions },
         {
           start,
@@ -87,7 +97,7 @@ class StagesCheck {
   }
 
   /** What the stage or image below it left to be done. */
-  #triggers(index: number): Stage["instructions"] {
+  *#triggers(index: number): Steps<Stage["instructions"]> {
     const from = this.#options.file.stages[index]?.from;
     const base = from && this.#references.base(from, index);
     if (!from || !base || base.kind === "scratch") return [];
@@ -97,7 +107,8 @@ class StagesCheck {
         : (this.#options.file.stages[base.index]?.instructions ?? []).flatMap((one) =>
             one.kind === "onbuild" ? [one.trigger] : [],
           );
-    return triggersAt(written, from).filter((one) => one.kind !== "from");
+    const read = yield* triggersAt(written, from);
+    return read.filter((one) => one.kind !== "from");
   }
 
   #image(from: FromInstruction, name: string): ImageConfig | undefined {

@@ -8,6 +8,7 @@ import type {
   ListInstruction,
   Place,
 } from "../dockerfile/instructions.ts";
+import type { Steps } from "../dockerfile/slices.ts";
 import { portSpec } from "../graph/ports.ts";
 import type { Findings } from "./findings.ts";
 import type { Hints } from "./hints.ts";
@@ -36,9 +37,12 @@ export interface StageOptions {
 }
 
 /** What the instructions of a stage tell one after another. */
-export function checkStage({ instructions }: Stage, options: StageOptions): StageEnd {
+export function* checkStage({ instructions }: Stage, options: StageOptions): Steps<StageEnd> {
   const checks = new StageChecks(options);
-  for (const one of instructions) checks.instruction(one);
+  for (const one of instructions) {
+    checks.instruction(one);
+    yield;
+  }
   return checks.end();
 }
 
