@@ -1,5 +1,6 @@
 import { dockerfileError } from "../dockerfile/error.ts";
 import type { CopyInstruction, Instruction, RunInstruction, WordInstruction } from "../dockerfile/instructions.ts";
+import type { Steps } from "../dockerfile/slices.ts";
 import { applyArg, hiddenProxies } from "./args.ts";
 import { copyOp } from "./copy.ts";
 import {
@@ -19,7 +20,7 @@ import type { StageContext } from "./to-graph.ts";
 import type { Op, Vertex } from "./vertex.ts";
 
 /** Applies one instruction to its stage: configuration, history, and the vertex that makes its files. */
-export function applyInstruction(stage: StageState, instruction: Instruction, context: StageContext): void {
+export function* applyInstruction(stage: StageState, instruction: Instruction, context: StageContext): Steps<void> {
   switch (instruction.kind) {
     case "arg":
       applyArg(stage, instruction, context);
@@ -37,7 +38,7 @@ export function applyInstruction(stage: StageState, instruction: Instruction, co
       applyEnv(stage, instruction);
       break;
     case "label":
-      applyLabel(stage, instruction);
+      yield* applyLabel(stage, instruction);
       break;
     case "cmd":
     case "entrypoint":

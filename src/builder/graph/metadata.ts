@@ -11,6 +11,7 @@ import type {
   ShellInstruction,
   WordInstruction,
 } from "../dockerfile/instructions.ts";
+import type { Steps } from "../dockerfile/slices.ts";
 import { portSpec } from "./ports.ts";
 import { checkSignal } from "./signal.ts";
 import { expander, located, type StageState, setVariable, shellOf } from "./stage.ts";
@@ -30,9 +31,14 @@ export function applyEnv(stage: StageState, instruction: EnvInstruction): void {
   note(stage, `ENV ${set.map(({ name, value }) => `${name}=${value}`).join(" ")}`);
 }
 
-export function applyLabel(stage: StageState, instruction: LabelInstruction): void {
+/** There may be tens of thousands in one instruction. */
+export function* applyLabel(stage: StageState, instruction: LabelInstruction): Steps<void> {
   const { word } = expander(instruction, stage.env);
-  const set = instruction.pairs.map(({ name, value }) => [word(name), word(value)] as const);
+  const set: (readonly [string, string])[] = [];
+  for (const { name, value } of instruction.pairs) {
+    set.push([word(name), word(value)]);
+    yield;
+  }
   addLabels(stage, set);
 }
 

@@ -197,15 +197,15 @@ class Evaluation {
     };
     const steps = [first];
     for (const instruction of [...triggers, ...stage.instructions]) {
-      steps.push(this.#apply(state, { instruction, index }));
+      steps.push(yield* this.#apply(state, { instruction, index }));
       yield;
     }
     return { state, steps };
   }
 
-  #apply(state: StageState, { instruction, index }: { instruction: Instruction; index: number }): Step {
+  *#apply(state: StageState, { instruction, index }: { instruction: Instruction; index: number }): Steps<Step> {
     const before = state.vertex;
-    applyInstruction(state, instruction, this.#context(index));
+    yield* applyInstruction(state, instruction, this.#context(index));
     const { vertex } = state;
     const runs = vertex !== before;
     return { text: instruction.original, lines: instruction, ...(vertex && { vertex }), runs };

@@ -40,7 +40,7 @@ export interface StageOptions {
 export function* checkStage({ instructions }: Stage, options: StageOptions): Steps<StageEnd> {
   const checks = new StageChecks(options);
   for (const one of instructions) {
-    checks.instruction(one);
+    yield* checks.instruction(one);
     yield;
   }
   return checks.end();
@@ -68,8 +68,8 @@ class StageChecks {
     return { env, args: this.#args, workdirSet: this.#workdirSet, hasShell: this.#hasShell };
   }
 
-  instruction(one: Instruction): void {
-    if (one.kind !== "arg") this.#checkNames(one, undefinedNames(one, this.#env));
+  *instruction(one: Instruction): Steps<void> {
+    if (one.kind !== "arg") yield* this.#checkNames(one, yield* undefinedNames(one, this.#env));
     switch (one.kind) {
       case "env":
         this.#legacy(one);
@@ -80,7 +80,7 @@ class StageChecks {
         this.#legacy(one);
         break;
       case "arg":
-        this.#arg(one);
+        yield* this.#arg(one);
         break;
       case "cmd":
       case "entrypoint":
@@ -116,9 +116,10 @@ class StageChecks {
     for (const [name, value] of set) this.#env.set(name, value);
   }
 
-  #checkNames(place: Place, names: Iterable<string>): void {
+  *#checkNames(place: Place, names: Iterable<string>): Steps<void> {
     if (!this.#options.start.env) return;
     for (const name of names) {
+      yield;
       if (this.#args.has(name)) continue;
       const meant = this.#options.hints.likely(name, this.#env);
       const hint = meant === undefined ? "" : ` (did you mean $${meant}?)`;
@@ -136,12 +137,12 @@ class StageChecks {
     if (one.legacy) this.#add("legacyKeyValueFormat", one, message);
   }
 
-  #arg(one: Extract<Instruction, { kind: "arg" }>): void {
+  *#arg(one: Extract<Instruction, { kind: "arg" }>): Steps<void> {
     for (const { name, value } of one.args) {
       this.#secret("ARG", { name, place: one });
       const given = this.#options.given(name);
       if (given === undefined && value !== undefined) {
-        this.#checkNames(one, undefinedNames({ ...one, kind: "user", word: value }, this.#env));
+        yield* this.#checkNames(one, yield* undefinedNames({ ...one, kind: "user", word: value }, this.#env));
       }
       const own = given ?? (value === undefined ? this.#options.argument(name) : this.#word(value, one));
       this.#args.add(name);

@@ -1,5 +1,6 @@
-import { expand } from "../dockerfile/expand.ts";
+import { type ExpandOptions, expand } from "../dockerfile/expand.ts";
 import type { Instruction } from "../dockerfile/instructions.ts";
+import type { Steps } from "../dockerfile/slices.ts";
 
 /** Words of an instruction whose variables are looked up, in BuildKit's order; EXPOSE reports none. */
 function expandedWords(instruction: Instruction): (string | undefined)[] {
@@ -33,16 +34,23 @@ function documents(instruction: Instruction): string[] {
 }
 
 /** Variables that an instruction uses and that are not there, again for each word; what does not expand at all is the build's to refuse. */
-export function undefinedNames(instruction: Instruction, env: ReadonlyMap<string, string>): string[] {
+export function* undefinedNames(instruction: Instruction, env: ReadonlyMap<string, string>): Steps<string[]> {
   const plain = expandedWords(instruction).map((word) => ({ word, options: { escape: instruction.escape, env } }));
   const raw = documents(instruction).map((word) => ({ word, options: { escape: "\\", env, keepQuotes: true } }));
-  return [...plain, ...raw].flatMap(({ word, options }) => {
-    try {
-      return word === undefined ? [] : [...expand(word, options).unmatched];
-    } catch {
-      return [];
-    }
-  });
+  const names: string[] = [];
+  for (const { word, options } of [...plain, ...raw]) {
+    if (word !== undefined) names.push(...unmatched(word, options));
+    yield;
+  }
+  return names;
+}
+
+function unmatched(word: string, options: ExpandOptions): Iterable<string> {
+  try {
+    return expand(word, options).unmatched;
+  } catch {
+    return [];
+  }
 }
 
 /** The word expanded, or as it is when it does not expand. */
