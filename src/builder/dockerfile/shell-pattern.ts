@@ -128,7 +128,7 @@ function begin(pattern: ShellPattern, { states, at }: { states: States; at: numb
 }
 
 function stepped(pattern: ShellPattern, { states, char }: { states: States; char: string }): States {
-  spend(4 * (pattern.length + 1));
+  spend(10 * (pattern.length + 1));
   const next = new Int32Array(pattern.length + 1).fill(nowhere);
   for (let state = 0; state < pattern.length; state++) {
     const token = pattern[state];

@@ -1,3 +1,4 @@
+import { EngineError } from "../../errors/mod.ts";
 import type { Lines } from "../dockerfile/error.ts";
 import { quoter, type Source } from "../dockerfile/quote.ts";
 import { type CheckConfig, runs } from "./config.ts";
@@ -13,6 +14,9 @@ export interface Finding {
 /** Where something was found: the comments above it can turn rules off. */
 export type FindingPlace = Lines & { readonly comments?: readonly string[] };
 
+/** As many as instructions in a Dockerfile: a hostile one had 200,000, and an answer of 300 MB. */
+const mostFindings = 20_000;
+
 /** Collects what the rules find that are not turned off. */
 export class Findings {
   readonly #config: CheckConfig;
@@ -22,8 +26,10 @@ export class Findings {
     this.#config = config;
   }
 
+  /** Throws "invalid" when there are too many. */
   add(rule: Rule, { line, endLine, comments = [] }: FindingPlace, message: string): void {
     if (!runs(rule, { config: this.#config, comments })) return;
+    if (this.#found.length === mostFindings) throw new EngineError("invalid", `more than ${mostFindings} findings`);
     this.#found.push({ rule, message, lines: { line, endLine } });
   }
 
@@ -40,13 +46,19 @@ export function summary(findings: readonly Finding[]): string {
   return ` ${count} (use berth build --check to expand):\n${lines.join("")}`;
 }
 
+/** In characters; one instruction can have 200,000 findings, and 40 lines that are quoted for each. */
+const mostQuoted = 4 * 1024 * 1024;
+
 /** Everything about each finding, as `docker build --check` prints it. */
 export function details(findings: readonly Finding[], source: Source): string {
   const quote = quoter(source);
+  let left = mostQuoted;
   return findings
     .map(({ rule, message, lines }) => {
+      const quoted = left > 0 ? quote(lines) : "";
+      left -= quoted.length;
       const url = rule.url === undefined ? "" : ` - ${rule.url}`;
-      return `\nWARNING: ${rule.name}${url}\n${message}\n${quote(lines)}`;
+      return `\nWARNING: ${rule.name}${url}\n${message}\n${quoted}`;
     })
     .join("");
 }

@@ -42,3 +42,10 @@ test("instructions of stages that are not built are left alone, their FROM is no
   const names = linted(text, new Set([1])).findings.map(({ rule }) => rule.name);
   expect(names).toEqual(["StageNameCasing", "MaintainerDeprecated", "WorkdirRelativePath"]);
 });
+
+test("findings and what they quote are bounded", () => {
+  const text = `FROM scratch\nLABEL ${"a=$b \\\n".repeat(30_000)}z=1\n`;
+  const { findings } = linted(text);
+  expect(findings).toHaveLength(20_000);
+  expect(details(findings, { name: "Dockerfile", text }).length).toBeLessThan(8 * 1024 * 1024);
+});
