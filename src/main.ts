@@ -25,7 +25,11 @@ if (role === "daemon") {
 function becomeWithout(option: string): void {
   const inBinary = process.argv[1]?.startsWith("/$bunfs/") === true;
   const argv = [process.execPath, ...process.argv.slice(inBinary ? 2 : 1)];
-  process.execve?.(process.execPath, argv, { ...process.env, [option]: "0" });
+  try {
+    process.execve?.(process.execPath, argv, { ...process.env, [option]: "0" });
+  } catch {
+    // It works as it is, too.
+  }
 }
 
 export {};

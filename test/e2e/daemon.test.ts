@@ -153,6 +153,22 @@ test("a configuration file is followed, and flags win over it", async () => {
   expect(await child.exited).toBe(0);
 });
 
+test("it has its own settings of the JavaScript engine, which what it starts does not get", async () => {
+  await using engine = await startEngine();
+  await importBusybox(engine);
+  const id = await engine.ok("run", "-d", "busybox", "sleep", "1000");
+  const environment = (pid: number | string) => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  expect(environment(engine.pid)).toContain("BUN_JSC_useFTLJIT=0");
+  const monitor =
+    Bun.spawnSync(["pgrep", "-f", `conmon.*${id}`])
+      .stdout.toString()
+      .trim()
+      .split("\n")[0] ?? "";
+  expect(environment(monitor).filter((one) => one.startsWith("BUN_"))).toEqual([]);
+  const inside = await engine.ok("exec", id, "env");
+  expect(inside).not.toContain("BUN_");
+});
+
 test("both runtimes serve", async () => {
   for (const runtime of ["crun", "runc"]) {
     await using engine = await startEngine(["--runtime", runtime]);
