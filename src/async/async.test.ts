@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { after, Flight, KeyedLock, Queue, raceAbort, Semaphore } from "./mod.ts";
+import { after, Bell, Flight, KeyedLock, Queue, raceAbort, Semaphore } from "./mod.ts";
 
 test("a keyed lock runs bodies of one key in order and of different keys together", async () => {
   const lock = new KeyedLock();
@@ -93,4 +93,17 @@ test("a queue's batches have what was pushed since the last one", async () => {
   queue.close(new Error("broken"));
   expect((await batches.next()).value).toEqual([4]);
   expect(await batches.next().then(() => "", String)).toContain("broken");
+});
+
+test("a bell wakes all who wait, and those who come later at its next ring", async () => {
+  const bell = new Bell();
+  const woken: string[] = [];
+  const waiting = [bell.rung.then(() => woken.push("a")), bell.rung.then(() => woken.push("b"))];
+  bell.ring();
+  const later = bell.rung.then(() => woken.push("c"));
+  await Promise.all(waiting);
+  expect(woken).toEqual(["a", "b"]);
+  bell.ring();
+  await later;
+  expect(woken).toEqual(["a", "b", "c"]);
 });

@@ -1,3 +1,4 @@
+export { Bell } from "./bell.ts";
 export { Flight } from "./flight.ts";
 export { KeyedLock } from "./keyed-lock.ts";
 export { Queue } from "./queue.ts";

@@ -28,10 +28,18 @@ export class Queue<T> implements AsyncIterable<T> {
   }
 
   /** What has been pushed since the last time, at once. Otherwise like the iterator, whose place it takes. */
-  async *batches(): AsyncGenerator<T[]> {
+  batches(): AsyncGenerator<T[]> {
+    return this.#consume(() => this.#items.splice(0));
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<T> {
+    return this.#consume(() => this.#items.shift() as T);
+  }
+
+  async *#consume<R>(take: () => R): AsyncGenerator<R> {
     try {
       for (;;) {
-        if (this.#items.length > 0) yield this.#items.splice(0);
+        if (this.#items.length > 0) yield take();
         else if (this.#closed) break;
         else await this.#pushed();
       }
@@ -47,19 +55,5 @@ export class Queue<T> implements AsyncIterable<T> {
       this.#wake = resolve;
     });
     this.#wake = undefined;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    try {
-      for (;;) {
-        while (this.#items.length > 0) yield this.#items.shift() as T;
-        if (this.#closed) break;
-        await this.#pushed();
-      }
-      if (this.#failure !== undefined) throw this.#failure;
-    } finally {
-      this.#closed = true;
-      this.#items.length = 0;
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { DescMethodBiDiStreaming } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
+import { Bell } from "../async/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { filesync, fsutil, packetType, statOf } from "../proto/mod.ts";
 import { type Bytes, inPieces, readTar, type TarEntry } from "../stream/mod.ts";
@@ -75,7 +76,7 @@ export async function sendDirectory(session: Session, tar: Bytes, to: Sending): 
 class Requests {
   readonly #asked: number[] = [];
   #over = false;
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
 
   /** Whether the client has all that it wants. */
   get over(): boolean {
@@ -87,7 +88,7 @@ class Requests {
   }
 
   next(): Promise<void> {
-    return this.#asked.length > 0 || this.#over ? Promise.resolve() : this.#changed.promise;
+    return this.#asked.length > 0 || this.#over ? Promise.resolve() : this.#changed.rung;
   }
 
   async follow(answers: AsyncIterable<fsutil.Packet>): Promise<void> {
@@ -96,17 +97,12 @@ class Requests {
         if (type === packetType.request) this.#asked.push(id);
         else if (type === packetType.error) throw new EngineError("invalid", Buffer.from(data).toString("utf8"));
         else if (type === packetType.finish) this.#over = true;
-        this.#wake();
+        this.#changed.ring();
       }
     } finally {
       this.#over = true;
-      this.#wake();
+      this.#changed.ring();
     }
-  }
-
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
   }
 }
 

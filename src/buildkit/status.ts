@@ -1,7 +1,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Bell } from "../async/mod.ts";
 import type { BuildObserver, BuildTask, ObservedStep, StepEnd } from "../builder/mod.ts";
 import { type Digest, digestOf } from "../oci/mod.ts";
-import { control } from "../proto/mod.ts";
+import { control, timestampOf } from "../proto/mod.ts";
 import type { CheckResult, ProgressMessage } from "../wire/mod.ts";
 
 interface Vertex {
@@ -47,7 +48,7 @@ export class StatusFeed implements BuildObserver {
   #closed = false;
   #failure: Digest | undefined;
   readonly #over = Promise.withResolvers<void>();
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
   #pulling: OwnStep | undefined;
   #exporting: OwnStep | undefined;
 
@@ -60,7 +61,7 @@ export class StatusFeed implements BuildObserver {
     for (let at = 0; ; ) {
       while (at < this.#said.length) yield this.#said[at++] as control.StatusResponse;
       if (this.#closed) return;
-      await this.#changed.promise;
+      await this.#changed.rung;
     }
   }
 
@@ -77,7 +78,7 @@ export class StatusFeed implements BuildObserver {
   close(): void {
     this.#closed = true;
     this.#over.resolve();
-    this.#wake();
+    this.#changed.ring();
   }
 
   own(name: string): OwnStep {
@@ -209,12 +210,7 @@ export class StatusFeed implements BuildObserver {
   #say(response: Response): void {
     if (this.#closed) return;
     this.#said.push(create(control.StatusResponseSchema, response));
-    this.#wake();
-  }
-
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
+    this.#changed.ring();
   }
 
   #digest(name: string): Digest {
@@ -222,8 +218,4 @@ export class StatusFeed implements BuildObserver {
   }
 }
 
-function now(): control.Timestamp {
-  const time = Date.now();
-  const nanos = (time % 1000) * 1_000_000;
-  return create(control.TimestampSchema, { seconds: BigInt(Math.floor(time / 1000)), nanos });
-}
+const now = () => timestampOf(Date.now());

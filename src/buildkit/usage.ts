@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Builder } from "../builder/mod.ts";
-import { control } from "../proto/mod.ts";
+import { control, timestampOf } from "../proto/mod.ts";
 import type { BuildCacheRecord } from "../wire/mod.ts";
 
 export async function diskUsage(builder: Pick<Builder, "usage">) {
@@ -27,15 +27,10 @@ function recordOf(record: Partial<BuildCacheRecord>): control.UsageRecord {
     inUse: record.InUse ?? false,
     shared: record.Shared ?? false,
     size: BigInt(record.Size ?? 0),
-    ...(record.CreatedAt && { createdAt: timestamp(record.CreatedAt) }),
-    ...(record.LastUsedAt && { lastUsedAt: timestamp(record.LastUsedAt) }),
+    ...(record.CreatedAt && { createdAt: timestampOf(Date.parse(record.CreatedAt)) }),
+    ...(record.LastUsedAt && { lastUsedAt: timestampOf(Date.parse(record.LastUsedAt)) }),
     usageCount: BigInt(record.UsageCount ?? 0),
     description: record.Description ?? "",
     recordType: record.Type ?? "",
   });
-}
-
-function timestamp(text: string): { seconds: bigint; nanos: number } {
-  const time = Date.parse(text);
-  return { seconds: BigInt(Math.floor(time / 1000)), nanos: (time % 1000) * 1_000_000 };
 }

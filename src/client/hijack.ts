@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { Bell } from "../async/mod.ts";
 import { type Address, hostHeader } from "./address.ts";
 import type { ClientRequest, HijackedStream } from "./client.ts";
 import { noAnswer, refusal } from "./failure.ts";
@@ -57,13 +58,13 @@ class Connection {
   #size = 0;
   #socket: Socket | undefined;
   #closed = false;
-  #arrived = Promise.withResolvers<void>();
-  #drained = Promise.withResolvers<void>();
+  readonly #arrived = new Bell();
+  readonly #drained = new Bell();
 
   async open(address: Address): Promise<Socket> {
     const socket = {
       data: (_: Socket, chunk: Uint8Array) => this.#take(chunk),
-      drain: () => this.#wakeWriter(),
+      drain: () => this.#drained.ring(),
       end: () => this.#finish(),
       close: () => this.#finish(),
       error: () => this.#finish(),
@@ -84,7 +85,7 @@ class Connection {
         if (this.#size < enough) this.#socket?.resume();
         yield chunk;
       } else if (this.#closed) return;
-      else await this.#arrived.promise;
+      else await this.#arrived.rung;
     }
   }
 
@@ -92,7 +93,7 @@ class Connection {
   async write(bytes: Uint8Array): Promise<boolean> {
     let rest = bytes;
     while (rest.length > 0 && !this.#closed) {
-      const drained = this.#drained.promise;
+      const drained = this.#drained.rung;
       const taken = this.#socket?.write(rest) ?? -1;
       if (taken < 0) return false;
       rest = rest.subarray(taken);
@@ -114,22 +115,12 @@ class Connection {
     this.#chunks.push(Uint8Array.from(chunk));
     this.#size += chunk.length;
     if (this.#size >= enough) this.#socket?.pause();
-    this.#wakeReader();
+    this.#arrived.ring();
   }
 
   #finish(): void {
     this.#closed = true;
-    this.#wakeReader();
-    this.#wakeWriter();
-  }
-
-  #wakeReader(): void {
-    this.#arrived.resolve();
-    this.#arrived = Promise.withResolvers<void>();
-  }
-
-  #wakeWriter(): void {
-    this.#drained.resolve();
-    this.#drained = Promise.withResolvers<void>();
+    this.#arrived.ring();
+    this.#drained.ring();
   }
 }

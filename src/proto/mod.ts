@@ -9,4 +9,5 @@ export { contentStoreHeader, packetType, writeAction } from "./protocol.ts";
 export * as secrets from "./secrets_pb.ts";
 export * as ssh from "./ssh_pb.ts";
 export * as rpc from "./status_pb.ts";
+export { timestampOf } from "./timestamp.ts";
 export * as upload from "./upload_pb.ts";

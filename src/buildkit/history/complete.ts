@@ -1,8 +1,8 @@
 import { clone, create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Digest, digestOf } from "../../oci/mod.ts";
-import { control, rpc } from "../../proto/mod.ts";
+import { control, rpc, timestampOf } from "../../proto/mod.ts";
 import { keptOf } from "./kept.ts";
-import { attributeRoom, type BuildRecord, failureOf, timestamp } from "./record.ts";
+import { attributeRoom, type BuildRecord, failureOf } from "./record.ts";
 import type { StatusLog } from "./status-log.ts";
 import type { Blob } from "./table.ts";
 
@@ -42,7 +42,10 @@ export async function completed(
   const complete = clone(control.BuildHistoryRecordSchema, record);
   const said = await log;
   const logs = await packed(said.bytes(), said.digest());
-  Object.assign(complete, said.counts(), { completedAt: timestamp(now), logs: described(logs, types.status) });
+  Object.assign(complete, said.counts(), {
+    completedAt: timestampOf(now.getTime()),
+    logs: described(logs, types.status),
+  });
   if (outcome.status === "rejected") {
     complete.error = create(rpc.StatusSchema, failureOf(outcome.reason, signal));
     return { complete, blobs: [logs] };

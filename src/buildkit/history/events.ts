@@ -1,4 +1,4 @@
-import { raceAbort } from "../../async/mod.ts";
+import { Bell, raceAbort } from "../../async/mod.ts";
 import { EngineError } from "../../errors/mod.ts";
 import type { control } from "../../proto/mod.ts";
 
@@ -9,7 +9,7 @@ const most = 128;
 export class HistoryEvents {
   readonly #events: control.BuildHistoryEvent[] = [];
   #forgotten = 0;
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
 
   /** The place after the last event. */
   get end(): number {
@@ -22,8 +22,7 @@ export class HistoryEvents {
       this.#events.shift();
       this.#forgotten++;
     }
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
+    this.#changed.ring();
   }
 
   /** Until the signal aborts. Throws "unavailable" for a reader that is too far behind. */
@@ -35,7 +34,7 @@ export class HistoryEvents {
       if (event) {
         at++;
         yield event;
-      } else await raceAbort(this.#changed.promise, signal).catch(() => undefined);
+      } else await raceAbort(this.#changed.rung, signal).catch(() => undefined);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, type ErrorDetail, errorDetails } from "../../grpc/mod.ts";
-import { control } from "../../proto/mod.ts";
+import { control, timestampOf } from "../../proto/mod.ts";
 import { grpcError } from "../errors.ts";
 import { outputsOf } from "../exporter.ts";
 import { keptOf, keptText } from "./kept.ts";
@@ -26,7 +26,7 @@ export function recordOf(request: control.SolveRequest, now: Date): BuildRecord 
     exporters: outputsOf(request)
       .slice(0, most.outputs)
       .map(({ type, attributes }) => ({ type: keptText(type), attrs: keptOf(attributes, attributeRoom.output) })),
-    createdAt: timestamp(now),
+    createdAt: timestampOf(now.getTime()),
   });
 }
 
@@ -47,12 +47,6 @@ export function failureOf(err: unknown, { aborted }: AbortSignal): RecordedFailu
 }
 
 const canceled = "context canceled";
-
-export function timestamp(at: Date): control.Timestamp {
-  const time = at.getTime();
-  const nanos = (time % 1000) * 1_000_000;
-  return create(control.TimestampSchema, { seconds: BigInt(Math.floor(time / 1000)), nanos });
-}
 
 export function eventOf(type: keyof typeof eventType, record: BuildRecord): control.BuildHistoryEvent {
   return create(control.BuildHistoryEventSchema, { type: eventType[type], record });
