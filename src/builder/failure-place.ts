@@ -1,4 +1,4 @@
-import { EngineError, kindOf, messageOf } from "../errors/mod.ts";
+import { causeOf, EngineError, kindOf, messageOf } from "../errors/mod.ts";
 import type { FailurePlace } from "./builder.ts";
 import { type Lines, linesOf } from "./dockerfile/error.ts";
 import { quotable, quoteLines, type Source } from "./dockerfile/quote.ts";
@@ -15,8 +15,7 @@ class Placed extends Error {
 
 /** See `Builder.failurePlace`. */
 export function failurePlace(err: unknown): FailurePlace | undefined {
-  for (let at = err; at instanceof Error; at = at.cause) if (at instanceof Placed) return at.place;
-  return undefined;
+  return causeOf(err, Placed)?.place;
 }
 
 /** The same error, which arose in these lines; by itself it may say where. */

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { BuildContext, ReceiveOptions } from "../builder/mod.ts";
 import { isKind } from "../errors/mod.ts";
 import { type fsutil, headerOf } from "../proto/mod.ts";
-import { type Bytes, batched, type TarHeader, writeTar } from "../stream/mod.ts";
-import { type ContextLine, encodeContextLine, isContextPath } from "../wire/mod.ts";
+import { batched, type TarHeader, writeTar } from "../stream/mod.ts";
+import { type ContextLine, contextSettles, encodeContextLines, isContextPath, isSmallContext } from "../wire/mod.ts";
 import { type ClientFiles, openFiles, type SyncRequest } from "./file-sync.ts";
 import type { Session } from "./session.ts";
 import type { BuildKitEngine } from "./solve.ts";
@@ -42,7 +42,10 @@ async function changedFiles(engine: BuildKitEngine, request: ContextRequest): Pr
   const lines = stats && linesOf(stats);
   if (key === undefined || !lines) return await whole(engine, request, files);
   try {
-    const { id, missing } = await contexts.compare(key, { bytes: encoded(lines), signal });
+    const { id, missing } = await contexts.compare(key, {
+      bytes: encodeContextLines(lines.map(({ line }) => line)),
+      signal,
+    });
     const names = new Map(missing.map((number) => [lines[number]?.id ?? -1, String(number)]));
     const bytes = batched(writeTar(files.entries(names)));
     return await contexts.complete(id, { bytes, dockerfile, apart, signal });
@@ -59,9 +62,6 @@ function keyOf({ session, files: { directory, excludes = [] } }: ContextRequest)
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Below both, comparing costs more than sending everything. */
-const few = { files: 200, bytes: 1n << 20n };
-
 interface ListedLine {
   /** Its number in the client's list. */
   readonly id: number;
@@ -70,7 +70,7 @@ interface ListedLine {
 
 /** undefined where keeping is not worth it, or the lines cannot say what there is: hard links, devices, names that lead out. */
 function linesOf(stats: readonly fsutil.Stat[]): ListedLine[] | undefined {
-  if (stats.length < few.files && stats.reduce((sum, { size }) => sum + size, 0n) < few.bytes) return undefined;
+  if (isSmallContext(stats.map(({ size }) => size))) return undefined;
   const now = BigInt(Date.now()) * 1_000_000n;
   const lines: ListedLine[] = [];
   for (const [id, stat] of stats.entries()) {
@@ -98,21 +98,9 @@ function lineOf(header: TarHeader, now: bigint): ContextLine | undefined {
   return { path, type, mode, mtime, text, ...(attributes.length > 0 && { xattrs: attributes }) };
 }
 
-/** Nanoseconds. A file that was written to so recently may be written to again without its time telling. */
-const settled = 2_000_000_000n;
 const second = 1_000_000_000n;
 
 /** A time of whole seconds was set by somebody, as tar(1) and builds that are to be reproducible do: it tells nothing of the contents. */
 function stampOf({ size, mtime }: TarHeader, now: bigint): string {
-  return mtime % second === 0n || now - mtime < settled ? "" : `${size}:${mtime}`;
-}
-
-/** As many lines at once as make some 100 kB. */
-const together = 1000;
-
-async function* encoded(lines: readonly ListedLine[]): Bytes & AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < lines.length; at += together) {
-    const some = lines.slice(at, at + together).map(({ line }) => `${encodeContextLine(line)}\n`);
-    yield Buffer.from(some.join(""));
-  }
+  return mtime % second === 0n || now - mtime < contextSettles ? "" : `${size}:${mtime}`;
 }

@@ -2,13 +2,10 @@ import type { ClientStore } from "../builder/mod.ts";
 import { EngineError } from "../errors/mod.ts";
 import { type Caller, Code, ConnectError } from "../grpc/mod.ts";
 import type { Descriptor, Digest } from "../oci/mod.ts";
-import { content, contentStoreHeader, writeAction } from "../proto/mod.ts";
+import { content, contentPiece, contentStoreHeader, writeAction } from "../proto/mod.ts";
 import { type Bytes, inPieces } from "../stream/mod.ts";
 
 export const contentService = "/containerd.services.content.v1.Content";
-
-/** Bytes in one message; Go's clients take 4 MiB. */
-const pieceSize = 1024 * 1024;
 
 /** One of the client's content stores, such as a directory in OCI's layout. */
 export function contentStore(caller: Caller, id: string): ClientStore {
@@ -52,7 +49,7 @@ async function* requests({ digest, size }: Descriptor, bytes: Bytes) {
   const common = { ref: `berth-${digest}`, total: BigInt(size), expected: digest };
   let offset = 0n;
   for await (const piece of bytes) {
-    for (const data of inPieces(piece, pieceSize)) {
+    for (const data of inPieces(piece, contentPiece)) {
       yield { ...common, action: writeAction.write, offset, data };
       offset += BigInt(data.length);
     }

@@ -1,4 +1,4 @@
-import type { Builder } from "../builder/mod.ts";
+import type { Builder, FailurePlace } from "../builder/mod.ts";
 import { messageOf } from "../errors/mod.ts";
 import type { ErrorDetail } from "../grpc/mod.ts";
 import type { Digest } from "../oci/mod.ts";
@@ -19,13 +19,17 @@ export interface Failed {
   readonly vertex?: Digest | undefined;
 }
 
+interface Known extends Pick<Failed, "vertex"> {
+  readonly place: FailurePlace | undefined;
+}
+
 /** Bytes of a Dockerfile: they travel base64 twice over, in a block of HTTP/2's headers that has 64 KiB here. */
 const mostData = 16 * 1024;
 
-export function detailedFailure(err: unknown, { builder, vertex }: Failed): Failure {
-  const source = sourceOf(err, builder);
+export function detailedFailure(err: unknown, { place, vertex }: Known): Failure {
+  const source = place && sourceOf(place);
   const step = vertex === undefined ? [] : [detail("Vertex", { digest: vertex })];
-  const message = source ? shownMessage(err, builder) : messageOf(err);
+  const message = source ? place.message : messageOf(err);
   return { message, details: [...step, ...(source ? [source] : [])] };
 }
 
@@ -34,10 +38,9 @@ export function shownMessage(err: unknown, builder: Failed["builder"]): string {
   return builder?.failurePlace(err)?.message ?? messageOf(err);
 }
 
-function sourceOf(err: unknown, builder: Failed["builder"]): ErrorDetail | undefined {
-  const place = builder?.failurePlace(err);
-  const text = place?.text(mostData);
-  if (!place || text === undefined) return undefined;
+function sourceOf(place: FailurePlace): ErrorDetail | undefined {
+  const text = place.text(mostData);
+  if (text === undefined) return undefined;
   const { name: filename, lines } = place;
   const info = { filename, data: Buffer.from(text).toString("base64"), language: "Dockerfile" };
   return detail("Source", { info, ranges: [{ start: { line: lines.line }, end: { line: lines.endLine } }] });

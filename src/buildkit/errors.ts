@@ -18,11 +18,13 @@ const codes: Readonly<Record<ErrorKind, Code>> = {
 };
 
 /** The status that says it. */
-export function grpcError(err: unknown, failed: Failed = {}): ConnectError {
+export function grpcError(err: unknown, { builder, vertex }: Failed = {}): ConnectError {
   if (err instanceof ConnectError) return err;
-  const { message, details } = detailedFailure(err, failed);
+  const place = builder?.failurePlace(err);
+  const { message, details } = detailedFailure(err, { place, vertex });
+  const kind = kindOf(err);
   // Of a registry that cannot be reached BuildKit gives no code either: it is the Dockerfile that names it.
-  const code = failed.builder?.failurePlace(err) && kindOf(err) === "unavailable" ? Code.Unknown : codes[kindOf(err)];
+  const code = place && kind === "unavailable" ? Code.Unknown : codes[kind];
   return detailedError({ message, code, details });
 }
 

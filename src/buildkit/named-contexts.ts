@@ -2,7 +2,7 @@ import { EngineError } from "../errors/mod.ts";
 import type { Image } from "../images/mod.ts";
 import { type Digest, isDigest } from "../oci/mod.ts";
 import { readIgnoreFile } from "../patterns/mod.ts";
-import { writeTar } from "../stream/mod.ts";
+import { batched, writeTar } from "../stream/mod.ts";
 import { textsOf } from "./definition.ts";
 import { syncFiles } from "./file-sync.ts";
 import { layoutArchive } from "./layouts.ts";
@@ -89,7 +89,7 @@ async function directoryImage(
   const step = feed.own(`[context ${name}] load from client`);
   return within(step, async () => {
     const ignore = (await textsOf({ session, signal }, { directory, wanted: [ignoreFile] })).get(ignoreFile) ?? "";
-    const files = writeTar(syncFiles(session, { directory, excludes: readIgnoreFile(ignore), signal }));
+    const files = batched(writeTar(syncFiles(session, { directory, excludes: readIgnoreFile(ignore), signal })));
     return passing({ engine, undo }, () => engine.import(files, signal));
   });
 }

@@ -36,6 +36,12 @@ export function kindOf(err: unknown): ErrorKind {
   return "internal";
 }
 
+/** The first of that class in the cause chain, the error itself included. */
+export function causeOf<T extends Error>(err: unknown, type: abstract new (...args: never[]) => T): T | undefined {
+  for (let at = err; at instanceof Error; at = at.cause) if (at instanceof type) return at;
+  return undefined;
+}
+
 /** True when {@link kindOf} the error is `kind`. */
 export function isKind(err: unknown, kind: ErrorKind): boolean {
   return kindOf(err) === kind;

@@ -1,1 +1,1 @@
-export { EngineError, type ErrorKind, isKind, kindOf, messageOf, wrap } from "./errors.ts";
+export { causeOf, EngineError, type ErrorKind, isKind, kindOf, messageOf, wrap } from "./errors.ts";

@@ -5,7 +5,7 @@ export * as filesync from "./filesync_pb.ts";
 export * as fsutil from "./fsutil_pb.ts";
 export * as gateway from "./gateway_pb.ts";
 export { headerOf, shownPath, statOf } from "./go-stat.ts";
-export { contentStoreHeader, packetType, writeAction } from "./protocol.ts";
+export { contentPiece, contentStoreHeader, packetType, writeAction } from "./protocol.ts";
 export * as secrets from "./secrets_pb.ts";
 export * as ssh from "./ssh_pb.ts";
 export * as rpc from "./status_pb.ts";

@@ -18,10 +18,33 @@ export interface ContextLine {
   readonly xattrs?: readonly (readonly [name: string, value: string])[];
 }
 
+/** Nanoseconds. A file that was written to so recently may be written to again without its times telling: it has no stamp. */
+export const contextSettles = 2_000_000_000n;
+
+/** Whether asking what is missing costs more than sending everything. */
+export function isSmallContext(sizes: readonly bigint[]): boolean {
+  return sizes.length < 200 && sizes.reduce((sum, size) => sum + size, 0n) < 1n << 20n;
+}
+
 const letters = { file: "f", directory: "d", symlink: "l" } as const satisfies Record<ContextLine["type"], string>;
 
 export function encodeContextLine({ path, type, mode, mtime, text, xattrs = [] }: ContextLine): string {
   return JSON.stringify([path, letters[type], mode, String(mtime), text, ...(xattrs.length > 0 ? [xattrs] : [])]);
+}
+
+/** As many lines at once as make some 100 kB. */
+const together = 1000;
+
+/** What a client tells of a whole context, in pieces. */
+export async function* encodeContextLines(lines: Iterable<ContextLine>): AsyncGenerator<Uint8Array> {
+  let some: string[] = [];
+  for (const line of lines) {
+    some.push(`${encodeContextLine(line)}\n`);
+    if (some.length < together) continue;
+    yield Buffer.from(some.join(""));
+    some = [];
+  }
+  if (some.length > 0) yield Buffer.from(some.join(""));
 }
 
 /** Throws "invalid" for what is no such line, and for a path that leads out. */

@@ -21,7 +21,7 @@ export {
 } from "./build.ts";
 export { type CacheOption, cacheKind, csv, formatCacheOption, parseCacheOption } from "./cache-option.ts";
 export type * from "./container.ts";
-export { type ContextLine, decodeContextLine, encodeContextLine, isContextPath } from "./context-line.ts";
+export * from "./context-line.ts";
 export { type Decode, Fields, string } from "./decode.ts";
 export {
   decodeContainerConfig,

@@ -1,4 +1,4 @@
-import { EngineError, kindOf, messageOf } from "../../errors/mod.ts";
+import { causeOf, EngineError, kindOf, messageOf } from "../../errors/mod.ts";
 
 /** Lines of a Dockerfile, counted from 1; `endLine` is the last one. */
 export interface Lines {
@@ -28,8 +28,7 @@ export function withLines(err: unknown, lines: Lines, message = messageOf(err)):
 
 /** Where in the Dockerfile an error arose. */
 export function linesOf(err: unknown): Lines | undefined {
-  for (let at = err; at instanceof Error; at = at.cause) if (at instanceof Location) return at.lines;
-  return undefined;
+  return causeOf(err, Location)?.lines;
 }
 
 interface Located {

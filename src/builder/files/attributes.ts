@@ -13,7 +13,11 @@ export function isCarried(name: string): boolean {
 export function xattrsOf(path: string): [string, Buffer][] {
   const view = viewOf(path);
   if (view) return view.xattrs(path);
-  const found = [...readXattrs(rawBytes(path))].filter(([name]) => isCarried(name));
+  return carriedOf(readXattrs(rawBytes(path)));
+}
+
+export function carriedOf(xattrs: Iterable<readonly [string, Uint8Array]>): [string, Buffer][] {
+  const found = [...xattrs].filter(([name]) => isCarried(name));
   return found.map(([name, value]): [string, Buffer] => [name, Buffer.from(value)]).sort(([a], [b]) => byBytes(a, b));
 }
 

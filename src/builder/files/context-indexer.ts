@@ -1,9 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
 import type { TarHeader, TarSink } from "../../stream/mod.ts";
-import { isCarried } from "./attributes.ts";
+import { carriedOf } from "./attributes.ts";
 import { type ContextNode, ContextTree } from "./context-tree.ts";
 import { longestPath } from "./extract.ts";
-import { byBytes } from "./raw.ts";
 
 /** A tree of more takes more memory than it saves work. */
 const mostEntries = 1_000_000;
@@ -69,10 +68,8 @@ function bareNode(header: TarHeader): ContextNode | undefined {
 }
 
 function baseOf({ mode, mtime, xattrs }: TarHeader): Pick<ContextNode, "mode" | "mtime" | "xattrs"> {
-  const carried = [...(xattrs ?? [])].filter(([name]) => isCarried(name));
-  if (carried.length === 0) return { mode, mtime };
-  const kept = carried.map(([name, value]): [string, Buffer] => [name, Buffer.from(value)]);
-  return { mode, mtime, xattrs: kept.sort(([a], [b]) => byBytes(a, b)) };
+  const carried = carriedOf(xattrs ?? []);
+  return { mode, mtime, ...(carried.length > 0 && { xattrs: carried }) };
 }
 
 /** Raw; undefined for what unpacking refuses by name. */

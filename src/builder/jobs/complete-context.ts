@@ -5,12 +5,12 @@ import { EngineError } from "../../errors/mod.ts";
 import { type Feed, fed, type Job, type JobContext } from "../../host/mod.ts";
 import { TarDecoder, type TarHeader, type TarSink, writePiece } from "../../stream/mod.ts";
 import type { ContextLine } from "../../wire/mod.ts";
-import { isCarried } from "../files/attributes.ts";
+import { carriedOf } from "../files/attributes.ts";
 import { writeIndex } from "../files/context-index.ts";
 import { type ContextNode, ContextTree } from "../files/context-tree.ts";
 import { contextView } from "../files/context-view.ts";
 import { through } from "../files/fs.ts";
-import { byBytes, raw } from "../files/raw.ts";
+import { raw } from "../files/raw.ts";
 import { type Manifest, readManifest } from "../kept/manifest.ts";
 import { type KeptFile, writeStore } from "../kept/store.ts";
 import { type Indexed, type ReceiveInput, tidied } from "./receive.ts";
@@ -161,9 +161,12 @@ function treeOf({ entries }: Manifest, files: ReadonlyMap<string, KeptFile>): Co
   return tree;
 }
 
-function nodeOf(line: ContextLine, content: KeptFile | undefined): ContextNode | undefined {
-  const { type, mode, mtime, text } = line;
-  const base = { mode, mtime, ...carriedOf(line) };
+function nodeOf(
+  { type, mode, mtime, text, xattrs = [] }: ContextLine,
+  content: KeptFile | undefined,
+): ContextNode | undefined {
+  const carried = carriedOf(xattrs.map(([name, value]) => [name, Buffer.from(value, "base64")] as const));
+  const base = { mode, mtime, ...(carried.length > 0 && { xattrs: carried }) };
   switch (type) {
     case "directory":
       return { ...base, type, children: new Map() };
@@ -174,10 +177,4 @@ function nodeOf(line: ContextLine, content: KeptFile | undefined): ContextNode |
     default:
       return type satisfies never;
   }
-}
-
-function carriedOf({ xattrs = [] }: ContextLine): Pick<ContextNode, "xattrs"> {
-  const carried = xattrs.filter(([name]) => isCarried(name)).sort(([a], [b]) => byBytes(a, b));
-  if (carried.length === 0) return {};
-  return { xattrs: carried.map(([name, value]): [string, Buffer] => [name, Buffer.from(value, "base64")]) };
 }

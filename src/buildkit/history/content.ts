@@ -1,11 +1,8 @@
 import { Code, ConnectError, type ConnectRouter } from "../../grpc/mod.ts";
-import { content } from "../../proto/mod.ts";
+import { content, contentPiece } from "../../proto/mod.ts";
 import { inPieces } from "../../stream/mod.ts";
 import { grpcErrors } from "../errors.ts";
 import type { BuildHistory } from "./history.ts";
-
-/** Bytes in one message; containerd's have as many. */
-const pieceSize = 1024 * 1024;
 
 /** containerd.services.content.v1.Content, to be read only, of what records refer to. */
 export function historyContent(history: Pick<BuildHistory, "blob" | "blobSize">) {
@@ -30,7 +27,7 @@ async function* read(history: Pick<BuildHistory, "blob">, { digest, offset, size
   if (offset < 0n || size < 0n || offset > end || end > BigInt(bytes.length))
     throw new ConnectError(`${digest} has ${bytes.length} bytes`, Code.OutOfRange);
   let at = offset;
-  for (const data of inPieces(bytes.subarray(Number(offset), Number(end)), pieceSize)) {
+  for (const data of inPieces(bytes.subarray(Number(offset), Number(end)), contentPiece)) {
     yield { offset: at, data };
     at += BigInt(data.length);
   }

@@ -3,16 +3,10 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Client } from "../../client/mod.ts";
 import { isKind } from "../../errors/mod.ts";
-import { batched, fromBuffer, type TarEntry, writeTar } from "../../stream/mod.ts";
-import { type ContextLine, encodeContextLine } from "../../wire/mod.ts";
+import { batched, type TarEntry, writeTar } from "../../stream/mod.ts";
+import { type ContextLine, contextSettles, encodeContextLines, isSmallContext } from "../../wire/mod.ts";
 import type { DirectoryContext, SentContext } from "./context.ts";
 import { entryOf, FirstNames, type Found, walkContext } from "./walk.ts";
-
-/** Below both, asking what is missing costs more than sending everything. */
-const few = { files: 200, bytes: 1n << 20n };
-
-/** Nanoseconds. A file that was written to so recently may be written to again without its times telling. */
-const settled = 2_000_000_000n;
 
 /**
  * The build context, of which only what the engine does not have is sent. undefined where that is not worth it, or not
@@ -23,7 +17,7 @@ export async function changedContext(context: DirectoryContext, client: Client):
   const names = new FirstNames();
   const hasKind = ({ stat }: Found) => stat.isFile() || stat.isDirectory() || stat.isSymbolicLink();
   const isPlain = found.every((one) => hasKind(one) && !names.of(one));
-  if (!isPlain || isSmall(found)) return undefined;
+  if (!isPlain || isSmallContext(found.map(({ stat }) => stat.size))) return undefined;
   const answer = await ask(client, { context, found });
   if (!answer) return undefined;
   const entries = missingEntries(answer.Missing, { context, found });
@@ -41,14 +35,10 @@ interface Answer {
   readonly Missing: readonly number[];
 }
 
-function isSmall(found: readonly Found[]): boolean {
-  return found.length < few.files && found.reduce((sum, { stat }) => sum + stat.size, 0n) < few.bytes;
-}
-
 async function ask(client: Client, { context, found }: Walked): Promise<Answer | undefined> {
   const key = createHash("sha256").update(`${hostname()}\0${context.root}`).digest("hex");
   try {
-    const bytes = batched(fromLines(linesOf({ context, found })));
+    const bytes = encodeContextLines(linesOf({ context, found }));
     const { bytes: reply } = await client.stream({ method: "POST", path: "/build/context", query: { key }, bytes });
     return JSON.parse(Buffer.concat(await Array.fromAsync(reply)).toString()) as Answer;
   } catch (err) {
@@ -56,10 +46,6 @@ async function ask(client: Client, { context, found }: Walked): Promise<Answer |
     if (isKind(err, "not-found") || isKind(err, "conflict")) return undefined;
     throw err;
   }
-}
-
-async function* fromLines(lines: Iterable<ContextLine>): AsyncGenerator<Uint8Array> {
-  for (const line of lines) yield* fromBuffer(`${encodeContextLine(line)}\n`);
 }
 
 function* linesOf({ context, found }: Walked): Generator<ContextLine> {
@@ -71,7 +57,8 @@ function* linesOf({ context, found }: Walked): Generator<ContextLine> {
 function lineOf({ name, stat }: Found, { root, now }: { root: string; now: bigint }): ContextLine {
   const base = { path: name.toString("latin1"), mode: Number(stat.mode & 0o7777n), mtime: stat.mtimeNs };
   if (stat.isDirectory()) return { ...base, type: "directory", text: "" };
-  if (!stat.isSymbolicLink()) return { ...base, type: "file", text: now - stat.ctimeNs > settled ? stampOf(stat) : "" };
+  if (!stat.isSymbolicLink())
+    return { ...base, type: "file", text: now - stat.ctimeNs > contextSettles ? stampOf(stat) : "" };
   const path = Buffer.concat([Buffer.from(`${root}/`), name]);
   return { ...base, type: "symlink", text: readlinkSync(path, { encoding: "buffer" }).toString("latin1") };
 }
